@@ -1,0 +1,69 @@
+"""The exporter `agenttrace`: from its construction to its shutdown, calls and spans go to a cassette."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from otel_agenttrace.config import RecordMode, resolve
+from otel_agenttrace.processor import hand_over
+from otel_agenttrace_instrumentation.border import observe
+from otel_agenttrace_instrumentation.opening import close_session, process_session
+from otel_agenttrace_instrumentation.pyproject import pyproject_settings
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from otel_agenttrace.sessions import Session
+
+__all__ = ["CassetteSpanExporter", "fresh_cassette"]
+
+FOLDER: Final = ".agenttrace"
+"""Where recordings go that nobody named, below the working directory."""
+
+
+class CassetteSpanExporter(SpanExporter):
+    """Records to a cassette; behind a `BatchSpanProcessor` it is enough, for calls are written when they end.
+
+    Args:
+        path: The cassette. None takes the path and mode of the environment, or a fresh file under `.agenttrace/`.
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self.session = _session_at(Path(path), "all") if path is not None else _session_of_environment()
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Write the spans that are not written yet."""
+        for span in spans:
+            observe(lambda span=span: hand_over(span, self.session))
+        return SpanExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        """End the recording."""
+        close_session(self.session)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Do nothing: each span is written when it comes."""
+        return True
+
+
+def _session_at(path: Path, mode: RecordMode) -> Session:
+    return process_session(path, mode, lenient=True)
+
+
+def _session_of_environment() -> Session:
+    config = resolve(os.environ, pyproject_settings(Path.cwd()))
+    if config.cassette is not None:
+        return _session_at(config.cassette, config.mode)
+    return process_session(fresh_cassette(Path.cwd()), "all", in_place=True)
+
+
+def fresh_cassette(folder: Path) -> Path:
+    """Return the path of a new recording nobody named; its name sorts by time."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    return folder / FOLDER / f"{stamp}-{os.getpid()}.otlp.jsonl"

@@ -1,0 +1,133 @@
+"""Open a session the way every door of the house does: seams in, credentials offered, then the cassette."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Final
+
+from otel_agenttrace.config import RecordMode
+from otel_agenttrace.errors import AgentTraceError
+from otel_agenttrace.model import AttributeValue
+from otel_agenttrace.pricing import cost_of_span
+from otel_agenttrace.redact import redactor
+from otel_agenttrace.sessions import Session, SessionOptions, open_sessions
+from otel_agenttrace.spans import end_dropped
+from otel_agenttrace_instrumentation import seams
+from otel_agenttrace_instrumentation.calls import finish_open_calls
+from otel_agenttrace_instrumentation.closing import closing_line, sdks_seen
+
+__all__ = ["close_session", "failing_session", "open_session", "prepare_session", "process_session"]
+
+_PLACEHOLDER: Final = "agenttrace-replay"
+_KEYS: Final = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AZURE_OPENAI_API_KEY")
+"""SDK constructors insist on one of these; a replay needs none."""
+
+
+def prepare_session(
+    path: Path,
+    mode: RecordMode,
+    *,
+    resource: Mapping[str, AttributeValue] | None = None,
+    export_replay: bool = False,
+    in_place: bool = False,
+) -> Session:
+    """Return a session that is not open yet."""
+    options = SessionOptions(
+        redactor=redactor(os.environ),
+        resource=resource or _resource(os.environ),
+        environ=os.environ,
+        export_replay=export_replay,
+        in_place=in_place,
+        cost_of=cost_of_span,
+    )
+    return Session(path, mode, options)
+
+
+def open_session(session: Session, *, lenient: bool = False) -> Session:
+    """Open a session with its seams; when lenient, what is wrong with the cassette is raised by the first call.
+
+    Raises:
+        CassetteError: If a cassette that must answer cannot be read, unless lenient.
+    """
+    seams.install()
+    if lenient:
+        session.enter_lenient()
+    else:
+        session.enter()
+    if session.mode == "none":
+        _offer_keys(os.environ)
+    return session
+
+
+def process_session(
+    path: Path,
+    mode: RecordMode,
+    *,
+    lenient: bool = False,
+    export_replay: bool = False,
+    in_place: bool = False,
+    resource: Mapping[str, AttributeValue] | None = None,
+) -> Session:
+    """Return the open session of a cassette, opening one for the whole process if there is none; it ends at exit.
+
+    Raises:
+        CassetteError: If a cassette that must answer cannot be read, unless lenient.
+    """
+    for session in open_sessions():
+        if session.path.absolute() == path.absolute():
+            return session
+    session = prepare_session(path, mode, resource=resource, export_replay=export_replay, in_place=in_place)
+    open_session(session, lenient=lenient)
+    atexit.register(_close_at_exit, session)
+    return session
+
+
+def failing_session(path: Path, error: AgentTraceError) -> Session:
+    """Return a session that raises this error at each call: better than to let one live that may not."""
+    session = prepare_session(path, "none")
+    session.fail_with(error)
+    seams.install()
+    return session
+
+
+def _close_at_exit(session: Session) -> None:
+    interrupted = getattr(sys, "last_type", None)
+    close_session(session, keep_partial=interrupted is KeyboardInterrupt)
+
+
+def close_session(session: Session, *, keep_partial: bool = False, quiet: bool = False) -> None:
+    """End the calls that are open, then the session; the root of the run says on stderr how it went."""
+    if not session.is_open:
+        return
+    finish_open_calls(session)
+    end_dropped()
+    is_root = session.is_root
+    if not is_root:
+        session.report(sdks_seen())
+    session.close(keep_partial=keep_partial)
+    _withdraw_keys(os.environ)
+    if is_root and not quiet:
+        sys.stderr.write(f"{closing_line(session)}\n")
+
+
+def _offer_keys(environ: MutableMapping[str, str]) -> None:
+    for name in _KEYS:
+        environ.setdefault(name, _PLACEHOLDER)
+
+
+def _withdraw_keys(environ: MutableMapping[str, str]) -> None:
+    for name in _KEYS:
+        if environ.get(name) == _PLACEHOLDER:
+            del environ[name]
+
+
+def _resource(environ: Mapping[str, str]) -> Mapping[str, AttributeValue]:
+    """Return the resource of this process as the OpenTelemetry variables tell it."""
+    pairs = (pair.partition("=") for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",") if "=" in pair)
+    told: dict[str, AttributeValue] = {name.strip(): value.strip() for name, _, value in pairs}
+    service = environ.get("OTEL_SERVICE_NAME") or told.get("service.name") or "unknown_service"
+    return {**told, "service.name": service, "process.pid": os.getpid()}

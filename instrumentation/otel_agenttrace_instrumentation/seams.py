@@ -1,0 +1,203 @@
+"""What is patched, in one table, when the program imports it. Installing twice is a no-op; removing restores the same objects."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Final, cast
+
+import wrapt
+
+from otel_agenttrace_instrumentation.border import Interrupt
+from otel_agenttrace_instrumentation.calls import LogicalCall, current_call
+from otel_agenttrace_instrumentation.tap import Tap
+
+__all__ = ["HTTP_LIBRARIES", "PROVIDERS", "Seam", "install", "installed_seams", "missing_seams", "seams", "uninstall"]
+
+_log = logging.getLogger("otel_agenttrace")
+
+HTTP_LIBRARIES: Final = ("httpx", "httpx2")
+PROVIDERS: Final = ("openai", "anthropic")
+
+
+@dataclass(frozen=True, slots=True)
+class Seam:
+    """One place that is patched: an attribute of a class in a module, once the module is imported."""
+
+    module: str
+    owner: str
+    attribute: str
+    make: Callable[[ModuleType], Callable[..., Any]]
+
+    @property
+    def name(self) -> str:
+        """The place as a reader would look for it."""
+        return f"{self.module}.{self.owner}.{self.attribute}"
+
+
+# --- the HTTP clients -------------------------------------------------------------------------------------------------
+
+
+def _tapped(kind: str) -> Callable[[ModuleType], Callable[..., Any]]:
+    def make(module: ModuleType) -> Callable[..., Any]:
+        transport = getattr(_tap_of(module), kind)
+
+        def wrapper(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            inner = wrapped(*args, **kwargs)
+            return inner if isinstance(inner, transport) else transport(inner)
+
+        return wrapper
+
+    return make
+
+
+_taps: dict[str, Tap] = {}
+
+
+def _tap_of(module: ModuleType) -> Tap:
+    return _taps.setdefault(module.__name__, Tap(module))
+
+
+# --- the logical calls of the SDKs ------------------------------------------------------------------------------------
+
+
+def _request(module: ModuleType) -> Callable[..., Any]:
+    library = module.__name__.partition(".")[0]
+
+    def wrapper(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        call = LogicalCall(library)
+        token = current_call.set(call)
+        try:
+            result = wrapped(*args, **kwargs)
+        except Interrupt as interrupt:
+            call.returned(interrupt.error)
+            raise interrupt.error from None
+        except BaseException as error:
+            call.returned(error)
+            raise
+        finally:
+            current_call.reset(token)
+        call.returned()
+        return result
+
+    return wrapper
+
+
+def _async_request(module: ModuleType) -> Callable[..., Any]:
+    library = module.__name__.partition(".")[0]
+
+    async def run(wrapped: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        call = LogicalCall(library)
+        token = current_call.set(call)
+        try:
+            result = await wrapped(*args, **kwargs)
+        except Interrupt as interrupt:
+            call.returned(interrupt.error)
+            raise interrupt.error from None
+        except BaseException as error:
+            call.returned(error)
+            raise
+        finally:
+            current_call.reset(token)
+        call.returned()
+        return result
+
+    def wrapper(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return run(wrapped, args, kwargs)
+
+    return wrapper
+
+
+def _retry_timeout(_: ModuleType) -> Callable[..., Any]:
+    def wrapper(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        call = current_call.get()
+        return 0 if call is not None and call.claim is not None else wrapped(*args, **kwargs)
+
+    return wrapper
+
+
+_TABLE: Final = (
+    *(Seam(name, "Client", "_transport_for_url", _tapped("transport")) for name in HTTP_LIBRARIES),
+    *(Seam(name, "AsyncClient", "_transport_for_url", _tapped("async_transport")) for name in HTTP_LIBRARIES),
+    *(Seam(f"{name}._base_client", "SyncAPIClient", "request", _request) for name in PROVIDERS),
+    *(Seam(f"{name}._base_client", "AsyncAPIClient", "request", _async_request) for name in PROVIDERS),
+    *(Seam(f"{name}._base_client", "BaseClient", "_calculate_retry_timeout", _retry_timeout) for name in PROVIDERS),
+)
+
+
+def seams() -> tuple[Seam, ...]:
+    """Return every place that is patched."""
+    return _TABLE
+
+
+# --- installing -------------------------------------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_hooked: set[str] = set()
+_originals: dict[str, tuple[type, object]] = {}
+_missing: dict[str, str] = {}
+_is_installed = False
+
+
+def install() -> None:
+    """Patch each place now if its module is imported, else when it is."""
+    global _is_installed
+    with _lock:
+        _is_installed = True
+        for name in dict.fromkeys(seam.module for seam in _TABLE):
+            if name not in _hooked:
+                _hooked.add(name)
+                wrapt.register_post_import_hook(_patch_module, name)
+            else:
+                _patch_imported(name)
+
+
+def _patch_imported(name: str) -> None:
+    module = sys.modules.get(name)
+    if module is not None:
+        _patch_module(module)
+
+
+def _patch_module(module: ModuleType) -> None:
+    if not _is_installed:
+        return
+    for seam in _TABLE:
+        if seam.module == module.__name__:
+            _patch(seam, module)
+
+
+def _patch(seam: Seam, module: ModuleType) -> None:
+    if seam.name in _originals:
+        return
+    owner = getattr(module, seam.owner, None)
+    original = vars(owner).get(seam.attribute) if owner is not None else None
+    if owner is None or original is None:
+        _missing[seam.name] = f"{module.__name__} {getattr(module, '__version__', '')} has no such place"
+        _log.warning("seam missing: %s; its calls are not seen (otel-agenttrace doctor tells more)", seam.name)
+        return
+    _originals[seam.name] = (owner, original)
+    setattr(owner, seam.attribute, wrapt.FunctionWrapper(cast("Any", original), seam.make(module)))
+
+
+def uninstall() -> None:
+    """Put the very same objects back."""
+    global _is_installed
+    with _lock:
+        _is_installed = False
+        for name, (owner, original) in _originals.items():
+            setattr(owner, name.rpartition(".")[2], original)
+        _originals.clear()
+
+
+def missing_seams() -> dict[str, str]:
+    """Return the places that an imported module does not have, with the reason."""
+    return dict(_missing)
+
+
+def installed_seams() -> tuple[str, ...]:
+    """Return the names of the places that are patched now."""
+    return tuple(_originals)

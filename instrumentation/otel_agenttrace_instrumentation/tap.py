@@ -1,0 +1,242 @@
+"""The tap on the HTTP clients: transports that record what passes, or answer from a cassette.
+
+httpx and httpx2 have the same shapes under two names, and each insists on its own classes; `Tap` makes both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+from collections.abc import AsyncIterator, Iterator
+from types import ModuleType
+from typing import Any, Final
+
+from otel_agenttrace.errors import AgentTraceError, ReplayExhausted
+from otel_agenttrace.model import Exchange, RaisedError
+from otel_agenttrace_instrumentation.attempts import Attempt
+from otel_agenttrace_instrumentation.border import Interrupt, observe
+from otel_agenttrace_instrumentation.calls import LogicalCall, Wanted, abandon, current_call
+
+__all__ = ["Tap"]
+
+_GRACE_S: Final = 1.0
+"""How much longer than recorded a call that was cancelled waits to be cancelled again."""
+
+
+class Tap:
+    """The transports and streams for one HTTP library."""
+
+    def __init__(self, library: ModuleType) -> None:
+        self.library: Any = library
+        self.transport = _sync_transport(self)
+        self.async_transport = _async_transport(self)
+        self.stream = _sync_stream(library)
+        self.async_stream = _async_stream(library)
+        self.recorded = _recorded_stream(self)
+
+    def begin(self, request: Any, body: bytes) -> tuple[Attempt | None, Exchange | None]:
+        """Return the collector of an attempt and its recorded answer, if any."""
+        call = current_call.get()
+        wanted = Wanted(request.method, str(request.url), request.headers.get("content-type", ""), body)
+        owner = call or LogicalCall(None)
+        try:
+            return observe(lambda: owner.attempt(wanted)) or (None, None)
+        except AgentTraceError as error:
+            if call is None:
+                raise
+            raise Interrupt(error) from None
+
+    def watch(self, response: Any, attempt: Attempt, stream: type) -> Any:
+        """Return the response with a body that is recorded as it is read."""
+        observe(lambda: attempt.responded(response.status_code, _pairs(response)))
+        if response.is_closed:  # made with its content, by a transport that is no network
+            attempt.is_decoded = True
+            attempt.chunk(response.content)
+            attempt.finish("complete")
+        else:
+            response.stream = stream(response.stream, attempt)
+        return response
+
+    def answer(self, recorded: Exchange, request: Any) -> Any:
+        """Return a recorded response.
+
+        Raises:
+            BaseException: What the transport raised where no response came.
+        """
+        if recorded.status is None:
+            raise self.raised(recorded.error, request)
+        headers = [(name.encode("latin-1", "replace"), value.encode("utf-8")) for name, value in recorded.headers]
+        return self.library.Response(
+            recorded.status,
+            headers=headers,
+            stream=self.recorded(recorded, request),
+            extensions={"http_version": b"HTTP/1.1"},
+        )
+
+    def raised(self, error: RaisedError | None, request: Any) -> BaseException:
+        """Return the recorded exception, of the class that this HTTP library has for it."""
+        if error is None:
+            return ReplayExhausted("The recorded attempt ended without an answer and without an error.")
+        kind = getattr(self.library if error.library == "httpx" else builtins, error.name, None)
+        if isinstance(kind, type) and issubclass(kind, self.library.RequestError):
+            return kind(error.message, request=request)
+        if isinstance(kind, type) and issubclass(kind, Exception):
+            return kind(error.message)
+        return ReplayExhausted(f"The recorded attempt ended with {error.name}: {error.message}, which cannot be raised again.")
+
+
+def _pairs(response: Any) -> list[tuple[str, str]]:
+    encoding = response.headers.encoding
+    return [(name.decode(encoding), value.decode(encoding)) for name, value in response.headers.raw]
+
+
+def _is_cancelled(recorded: Exchange) -> bool:
+    return recorded.status is None and recorded.end == "cancelled"
+
+
+def _sync_transport(tap: Tap) -> type:
+    class TapTransport(tap.library.BaseTransport):  # type: ignore[misc, name-defined]
+        """Passes requests on to the client's own transport, or answers them."""
+
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+        def handle_request(self, request: Any) -> Any:
+            attempt, recorded = tap.begin(request, request.read())
+            if attempt is None:
+                return self.inner.handle_request(request)
+            try:
+                response = tap.answer(recorded, request) if recorded else self.inner.handle_request(request)
+            except BaseException as error:
+                attempt.broke(error)
+                raise
+            return tap.watch(response, attempt, tap.stream)
+
+    return TapTransport
+
+
+def _async_transport(tap: Tap) -> type:
+    class AsyncTapTransport(tap.library.AsyncBaseTransport):  # type: ignore[misc, name-defined]
+        """Passes requests on to the client's own transport, or answers them."""
+
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+        async def handle_async_request(self, request: Any) -> Any:
+            attempt, recorded = tap.begin(request, await request.aread())
+            if attempt is None:
+                return await self.inner.handle_async_request(request)
+            try:
+                if recorded is not None and _is_cancelled(recorded):
+                    await asyncio.sleep((recorded.end_ns - recorded.start_ns) / 1e9 + _GRACE_S)
+                response = (
+                    tap.answer(recorded, request) if recorded else await self.inner.handle_async_request(request)
+                )
+            except BaseException as error:
+                attempt.broke(error)
+                raise
+            return tap.watch(response, attempt, tap.async_stream)
+
+    return AsyncTapTransport
+
+
+def _sync_stream(library: Any) -> type:
+    class WatchedStream(library.SyncByteStream):  # type: ignore[misc, name-defined]
+        """A body that tells its attempt what passes."""
+
+        def __init__(self, inner: Any, attempt: Attempt) -> None:
+            self._inner = inner
+            self._attempt = attempt
+
+        def __iter__(self) -> Iterator[bytes]:
+            try:
+                for chunk in self._inner:
+                    self._attempt.chunk(chunk)
+                    yield chunk
+            except GeneratorExit:  # dropped, not broken: `close` or the finaliser tells
+                raise
+            except BaseException as error:
+                self._attempt.broke(error)
+                raise
+            self._attempt.finish("complete")
+
+        def close(self) -> None:
+            self._inner.close()
+            self._attempt.finish("closed")
+
+        def __del__(self) -> None:
+            if self._attempt.end is None:
+                abandon(self._attempt)
+
+    return WatchedStream
+
+
+def _async_stream(library: Any) -> type:
+    class AsyncWatchedStream(library.AsyncByteStream):  # type: ignore[misc, name-defined]
+        """A body that tells its attempt what passes."""
+
+        def __init__(self, inner: Any, attempt: Attempt) -> None:
+            self._inner = inner
+            self._attempt = attempt
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            try:
+                async for chunk in self._inner:
+                    self._attempt.chunk(chunk)
+                    yield chunk
+            except GeneratorExit:  # dropped, not broken: `aclose` or the finaliser tells
+                raise
+            except BaseException as error:
+                self._attempt.broke(error)
+                raise
+            self._attempt.finish("complete")
+
+        async def aclose(self) -> None:
+            await self._inner.aclose()
+            self._attempt.finish("closed")
+
+        def __del__(self) -> None:
+            if self._attempt.end is None:
+                abandon(self._attempt)
+
+    return AsyncWatchedStream
+
+
+def _recorded_stream(tap: Tap) -> type:
+    class RecordedStream(tap.library.SyncByteStream, tap.library.AsyncByteStream):  # type: ignore[misc, name-defined]
+        """The body of a recorded response, in the chunks it came in."""
+
+        def __init__(self, recorded: Exchange, request: Any) -> None:
+            self._recorded = recorded
+            self._request = request
+
+        def __iter__(self) -> Iterator[bytes]:
+            yield from _chunks(self._recorded)
+            self._end()
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for chunk in _chunks(self._recorded):
+                yield chunk
+            self._end()
+
+        def _end(self) -> None:
+            if self._recorded.end == "error":
+                raise tap.raised(self._recorded.error, self._request)
+            if self._recorded.end != "complete":
+                raise ReplayExhausted(
+                    f"The recorded body ends here: while recording, the reader stopped ({self._recorded.end}).\n"
+                    "  to fix   record the call again, and read as far as you need"
+                )
+
+    return RecordedStream
+
+
+def _chunks(recorded: Exchange) -> Iterator[bytes]:
+    if not recorded.chunks:
+        if recorded.body:
+            yield recorded.body
+        return
+    at = 0
+    for chunk in recorded.chunks:
+        yield recorded.body[at : at + chunk.size]
+        at += chunk.size

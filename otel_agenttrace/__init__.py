@@ -1,0 +1,92 @@
+"""Any OpenTelemetry GenAI trace is a test: record a run of an agent, answer the same calls from it, compare runs.
+
+The public names are loaded on first use; importing this package loads no SDK.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from otel_agenttrace_exporters.cassette import CassetteSpanExporter
+    from otel_agenttrace_instrumentation.instrumentors import AgentTraceInstrumentor
+
+    from otel_agenttrace.api import (
+        agent,
+        decision,
+        inference,
+        load,
+        record,
+        replay,
+        retrieval,
+        session,
+        span,
+        start,
+        stop,
+        tool,
+    )
+    from otel_agenttrace.errors import AgentTraceError, CassetteError, ReplayMiss
+    from otel_agenttrace.model import Message, Outcome, Span, Trace, Usage
+    from otel_agenttrace.processor import CassetteSpanProcessor, ReplaySpanProcessor
+    from otel_agenttrace.sampler import AgentTraceSampler
+    from otel_agenttrace.sessions import Session
+
+__all__ = [
+    "AgentTraceError",
+    "AgentTraceInstrumentor",
+    "AgentTraceSampler",
+    "CassetteError",
+    "CassetteSpanExporter",
+    "CassetteSpanProcessor",
+    "Message",
+    "Outcome",
+    "ReplayMiss",
+    "ReplaySpanProcessor",
+    "Session",
+    "Span",
+    "Trace",
+    "Usage",
+    "agent",
+    "decision",
+    "inference",
+    "load",
+    "record",
+    "replay",
+    "retrieval",
+    "session",
+    "span",
+    "start",
+    "stop",
+    "tool",
+]
+
+_API: Final = "otel_agenttrace.api"
+_HOMES: Final = {
+    "AgentTraceError": "otel_agenttrace.errors",
+    "AgentTraceInstrumentor": "otel_agenttrace_instrumentation.instrumentors",
+    "AgentTraceSampler": "otel_agenttrace.sampler",
+    "CassetteError": "otel_agenttrace.errors",
+    "CassetteSpanExporter": "otel_agenttrace_exporters.cassette",
+    "CassetteSpanProcessor": "otel_agenttrace.processor",
+    "Message": "otel_agenttrace.model",
+    "Outcome": "otel_agenttrace.model",
+    "ReplayMiss": "otel_agenttrace.errors",
+    "ReplaySpanProcessor": "otel_agenttrace.processor",
+    "Session": "otel_agenttrace.sessions",
+    "Span": "otel_agenttrace.model",
+    "Trace": "otel_agenttrace.model",
+    "Usage": "otel_agenttrace.model",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(_HOMES.get(name, _API)), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

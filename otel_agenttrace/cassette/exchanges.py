@@ -1,0 +1,321 @@
+"""A recorded call as span attributes and events, and back. Content that several lines share is stored once.
+
+The first line that holds a large request member, or a conversation, names its hash in `agenttrace.call.defines`; later
+lines leave the member out, or the known beginning of the conversation, and refer to the hash in
+`agenttrace.request.shared`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+from otel_agenttrace import semconv
+from otel_agenttrace.jsonvalue import Json, array, compact, integer, obj, parse, text
+from otel_agenttrace.matching import EMPTY, Body, Requested, body_of
+from otel_agenttrace.model import AttributeValue, Call, Chunk, End, Event, Exchange, HttpRequest, RaisedError, Span
+
+__all__ = [
+    "Definition",
+    "Reference",
+    "Sharing",
+    "StoredBody",
+    "call_attributes",
+    "definitions",
+    "exchange_event",
+    "read_attempts",
+    "reference_of",
+    "stored_request",
+    "whole_body",
+]
+
+_SHARED_FROM: Final = 256
+"""Smaller pieces are cheaper repeated than referred to, in characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A piece of request content that a line holds: a member, or the first `count` elements of the conversation."""
+
+    digest: str
+    member: str
+    count: int | None = None
+
+    def __str__(self) -> str:
+        count = "" if self.count is None else f"@{self.count}"
+        return f"{self.member}{count}={self.digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBody:
+    """What one line keeps of a request body, what it leaves to others, and what others may leave to it."""
+
+    text: str
+    shared: str
+    defines: tuple[Definition, ...]
+
+
+class Sharing:
+    """The content that a cassette already holds, as far as one writer knows."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def plan(self, body: Body, text: str) -> StoredBody:
+        """Return how to store a body with this whole text; `commit` the plan once its line is on disk."""
+        digests = {name: _digest(member) for name, member in body.members.items() if len(member) >= _SHARED_FROM}
+        shared = {name: digest for name, digest in digests.items() if digest in self._known}
+        kept = {name: member for name, member in body.members.items() if name not in shared}
+        defines = [Definition(digest, name) for name, digest in digests.items() if name not in shared]
+        heads = list(_heads(body.elements)) if body.conversation else []
+        count = self._known_prefix(body.elements, heads)
+        if body.conversation:
+            defines += _conversation_definitions(body.conversation, body.elements, heads, count)
+        reference: dict[str, Json] = {"members": shared} if shared else {}
+        if count:
+            reference["prefix"] = {"digest": heads[count - 1], "count": count}
+        if not reference:
+            return StoredBody(text, "", tuple(defines))
+        stored = Body(kept, body.conversation, body.elements[count:])
+        return StoredBody(stored.text(), compact(reference), tuple(defines))
+
+    def commit(self, plan: StoredBody) -> None:
+        """Take note that a line is on disk and can be referred to."""
+        self._known.update(definition.digest for definition in plan.defines)
+
+    def _known_prefix(self, elements: Sequence[str], heads: Sequence[str]) -> int:
+        count = next((n for n in range(len(heads), 0, -1) if heads[n - 1] in self._known), 0)
+        return count if sum(map(len, elements[:count])) >= _SHARED_FROM else 0
+
+
+def _conversation_definitions(
+    name: str, elements: Sequence[str], heads: Sequence[str], known: int
+) -> Iterator[Definition]:
+    if elements and known < len(elements):
+        yield Definition(heads[-1], name, len(elements))
+    if len(elements) > 1 and known < 1 and len(elements[0]) >= _SHARED_FROM:
+        yield Definition(heads[0], name, 1)
+
+
+def _digest(piece: str) -> str:
+    return hashlib.sha256(piece.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _heads(elements: Sequence[str]) -> Iterator[str]:
+    """Yield the running hash of a conversation after each element."""
+    running = hashlib.sha256()
+    for element in elements:
+        running.update(element.encode("utf-8", "surrogatepass") + b"\n")
+        yield running.hexdigest()[:32]
+
+
+def definitions(written: str) -> Iterator[Definition]:
+    """Yield what a line defines, from its `agenttrace.call.defines`."""
+    for item in written.split():
+        place, _, digest = item.rpartition("=")
+        member, _, count = place.partition("@")
+        yield Definition(digest, member, int(count) if count else None)
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+def call_attributes(
+    call: Call, requested: Requested, plan: StoredBody
+) -> tuple[tuple[str, AttributeValue], ...]:
+    """Return the attributes of a call's line; the index reads the first five, in this order."""
+    stored: list[tuple[str, AttributeValue]] = [
+        (semconv.AGENTTRACE_CALL_KEY, call.key),
+        (semconv.AGENTTRACE_CALL_TICKET, call.ticket),
+        (semconv.AGENTTRACE_CALL_ORIGIN, requested.request.origin),
+        (semconv.AGENTTRACE_CALL_LANE, call.lane),
+        (semconv.AGENTTRACE_CALL_DEFINES, " ".join(map(str, plan.defines))),
+        (semconv.AGENTTRACE_REQUEST_METHOD, requested.request.method),
+        (semconv.AGENTTRACE_REQUEST_TARGET, requested.request.target),
+    ]
+    if plan.shared:
+        stored.append((semconv.AGENTTRACE_REQUEST_SHARED, plan.shared))
+    if plan.text:
+        stored.append((semconv.AGENTTRACE_REQUEST_BODY, plan.text))
+    return tuple(stored)
+
+
+def exchange_event(exchange: Exchange, first: HttpRequest, sidecar: str | None = None) -> Event:
+    """Return the event of one attempt; the request is told only where it differs from the first attempt's."""
+    attributes: dict[str, AttributeValue] = {
+        semconv.AGENTTRACE_EXCHANGE_END: exchange.end,
+        semconv.AGENTTRACE_EXCHANGE_DURATION: exchange.end_ns - exchange.start_ns,
+    }
+    if exchange.status is not None:
+        attributes[semconv.AGENTTRACE_EXCHANGE_STATUS] = exchange.status
+        attributes[semconv.AGENTTRACE_EXCHANGE_HEADERS] = compact(exchange.headers)
+    if exchange.chunks:
+        attributes[semconv.AGENTTRACE_EXCHANGE_CHUNKS] = _chunks_text(exchange.chunks)
+    if exchange.error is not None:
+        error = exchange.error
+        attributes[semconv.AGENTTRACE_EXCHANGE_ERROR] = compact([error.library, error.name, error.message])
+    return Event(
+        semconv.EVENT_AGENTTRACE_EXCHANGE,
+        exchange.start_ns,
+        {**attributes, **_body_attributes(exchange.body, sidecar), **_request_attributes(exchange.request, first)},
+    )
+
+
+def _body_attributes(body: bytes, sidecar: str | None) -> Mapping[str, AttributeValue]:
+    if sidecar is not None:
+        return {semconv.AGENTTRACE_EXCHANGE_SIDECAR: sidecar}
+    if not body:
+        return {}
+    try:
+        return {semconv.AGENTTRACE_EXCHANGE_BODY: body.decode()}
+    except UnicodeDecodeError:
+        return {semconv.AGENTTRACE_EXCHANGE_BODY_BYTES: body}
+
+
+def _request_attributes(request: HttpRequest, first: HttpRequest) -> Mapping[str, AttributeValue]:
+    told = {
+        semconv.AGENTTRACE_EXCHANGE_METHOD: (request.method, first.method),
+        semconv.AGENTTRACE_EXCHANGE_ORIGIN: (request.origin, first.origin),
+        semconv.AGENTTRACE_EXCHANGE_TARGET: (request.target, first.target),
+        semconv.AGENTTRACE_EXCHANGE_REQUEST: (request.body, first.body),
+    }
+    return {name: mine for name, (mine, firsts) in told.items() if mine != firsts}
+
+
+def _chunks_text(chunks: Sequence[Chunk]) -> str:
+    """Return `µs:bytes` for each chunk, the time since the one before."""
+    pieces: list[str] = []
+    before = 0
+    for chunk in chunks:
+        offset_us = chunk.offset_ns // 1000
+        pieces.append(f"{offset_us - before}:{chunk.size}")
+        before = offset_us
+    return " ".join(pieces)
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def stored_request(span: Span, body: Body) -> HttpRequest:
+    """Return the request of a call's line, given its whole body.
+
+    Raises:
+        ValueError: If the line has no request.
+    """
+    method, target = _text(span, semconv.AGENTTRACE_REQUEST_METHOD), _text(span, semconv.AGENTTRACE_REQUEST_TARGET)
+    if not method:
+        raise ValueError("the call has no recorded request")
+    return HttpRequest(method, _text(span, semconv.AGENTTRACE_CALL_ORIGIN), target, body.text())
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a line leaves to others: members by digest, and the first `count` elements of the conversation."""
+
+    members: Mapping[str, str]
+    prefix: str | None
+    count: int
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Every digest referred to."""
+        return (*self.members.values(), *([self.prefix] if self.prefix else []))
+
+
+def reference_of(span: Span) -> Reference:
+    """Return what a call's line leaves to others."""
+    shared = obj(parse(_text(span, semconv.AGENTTRACE_REQUEST_SHARED) or "{}"))
+    prefix = obj(shared.get("prefix"))
+    members = {name: str(digest) for name, digest in obj(shared.get("members")).items()}
+    return Reference(members, text(prefix.get("digest")), integer(prefix.get("count")) or 0)
+
+
+def whole_body(span: Span, reference: Reference, held: Mapping[str, tuple[Definition, Body]]) -> Body:
+    """Return the whole body of a call's line; `held` has the definition of each digest and the body that holds it."""
+    written = _text(span, semconv.AGENTTRACE_REQUEST_BODY)
+    if not written:
+        return EMPTY
+    own = body_of(parse(written))
+    if not reference.digests:
+        return own
+    members = dict(own.members)
+    for name, digest in reference.members.items():
+        definition, holder = held[digest]
+        members[name] = holder.members[definition.member]
+    elements = own.elements
+    if reference.prefix:
+        elements = held[reference.prefix][1].elements[: reference.count] + elements
+    return Body(members, own.conversation, elements)
+
+
+def read_attempts(
+    events: Sequence[Event], first: HttpRequest, read_sidecar: Callable[[str], bytes]
+) -> tuple[Exchange, ...]:
+    """Return the attempts of a call in order.
+
+    Raises:
+        ValueError: If an attempt is not what the format promises.
+    """
+    told = (event for event in events if event.name == semconv.EVENT_AGENTTRACE_EXCHANGE)
+    return tuple(_exchange(event, first, read_sidecar) for event in sorted(told, key=lambda event: event.time_ns))
+
+
+def _exchange(event: Event, first: HttpRequest, read_sidecar: Callable[[str], bytes]) -> Exchange:
+    attributes = event.attributes
+    status = attributes.get(semconv.AGENTTRACE_EXCHANGE_STATUS)
+    duration = attributes.get(semconv.AGENTTRACE_EXCHANGE_DURATION)
+    return Exchange(
+        request=_exchange_request(event, first),
+        start_ns=event.time_ns,
+        end_ns=event.time_ns + (duration if isinstance(duration, int) else 0),
+        end=cast("End", _text(event, semconv.AGENTTRACE_EXCHANGE_END) or "complete"),
+        status=status if isinstance(status, int) else None,
+        headers=_headers(_text(event, semconv.AGENTTRACE_EXCHANGE_HEADERS)),
+        body=_body(event, read_sidecar),
+        chunks=tuple(_read_chunks(_text(event, semconv.AGENTTRACE_EXCHANGE_CHUNKS))),
+        error=_error(_text(event, semconv.AGENTTRACE_EXCHANGE_ERROR)),
+    )
+
+
+def _exchange_request(event: Event, first: HttpRequest) -> HttpRequest:
+    return HttpRequest(
+        _text(event, semconv.AGENTTRACE_EXCHANGE_METHOD) or first.method,
+        _text(event, semconv.AGENTTRACE_EXCHANGE_ORIGIN) or first.origin,
+        _text(event, semconv.AGENTTRACE_EXCHANGE_TARGET) or first.target,
+        _text(event, semconv.AGENTTRACE_EXCHANGE_REQUEST, first.body),
+    )
+
+
+def _text(holder: Span | Event, name: str, default: str = "") -> str:
+    value = holder.attributes.get(name)
+    return value if isinstance(value, str) else default
+
+
+def _headers(written: str) -> tuple[tuple[str, str], ...]:
+    pairs = array(parse(written)) if written else ()
+    return tuple((text(pair[0]) or "", text(pair[1]) or "") for pair in map(array, pairs))
+
+
+def _body(event: Event, read_sidecar: Callable[[str], bytes]) -> bytes:
+    sidecar = _text(event, semconv.AGENTTRACE_EXCHANGE_SIDECAR)
+    if sidecar:
+        return read_sidecar(sidecar)
+    held = event.attributes.get(semconv.AGENTTRACE_EXCHANGE_BODY_BYTES)
+    return held if isinstance(held, bytes) else _text(event, semconv.AGENTTRACE_EXCHANGE_BODY).encode()
+
+
+def _read_chunks(written: str) -> Iterator[Chunk]:
+    offset_ns = 0
+    for item in written.split():
+        elapsed, _, size = item.partition(":")
+        offset_ns += int(elapsed) * 1000
+        yield Chunk(offset_ns, int(size))
+
+
+def _error(written: str) -> RaisedError | None:
+    if not written:
+        return None
+    library, name, message = (text(item) or "" for item in array(parse(written)))
+    return RaisedError(name, message, "httpx" if library == "httpx" else "builtins" if library == "builtins" else "other")

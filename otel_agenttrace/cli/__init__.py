@@ -1,0 +1,64 @@
+"""The command `otel-agenttrace`. A command parses, calls one function, hands its report on and sets the exit code."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Final
+
+import click
+
+from otel_agenttrace.errors import AgentTraceError, CassetteError, IngestError
+
+__all__ = ["FINDINGS", "UNREADABLE", "WRONG_USE", "main"]
+
+FINDINGS: Final = 1
+WRONG_USE: Final = 2
+UNREADABLE: Final = 3
+
+_COMMANDS: Final = {
+    "demo": ("demo", "demo"),
+    "doctor": ("doctor", "doctor"),
+    "record": ("run", "record"),
+    "replay": ("run", "replay"),
+    "show": ("look", "show"),
+    "validate": ("look", "validate"),
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports the module of a command when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute = _COMMANDS[cmd_name]
+        return getattr(import_module(f"otel_agenttrace.cli.{module}"), attribute)
+
+
+@click.command(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: otel-agenttrace record run.otlp.jsonl -- python agent.py",
+)
+@click.version_option(package_name="otel-agenttrace", prog_name="otel-agenttrace")
+def _cli() -> None:
+    """Any OpenTelemetry GenAI trace is a test: record a run of an agent, replay it with no network, look at it."""
+
+
+def main() -> None:
+    """Run the command line; errors we raise become one message and an exit code."""
+    try:
+        _cli(prog_name="otel-agenttrace")
+    except (CassetteError, IngestError) as error:
+        _fail(error, UNREADABLE)
+    except AgentTraceError as error:
+        _fail(error, WRONG_USE)
+
+
+def _fail(error: AgentTraceError, code: int) -> None:
+    sys.stderr.write(f"otel-agenttrace: {error}\n")
+    raise SystemExit(code)

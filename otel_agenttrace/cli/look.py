@@ -1,0 +1,80 @@
+"""`show` and `validate`: look at a cassette."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from otel_agenttrace_exporters.cassette import FOLDER
+from rich.console import Console
+
+from otel_agenttrace.cassette.reader import open_cassette
+from otel_agenttrace.errors import CassetteNotFound
+from otel_agenttrace.playback.excerpts import excerpt
+from otel_agenttrace.pricing import cost_of_span
+from otel_agenttrace.report.terminal import trace_json, trace_tree
+
+__all__ = ["show", "validate"]
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+@click.command(epilog="Example: otel-agenttrace show run.otlp.jsonl")
+@click.argument("cassette", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@_JSON
+def show(cassette: Path | None, *, as_json: bool) -> None:
+    """Show a run as a tree of spans: model, tokens, cost, time, first line of text. Without CASSETTE: the newest run."""
+    trace = open_cassette(cassette or _newest(Path.cwd())).trace(cost_of_span)
+    if as_json:
+        click.echo(json.dumps(trace_json(trace), indent=2))
+    else:
+        Console(highlight=False).print(trace_tree(trace, excerpt=excerpt))
+
+
+def _newest(folder: Path) -> Path:
+    """Return the newest cassette in a folder and the folder of unnamed recordings.
+
+    Raises:
+        CassetteNotFound: If there is none.
+    """
+    found = [*folder.glob("*.otlp.jsonl"), *(folder / FOLDER).glob("*.otlp.jsonl")]
+    if not found:
+        raise CassetteNotFound(folder / "*.otlp.jsonl", "record a run: otel-agenttrace record run.otlp.jsonl -- python agent.py")
+    return max(found, key=lambda path: path.stat().st_mtime_ns)
+
+
+@click.command(epilog="Example: otel-agenttrace validate run.otlp.jsonl")
+@click.argument("cassettes", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
+@_JSON
+def validate(cassettes: tuple[Path, ...], *, as_json: bool) -> None:
+    """Read every line and every recorded call of each CASSETTE. Exits 1 if something is damaged, 3 if all of it is."""
+    reports = [_validated(path) for path in cassettes]
+    if as_json:
+        click.echo(json.dumps(reports, indent=2))
+    else:
+        for report in reports:
+            _tell(report)
+    raise SystemExit(int(any(report["problems"] for report in reports)))
+
+
+def _validated(path: Path) -> dict[str, object]:
+    cassette = open_cassette(path)
+    problems = [str(problem) for problem in cassette.index.problems]
+    problems += cassette.damaged_calls()
+    if cassette.index.torn:
+        problems.append(f"{path}: the last line is torn")
+    return {
+        "path": str(path),
+        "spans": sum(1 for _ in cassette.spans()),
+        "calls": len(cassette.index.calls),
+        "problems": problems,
+    }
+
+
+def _tell(report: dict[str, object]) -> None:
+    problems = report["problems"]
+    if not problems:
+        click.echo(f"{report['path']}: {report['spans']} spans, {report['calls']} recorded calls, all readable")
+    for problem in problems if isinstance(problems, list) else ():
+        click.echo(problem)

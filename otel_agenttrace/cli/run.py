@@ -1,0 +1,112 @@
+"""`record` and `replay`: run any command with recording or replay switched on in it and its children."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import click
+from otel_agenttrace_instrumentation.opening import close_session, open_session, prepare_session
+
+from otel_agenttrace.config import record_mode
+from otel_agenttrace.environment import OTEL_AGENTTRACE_CASSETTE, OTEL_AGENTTRACE_MODE
+from otel_agenttrace.sessions import Session
+
+__all__ = ["record", "replay"]
+
+_SITE: Final = Path(__file__).resolve().parents[1] / "site"
+_CASSETTE = click.argument("cassette", type=click.Path(path_type=Path, dir_okay=False))
+_COMMAND = click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+_CONTEXT: Final = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+@click.command(
+    context_settings=_CONTEXT,
+    epilog="Example: otel-agenttrace record run.otlp.jsonl -- python agent.py",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["once", "new", "all"]),
+    default="all",
+    show_default=True,
+    help="all: record everything anew; new: answer what is recorded, record the rest; once: only if there is no cassette.",
+)
+@_CASSETTE
+@_COMMAND
+def record(cassette: Path, command: tuple[str, ...], mode: str) -> None:
+    """Run COMMAND and record what its agents do to CASSETTE. Python children are recorded too."""
+    raise SystemExit(_run(cassette, mode, command, fail_on=()))
+
+
+@click.command(
+    context_settings=_CONTEXT,
+    epilog="Example: otel-agenttrace replay run.otlp.jsonl -- python agent.py",
+)
+@click.option(
+    "--fail-on",
+    multiple=True,
+    type=click.Choice(["drift", "miss", "unplayed"]),
+    default=("miss",),
+    show_default=True,
+    help="Exit 1 although COMMAND succeeded: a call had no recording, an inexact one, or a recording was not asked for.",
+)
+@_CASSETTE
+@_COMMAND
+def replay(cassette: Path, command: tuple[str, ...], fail_on: tuple[str, ...]) -> None:
+    """Run COMMAND and answer its calls from CASSETTE: no network, no API key."""
+    raise SystemExit(_run(cassette, "none", command, fail_on=fail_on))
+
+
+def _run(cassette: Path, mode: str, command: tuple[str, ...], *, fail_on: tuple[str, ...]) -> int:
+    session = open_session(prepare_session(cassette, record_mode(mode, "--mode")))
+    try:
+        code = _exit_code(command, _environment(session))
+    except OSError as error:
+        close_session(session, keep_partial=True, quiet=True)
+        raise click.UsageError(f"{command[0]} cannot be started: {error.strerror}") from error
+    killed = code > 128
+    close_session(session, keep_partial=killed)
+    failed = {"drift": session.counts["drift"], "miss": session.counts["miss"], "unplayed": session.unplayed}
+    return code or int(any(failed[kind] for kind in fail_on))
+
+
+def _environment(session: Session) -> dict[str, str]:
+    paths = [str(_SITE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+        OTEL_AGENTTRACE_CASSETTE: str(session.path.absolute()),
+        OTEL_AGENTTRACE_MODE: session.mode,
+    }
+
+
+def _exit_code(command: tuple[str, ...], environment: dict[str, str]) -> int:
+    """Return the exit code of a command; one that died by a signal gives 128 and the signal's number."""
+    process = subprocess.Popen(command, env=environment)  # noqa: S603 - running the user's command is the task
+    with _signals_to(process):
+        code = process.wait()
+    return code if code >= 0 else 128 - code
+
+
+@contextmanager
+def _signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Pass a termination on; an interrupt from the terminal reaches the command by itself."""
+
+    def ignore(_: int, __: FrameType | None) -> None:
+        """Wait on: the command has heard it too."""
+
+    def forward(number: int, _: FrameType | None) -> None:
+        process.send_signal(number)
+
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, forward), signal.SIGINT: signal.signal(signal.SIGINT, ignore)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,84 @@
+"""The settings of a run as data. Argument, environment and pyproject.toml in, one `Config` out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, TypeAlias, cast, get_args
+
+from otel_agenttrace.environment import CI, OTEL_AGENTTRACE_CASSETTE, OTEL_AGENTTRACE_EXPORT_REPLAY, OTEL_AGENTTRACE_MODE
+from otel_agenttrace.errors import ConfigError
+
+__all__ = ["Config", "RecordMode", "is_true", "record_mode", "resolve"]
+
+RecordMode: TypeAlias = Literal["none", "once", "new", "all"]
+"""VCR's four: replay only; record if there is no cassette; record what is missing; record everything anew."""
+
+_MODES: Final = get_args(RecordMode)
+_PYPROJECT_KEYS: Final = ("cassette", "export-replay", "mode", "prices")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a run was told: None means that nobody said."""
+
+    cassette: Path | None = None
+    mode: RecordMode = "once"
+    export_replay: bool = False
+    prices: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+def resolve(
+    environ: Mapping[str, str],
+    pyproject: Mapping[str, object],
+    *,
+    cassette: Path | None = None,
+    mode: str | None = None,
+) -> Config:
+    """Return the settings in force: argument before environment before the table `[tool.otel-agenttrace]`.
+
+    Raises:
+        ConfigError: If a mode or a key of the table has no meaning.
+    """
+    for key in pyproject:
+        if key not in _PYPROJECT_KEYS:
+            raise ConfigError(f"[tool.otel-agenttrace] has no key {key!r}.{_nearest(key, _PYPROJECT_KEYS)}")
+    path = cassette or environ.get(OTEL_AGENTTRACE_CASSETTE) or pyproject.get("cassette")
+    said = (
+        (mode, "the argument mode"),
+        (environ.get(OTEL_AGENTTRACE_MODE), OTEL_AGENTTRACE_MODE),
+        (pyproject.get("mode"), "[tool.otel-agenttrace] mode"),
+        ("none" if is_true(environ.get(CI)) else "once", "the default"),
+    )
+    value, source = next((value, source) for value, source in said if value)
+    exported = environ.get(OTEL_AGENTTRACE_EXPORT_REPLAY)
+    prices = pyproject.get("prices", {})
+    return Config(
+        cassette=Path(str(path)) if path else None,
+        mode=record_mode(str(value), source),
+        export_replay=is_true(exported) if exported else pyproject.get("export-replay") is True,
+        prices=cast("Mapping[str, object]", prices) if isinstance(prices, dict) else {},
+    )
+
+
+def record_mode(value: str, source: str) -> RecordMode:
+    """Return the mode a text names.
+
+    Raises:
+        ConfigError: If it names none.
+    """
+    if value not in _MODES:
+        raise ConfigError(f"{source} is {value!r}.\n  to fix   one of {', '.join(_MODES)}{_nearest(value, _MODES)}")
+    return cast("RecordMode", value)
+
+
+def is_true(value: str | None) -> bool:
+    """Whether an environment variable says yes."""
+    return (value or "").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def _nearest(word: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

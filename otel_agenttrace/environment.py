@@ -1,0 +1,27 @@
+"""Names of the environment variables; `opentelemetry-instrument` shows each of them as a flag."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = [
+    "CI",
+    "OTEL_AGENTTRACE_CASSETTE",
+    "OTEL_AGENTTRACE_EXPORT_REPLAY",
+    "OTEL_AGENTTRACE_MODE",
+    "RUN",
+]
+
+OTEL_AGENTTRACE_CASSETTE: Final = "OTEL_AGENTTRACE_CASSETTE"
+"""Path of the cassette to record to or to replay from."""
+
+OTEL_AGENTTRACE_MODE: Final = "OTEL_AGENTTRACE_MODE"
+"""Record mode: `none`, `once` (default), `new` or `all`; `none` is the default under `CI=true`."""
+
+OTEL_AGENTTRACE_EXPORT_REPLAY: Final = "OTEL_AGENTTRACE_EXPORT_REPLAY"
+"""`true` also exports the spans of replayed calls; backends bill their tokens."""
+
+CI: Final = "CI"
+
+RUN: Final = "_OTEL_AGENTTRACE_RUN"
+"""Set by the root process of a run for its children: run id, resolved mode and the file they share."""

@@ -1,0 +1,59 @@
+"""Parsed JSON with a type, and access to it that never raises. Bytes from a wire in, plain values out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias, cast
+
+__all__ = ["Json", "JsonArray", "JsonObject", "array", "canonical", "compact", "integer", "number", "obj", "parse", "text"]
+
+Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
+JsonObject: TypeAlias = "Mapping[str, Json]"
+JsonArray: TypeAlias = "Sequence[Json]"
+
+_EMPTY: JsonObject = {}
+
+
+def parse(source: bytes | str) -> Json:
+    """Return the value a JSON text stands for.
+
+    Raises:
+        ValueError: If the text is not JSON (`UnicodeDecodeError` and `json.JSONDecodeError` are both).
+    """
+    return cast("Json", json.loads(source))
+
+
+def canonical(value: object) -> str:
+    """Return the one text of a JSON value: keys sorted, no spaces, no escapes beyond the needed ones."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def compact(value: object) -> str:
+    """Return a JSON text without spaces, keys in the order they have."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def obj(value: Json | object) -> JsonObject:
+    """Return the value if it is a JSON object, else an empty one."""
+    return cast("JsonObject", value) if isinstance(value, dict) else _EMPTY
+
+
+def array(value: Json | object) -> JsonArray:
+    """Return the value if it is a JSON array, else an empty one."""
+    return cast("JsonArray", value) if isinstance(value, list | tuple) else ()
+
+
+def text(value: Json | object) -> str | None:
+    """Return the value if it is a string, else None."""
+    return value if isinstance(value, str) else None
+
+
+def integer(value: Json | object) -> int | None:
+    """Return the value if it is a whole number and no boolean, else None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def number(value: Json | object) -> float | int | None:
+    """Return the value if it is a number and no boolean, else None."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,0 +1,326 @@
+"""The shapes that flow: what went over the wire, what it means, and the spans that tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Literal, TypeAlias
+
+from otel_agenttrace import semconv
+from otel_agenttrace.jsonvalue import Json
+
+__all__ = [
+    "AttributeValue",
+    "Call",
+    "Chunk",
+    "End",
+    "Event",
+    "Exchange",
+    "HttpRequest",
+    "InferenceRequest",
+    "InferenceResponse",
+    "Link",
+    "Message",
+    "Outcome",
+    "OutcomeKind",
+    "Part",
+    "RaisedError",
+    "Span",
+    "SpanKind",
+    "SpanStatus",
+    "Trace",
+    "Usage",
+]
+
+AttributeValue: TypeAlias = "None | bool | int | float | str | bytes | Sequence[AttributeValue] | Mapping[str, AttributeValue]"
+Part: TypeAlias = "Mapping[str, Json]"
+"""One part of a message in the form of the GenAI conventions: `{"type": "text", "content": "…"}`."""
+
+End: TypeAlias = Literal["complete", "closed", "error", "abandoned", "cancelled", "noresponse"]
+"""How a body ended: read to its end, closed early by the reader, broken by the network, dropped, cancelled, never begun."""
+
+SpanKind: TypeAlias = Literal["INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"]
+SpanStatus: TypeAlias = Literal["UNSET", "OK", "ERROR"]
+OutcomeKind: TypeAlias = Literal["hit", "drift", "miss", "live"]
+
+
+# --- what it means --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call. `input_tokens` includes cache reads and writes, `output_tokens` includes reasoning."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_write_input_tokens: int | None = None
+    reasoning_output_tokens: int | None = None
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            _sum(self.input_tokens, other.input_tokens),
+            _sum(self.output_tokens, other.output_tokens),
+            _sum(self.cache_read_input_tokens, other.cache_read_input_tokens),
+            _sum(self.cache_write_input_tokens, other.cache_write_input_tokens),
+            _sum(self.reasoning_output_tokens, other.reasoning_output_tokens),
+        )
+
+    @property
+    def total_tokens(self) -> int | None:
+        """Input and output tokens together, or None if neither is known."""
+        return _sum(self.input_tokens, self.output_tokens)
+
+
+def _sum(left: int | None, right: int | None) -> int | None:
+    if left is None or right is None:
+        return left if right is None else right
+    return left + right
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message: `role` is system, user, assistant, tool or what the provider says."""
+
+    role: str
+    parts: tuple[Part, ...] = ()
+    name: str | None = None
+    finish_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceRequest:
+    """What a request asks of a model. `parameters` are span attributes (`gen_ai.request.*`, `openai.*`)."""
+
+    operation: str
+    model: str | None = None
+    stream: bool = False
+    input_messages: tuple[Message, ...] = ()
+    system_instructions: tuple[Part, ...] = ()
+    tool_definitions: tuple[Mapping[str, Json], ...] = ()
+    parameters: Mapping[str, AttributeValue] = field(default_factory=dict[str, "AttributeValue"])
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceResponse:
+    """What a model answered. `attributes` are further span attributes (`openai.response.*`)."""
+
+    id: str | None = None
+    model: str | None = None
+    finish_reasons: tuple[str, ...] = ()
+    output_messages: tuple[Message, ...] = ()
+    usage: Usage = Usage()
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict[str, "AttributeValue"])
+    error_type: str | None = None
+
+
+# --- what went over the wire ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request as it is stored: no headers, no credentials.
+
+    `origin` is scheme, host and port, `target` path and query, `body` the canonical JSON text, redacted.
+    """
+
+    method: str
+    origin: str
+    target: str
+    body: str = ""
+
+    @property
+    def url(self) -> str:
+        """The whole address."""
+        return self.origin + self.target
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a body: when it came, in nanoseconds since the attempt started, and its size in bytes."""
+
+    offset_ns: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class RaisedError:
+    """An exception of the transport: class name, text, and whether the class is one of httpx or a builtin."""
+
+    name: str
+    message: str
+    library: Literal["httpx", "builtins", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One attempt of a call. `body` is decoded (no gzip) and redacted; `chunks` partition it, empty for one piece."""
+
+    request: HttpRequest
+    start_ns: int
+    end_ns: int
+    end: End
+    status: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    chunks: tuple[Chunk, ...] = ()
+    error: RaisedError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One logical call: the key it is found by and its attempts in order."""
+
+    key: str
+    attempts: tuple[Exchange, ...]
+    lane: str = ""
+    ticket: int = 0
+
+
+# --- spans ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A timed event on a span."""
+
+    name: str
+    time_ns: int
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict[str, "AttributeValue"])
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A reference to another span; ids are lower-case hex."""
+
+    trace_id: str
+    span_id: str
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict[str, "AttributeValue"])
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One span; ids are lower-case hex. `read_call` gives the recorded exchange of a call, where there is one."""
+
+    trace_id: str
+    span_id: str
+    name: str
+    start_ns: int
+    end_ns: int | None = None
+    parent_span_id: str | None = None
+    kind: SpanKind = "INTERNAL"
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict[str, "AttributeValue"])
+    events: tuple[Event, ...] = ()
+    links: tuple[Link, ...] = ()
+    status: SpanStatus = "UNSET"
+    status_message: str = ""
+    scope: str = ""
+    scope_version: str = ""
+    schema_url: str = ""
+    resource: Mapping[str, AttributeValue] = field(default_factory=dict[str, "AttributeValue"])
+    read_call: Callable[[], Call] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def call(self) -> Call | None:
+        """The recorded exchanges of this call, or None where none was recorded."""
+        return self.read_call() if self.read_call is not None else None
+
+    @property
+    def duration_ns(self) -> int | None:
+        """Nanoseconds from start to end, or None while the span is open."""
+        return None if self.end_ns is None else self.end_ns - self.start_ns
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the span failed."""
+        return self.status == "ERROR"
+
+    @property
+    def operation(self) -> str | None:
+        """The GenAI operation, or None for any other span."""
+        value = self.attributes.get(semconv.GEN_AI_OPERATION_NAME)
+        return value if isinstance(value, str) else None
+
+    @property
+    def is_inference(self) -> bool:
+        """Whether the span is a call to a model."""
+        return self.operation in semconv.INFERENCE_OPERATIONS
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens as recorded on this span."""
+        return Usage(
+            self._count(semconv.GEN_AI_USAGE_INPUT_TOKENS),
+            self._count(semconv.GEN_AI_USAGE_OUTPUT_TOKENS),
+            self._count(semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS),
+            self._count(semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS),
+            self._count(semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS),
+        )
+
+    def _count(self, name: str) -> int | None:
+        value = self.attributes.get(name)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _unknown_cost(_: Span) -> float | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The spans of one run, in order of their start. `cost_of` prices one inference span in US dollars."""
+
+    spans: tuple[Span, ...] = ()
+    cost_of: Callable[[Span], float | None] = field(default=_unknown_cost, repr=False, compare=False)
+
+    @property
+    def inferences(self) -> tuple[Span, ...]:
+        """One span for each call to a model: of two spans that tell the same response, the one with a recorded exchange."""
+        chosen: dict[object, Span] = {}
+        for span in self.spans:
+            if span.is_inference:
+                response_id = span.attributes.get(semconv.GEN_AI_RESPONSE_ID)
+                identity = (span.trace_id, response_id) if response_id else span.span_id
+                held = chosen.get(identity)
+                if held is None or (held.read_call is None and span.read_call is not None):
+                    chosen[identity] = span
+        return tuple(chosen.values())
+
+    @property
+    def tool_calls(self) -> tuple[Span, ...]:
+        """The spans of executed tools."""
+        return tuple(span for span in self.spans if span.operation == semconv.OPERATION_EXECUTE_TOOL)
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all inferences together."""
+        return reduce(Usage.__add__, (span.usage for span in self.inferences), Usage())
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars of all inferences that have a price, or None if none has."""
+        costs = [cost for span in self.inferences if (cost := self.cost_of(span)) is not None]
+        return sum(costs) if costs else None
+
+    @property
+    def duration_ns(self) -> int | None:
+        """Nanoseconds from the first start to the last end, or None without spans."""
+        ends = [span.end_ns for span in self.spans if span.end_ns is not None]
+        return max(ends) - min(span.start_ns for span in self.spans) if ends else None
+
+    @property
+    def errors(self) -> tuple[Span, ...]:
+        """The spans that failed."""
+        return tuple(span for span in self.spans if span.is_error)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one call was answered, and the recorded span the answer came from."""
+
+    kind: OutcomeKind
+    span_id: str | None = None
+    recorded_span_id: str | None = None
+    key: str = ""
+    detail: str = ""

@@ -1,0 +1,165 @@
+"""Find the recorded call that answers a request. Cassette and request in, claim or miss out."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from otel_agenttrace.cassette.index import Entry
+from otel_agenttrace.cassette.reader import Cassette
+from otel_agenttrace.errors import ReplayExhausted, ReplayMiss
+from otel_agenttrace.matching import Requested, first_difference, key_of, normalised_key, similarity
+from otel_agenttrace.model import Exchange, HttpRequest
+
+__all__ = ["Claim", "Player"]
+
+_NEAREST_OF: Final = 200
+"""How many recordings a miss is compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A recorded call that answers: hit by its exact key, drift by the normalised one, `detail` what differed."""
+
+    entry: Entry
+    outcome: Literal["hit", "drift"]
+    attempts: tuple[Exchange, ...]
+    detail: str = ""
+
+
+class _Shelf:
+    """Recorded calls by key, first in, first out, in order of their start and ticket."""
+
+    def __init__(self, keyed: Iterable[tuple[str, Entry]]) -> None:
+        self._queues: dict[tuple[str, ...], deque[Entry]] = {}
+        self._origins: dict[str, set[str]] = {}
+        for key, entry in keyed:
+            self._queues.setdefault((key, entry.origin, entry.lane), deque()).append(entry)
+            self._queues.setdefault((key, entry.origin), deque()).append(entry)
+            self._origins.setdefault(key, set()).add(entry.origin)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._origins
+
+    def take(self, key: str, origin: str, lane: str) -> Entry | None:
+        """Return the next unclaimed call: same lane first, then any; another origin only if there is but one."""
+        origins = self._origins.get(key)
+        if not origins:
+            return None
+        if origin not in origins:
+            if len(origins) > 1:
+                return None
+            origin = next(iter(origins))
+        return self._next((key, origin, lane)) or self._next((key, origin))
+
+    def _next(self, place: tuple[str, ...]) -> Entry | None:
+        queue = self._queues.get(place)
+        while queue:
+            entry = queue.popleft()
+            if not entry.claimed:
+                entry.claimed = True
+                return entry
+        return None
+
+
+class Player:
+    """Hands out the recorded calls of a cassette, each once. Thread-safe."""
+
+    def __init__(self, cassette: Cassette, rules_version: int) -> None:
+        self.cassette = cassette
+        self._rules = rules_version
+        self._calls = sorted(cassette.index.calls, key=lambda entry: (entry.start_ns, entry.ticket))
+        self._exact = _Shelf((self._key(entry), entry) for entry in self._calls)
+        self._normalised: _Shelf | None = None
+        self._lock = threading.Lock()
+
+    def renew_lock(self) -> None:
+        """Take a new lock: after a fork the old one may be held by a thread that is not there."""
+        self._lock = threading.Lock()
+
+    def claim(self, requested: Requested, lane: str) -> Claim | None:
+        """Return the recorded call that answers a request, or None if there is none left."""
+        origin = requested.request.origin
+        with self._lock:
+            entry = self._exact.take(requested.key, origin, lane)
+            if entry is not None:
+                return Claim(entry, "hit", self.cassette.answers(entry))
+            if requested.key in self._exact:
+                return None
+            entry = self._shelf_of_normalised().take(normalised_key(requested.request), origin, lane)
+        if entry is None:
+            return None
+        return Claim(entry, "drift", self.cassette.answers(entry), self._moved(entry, requested.request))
+
+    def mark_played(self, span_ids: Collection[str]) -> None:
+        """Take note that other processes of the run have served these recorded calls."""
+        for entry in self._calls:
+            if entry.span_id in span_ids:
+                entry.claimed = True
+
+    def unplayed(self) -> tuple[Entry, ...]:
+        """Return the recorded calls that nobody asked for."""
+        return tuple(entry for entry in self._calls if not entry.claimed)
+
+    def miss(self, requested: Requested, site: str) -> ReplayMiss:
+        """Return the error that says why a request has no answer and what to do."""
+        if requested.key in self._exact:
+            times = sum(1 for entry in self._calls if self._key(entry) == requested.key)
+            recorded = "once" if times == 1 else f"{times} times"
+            return ReplayExhausted(
+                f"This call was recorded {recorded} and asked for once more.\n{self._body(site)}",
+                request=requested.request.body,
+            )
+        near = self._nearest(requested.request)
+        if near is None:
+            return ReplayMiss(
+                f"No recording answers this call.\n{self._body(site, 'none: the cassette has no call to compare with')}",
+                request=requested.request.body,
+            )
+        number, entry, recorded = near
+        difference = first_difference(recorded, requested.request)
+        where = "" if difference is None else f", differs at {difference.pointer}"
+        values = "" if difference is None else f"\n  recorded {difference.recorded}\n  asked    {difference.asked}"
+        text = self._body(site, f"recording {number} (line {entry.line.number}){where}{values}")
+        return ReplayMiss(
+            f"No recording answers this call.\n{text}",
+            request=requested.request.body,
+            nearest=entry.span_id,
+            first_difference=None if difference is None else difference.pointer,
+        )
+
+    def _body(self, site: str, nearest: str | None = None) -> str:
+        told = f"  nearest  {nearest}\n" if nearest else ""
+        path = self.cassette.path
+        return (
+            f"  at       {site}\n  cassette {path}\n{told}"
+            f"  to fix   record what is missing (mode new), or all of it: otel-agenttrace record {path} -- …"
+        )
+
+    def _key(self, entry: Entry) -> str:
+        """Return the key of a recorded call; one made by another rule set is made again."""
+        if entry.rules in (None, self._rules):
+            return entry.key
+        return key_of(self.cassette.request(entry))
+
+    def _shelf_of_normalised(self) -> _Shelf:
+        if self._normalised is None:
+            free = (entry for entry in self._calls if not entry.claimed)
+            self._normalised = _Shelf((normalised_key(self.cassette.request(entry)), entry) for entry in free)
+        return self._normalised
+
+    def _moved(self, entry: Entry, asked: HttpRequest) -> str:
+        difference = first_difference(self.cassette.request(entry), asked)
+        return "" if difference is None else f"{difference.pointer}: {difference.recorded} → {difference.asked}"
+
+    def _nearest(self, asked: HttpRequest) -> tuple[int, Entry, HttpRequest] | None:
+        scored = ((similarity(recorded, asked), number, entry, recorded) for number, entry, recorded in self._compared())
+        best = max(scored, key=lambda row: (row[0], not row[2].claimed, -row[1]), default=None)
+        return None if best is None else best[1:]
+
+    def _compared(self) -> Iterator[tuple[int, Entry, HttpRequest]]:
+        for number, entry in list(enumerate(self._calls, 1))[:_NEAREST_OF]:
+            yield number, entry, self.cassette.request(entry)

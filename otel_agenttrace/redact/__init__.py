@@ -1,0 +1,81 @@
+"""Remove secrets before anything is written. Text, bodies, headers and addresses in, the same without secrets out.
+
+Every detector reports findings on the original text; they are merged and replaced once, and a placeholder is never
+looked at again, so redacting twice is redacting once. A placeholder is the same for the same secret, in every form and
+run, so that recordings and requests still match.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from otel_agenttrace.jsonvalue import Json, compact
+from otel_agenttrace.redact.addresses import without_credentials, without_user_info
+from otel_agenttrace.redact.environment_values import environment_values
+from otel_agenttrace.redact.findings import Detector, Finding, find, replaced, replaced_bytes
+from otel_agenttrace.redact.headers import is_stored
+
+__all__ = ["RULES_VERSION", "Detector", "Finding", "Redactor", "redactor"]
+
+RULES_VERSION: Final = 1
+"""Grows with every change of what is redacted: request keys depend on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redactor:
+    """The one seam that everything written passes. It holds secrets, so its repr does not show them."""
+
+    detectors: tuple[Detector, ...] = field(default=(), repr=False)
+    rules_version: int = RULES_VERSION
+
+    def redact_text(self, text: str) -> str:
+        """Return a text with a placeholder for each secret, and the text itself if there is none."""
+        found = find(text, self.detectors)
+        return replaced(text, found) if found else text
+
+    def redact_bytes(self, body: bytes, chunk_sizes: Sequence[int]) -> tuple[bytes, tuple[int, ...]]:
+        """Return a body with a placeholder for each secret, and the sizes of as many chunks of the new body.
+
+        A secret may span chunks: a boundary inside it moves to its end, which can leave a chunk empty.
+
+        Args:
+            body: The decoded body; bytes that are no UTF-8 stay as they are.
+            chunk_sizes: Bytes of each chunk; they partition the body, or there are none.
+        """
+        text = body.decode("utf-8", "surrogateescape")
+        found = find(text, self.detectors)
+        return replaced_bytes(text, found, chunk_sizes) if found else (body, tuple(chunk_sizes))
+
+    def redact_json(self, value: Json) -> Json:
+        """Return a JSON value with its strings and keys redacted, and the value itself if it holds no secret."""
+        return self._walk(value) if find(compact(value), self.detectors) else value
+
+    def _walk(self, value: Json) -> Json:
+        if isinstance(value, str):
+            return self.redact_text(value)
+        if isinstance(value, Mapping):
+            members = cast("Mapping[str, Json]", value)
+            return {self.redact_text(key): self._walk(member) for key, member in members.items()}
+        if isinstance(value, Sequence):
+            return [self._walk(element) for element in value]
+        return value
+
+    def redact_target(self, target: str) -> str:
+        """Return path and query without credential parameters; what stays keeps its order and its escapes."""
+        return self.redact_text(without_credentials(target))
+
+    def redact_url(self, url: str) -> str:
+        """Return an address without user name, password and credential parameters."""
+        return self.redact_text(without_credentials(without_user_info(url)))
+
+    def stored_headers(self, headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+        """Return the response headers that are stored: no credentials, no account ids, nothing about the wire's encoding."""
+        return tuple((name, self.redact_text(value)) for name, value in headers if is_stored(name))
+
+
+def redactor(environ: Mapping[str, str]) -> Redactor:
+    """Return the redactor for the secrets an environment holds."""
+    secrets = environment_values(environ)
+    return Redactor((secrets,) if secrets.secrets else ())

@@ -1,0 +1,261 @@
+"""A span on both sides: in the user's OpenTelemetry provider, and in the cassette of the session.
+
+Where there is no provider, or sampling is off, the cassette still gets the span, with ids of our own.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace as otel_trace
+from opentelemetry.trace import SpanContext, TraceFlags
+
+from otel_agenttrace import semconv
+from otel_agenttrace.model import AttributeValue, Event, Link, Span, SpanKind, SpanStatus
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import Tracer, TracerProvider
+
+    from otel_agenttrace.cassette.writer import RecordedCall
+    from otel_agenttrace.sessions import Session
+
+__all__ = ["SCOPE", "VERSION", "LiveSpan", "Telemetry", "active_span", "adopt_span", "attached", "end_dropped", "end_later", "open_span", "telemetry"]
+
+SCOPE: Final = "otel_agenttrace"
+VERSION: Final = "0.1.0.dev0"
+
+
+@dataclass(slots=True)
+class Telemetry:
+    """Where spans and metrics go: the providers given by hand, else the global ones."""
+
+    tracer_provider: TracerProvider | None = None
+    meter_provider: MeterProvider | None = None
+    spans_on: bool = True
+
+    def tracer(self) -> Tracer:
+        """Return our tracer."""
+        return otel_trace.get_tracer(SCOPE, VERSION, self.tracer_provider, semconv.SCHEMA_URL)
+
+
+telemetry: Final = Telemetry()
+"""The one telemetry of this process."""
+
+_random = random.Random()  # noqa: S311 - ids, not secrets
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_random.seed)
+
+_KINDS: Final[Mapping[SpanKind, otel_trace.SpanKind]] = {
+    "INTERNAL": otel_trace.SpanKind.INTERNAL,
+    "SERVER": otel_trace.SpanKind.SERVER,
+    "CLIENT": otel_trace.SpanKind.CLIENT,
+    "PRODUCER": otel_trace.SpanKind.PRODUCER,
+    "CONSUMER": otel_trace.SpanKind.CONSUMER,
+}
+_active: ContextVar[LiveSpan | None] = ContextVar("otel_agenttrace_span", default=None)
+
+
+class LiveSpan:
+    """A span that is open. `attributes` go to both sides, `content` to the cassette only."""
+
+    def __init__(
+        self, otel: otel_trace.Span, record: Span, path: str, *, under: SpanContext, adopted: bool = False
+    ) -> None:
+        self.otel = otel
+        self.path = path
+        self.under = under
+        self.adopted = adopted
+        self.attributes: dict[str, AttributeValue] = dict(record.attributes)
+        self.content: dict[str, AttributeValue] = {}
+        self.record = record
+        self._events: list[Event] = []
+        self._links: list[Link] = []
+        self._children: Counter[str] = Counter()
+        self._status: tuple[SpanStatus, str] = ("UNSET", "")
+
+    def child_path(self, name: str) -> str:
+        """Return the path of the next child of this name: the lane of the calls under it."""
+        ordinal = self._children[name]
+        self._children[name] += 1
+        return f"{self.path}/{name}#{ordinal}"
+
+    def set(self, attributes: Mapping[str, AttributeValue], *, overwrite: bool = True) -> None:
+        """Set attributes; None values are left out, and on an adopted span only what is missing is filled."""
+        held = self._held() if self.adopted or not overwrite else {}
+        fresh = {name: value for name, value in attributes.items() if value is not None and name not in held}
+        self.attributes.update(fresh)
+        if fresh and self.otel.is_recording():
+            self.otel.set_attributes(cast("Any", fresh))
+
+    def _held(self) -> Mapping[str, AttributeValue]:
+        return cast("Mapping[str, AttributeValue]", getattr(self.otel, "attributes", None) or {})
+
+    def add_event(self, name: str, attributes: Mapping[str, AttributeValue]) -> None:
+        """Add an event to both sides."""
+        self._events.append(Event(name, time.time_ns(), attributes))
+        if self.otel.is_recording():
+            self.otel.add_event(name, cast("Any", attributes))
+
+    def add_link(self, trace_id: str, span_id: str, attributes: Mapping[str, AttributeValue]) -> None:
+        """Add a link to another span on both sides."""
+        self._links.append(Link(trace_id, span_id, attributes))
+        if self.otel.is_recording():
+            target = SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(1))
+            self.otel.add_link(target, cast("Any", attributes))
+
+    def fail(self, error_type: str, message: str) -> None:
+        """Mark the span as failed, by the class or code of the error; an adopted span keeps its own verdict."""
+        self._status = ("ERROR", message)
+        self.set({semconv.ERROR_TYPE: error_type})
+        if self.otel.is_recording() and not self.adopted:
+            self.otel.set_status(otel_trace.Status(otel_trace.StatusCode.ERROR, message))
+
+    def hide(self) -> None:
+        """Keep the span from being exported: processors still see it, exporters drop what is not sampled."""
+        held = self.otel.get_span_context()
+        if held.is_valid and self.otel.is_recording():
+            hidden = SpanContext(held.trace_id, held.span_id, held.is_remote, TraceFlags(0), held.trace_state)
+            vars(self.otel)["_context"] = hidden
+
+    def end(self, session: Session | None, end_ns: int | None = None, recorded: RecordedCall | None = None) -> Span:
+        """End the span on both sides, unless it is another's, and hand it to the session."""
+        ended = end_ns or time.time_ns()
+        span = self.finished(ended)
+        if not self.adopted:
+            self.otel.end(ended)
+        if session is not None:
+            session.write(span, recorded)
+        return span
+
+    def finished(self, end_ns: int) -> Span:
+        """Return the record of the span as it stands."""
+        held = self._held() if self.adopted else {}
+        status, message = self._status
+        return replace(
+            self.record,
+            end_ns=end_ns,
+            attributes={**held, **self.attributes, **self.content},
+            events=tuple(self._events),
+            links=tuple(self._links),
+            status=status,
+            status_message=message,
+        )
+
+
+_later: deque[Callable[[], object]] = deque()
+
+
+def end_later(end: Callable[[], object]) -> None:
+    """Queue the end of a span: a finaliser may take no lock and write nothing."""
+    _later.append(end)
+
+
+def end_dropped() -> None:
+    """End the spans that finalisers have queued."""
+    while _later:
+        try:
+            end = _later.popleft()
+        except IndexError:  # another thread was faster
+            return
+        end()
+
+
+def active_span() -> LiveSpan | None:
+    """Return the innermost open span of ours in this context."""
+    return _active.get()
+
+
+@contextmanager
+def attached(span: LiveSpan) -> Iterator[None]:
+    """Make a span the current one, on both sides, for the time of a block that does not yield to strangers."""
+    visible = span.otel.get_span_context().is_valid
+    token = otel_context.attach(otel_trace.set_span_in_context(span.otel)) if visible else None
+    own = _active.set(span)
+    try:
+        yield
+    finally:
+        _active.reset(own)
+        if token is not None:
+            otel_context.detach(token)
+
+
+def open_span(
+    name: str,
+    attributes: Mapping[str, AttributeValue],
+    *,
+    kind: SpanKind = "INTERNAL",
+    start_ns: int | None = None,
+    exported: bool = True,
+) -> LiveSpan:
+    """Start a span of ours under the current one; one that is not exported is for the cassette only."""
+    start = start_ns or time.time_ns()
+    present = {key: value for key, value in attributes.items() if value is not None}
+    outer = otel_trace.get_current_span().get_span_context()
+    parent = _active.get()
+    otel = _start(name, kind, present, start) if exported else otel_trace.INVALID_SPAN
+    given = otel.get_span_context()
+    fresh = given.is_valid and given.span_id != outer.span_id
+    above = _above(outer, parent)
+    record = Span(
+        trace_id=f"{given.trace_id:032x}" if fresh else above[0] if above else f"{_random.getrandbits(128):032x}",
+        span_id=f"{given.span_id:016x}" if fresh else f"{_random.getrandbits(64):016x}",
+        parent_span_id=above[1] if above else None,
+        name=name,
+        kind=kind,
+        start_ns=start,
+        attributes=present,
+        scope=SCOPE,
+        scope_version=VERSION,
+        schema_url=semconv.SCHEMA_URL,
+    )
+    return LiveSpan(otel, record, parent.child_path(name) if parent else f"/{name}", under=outer)
+
+
+def _above(outer: SpanContext, parent: LiveSpan | None) -> tuple[str, str] | None:
+    """Return trace and span id of the innermost open span, be it ours or another's."""
+    if parent is not None and (outer == parent.under or _hex(outer)[1] == parent.record.span_id):
+        return parent.record.trace_id, parent.record.span_id
+    return _hex(outer) if outer.is_valid else None
+
+
+def _start(name: str, kind: SpanKind, attributes: Mapping[str, AttributeValue], start_ns: int) -> otel_trace.Span:
+    if not telemetry.spans_on:
+        return otel_trace.INVALID_SPAN
+    return telemetry.tracer().start_span(
+        name, kind=_KINDS[kind], attributes=cast("Any", attributes), start_time=start_ns
+    )
+
+
+def _hex(context: SpanContext) -> tuple[str, str]:
+    return f"{context.trace_id:032x}", f"{context.span_id:016x}"
+
+
+def adopt_span(otel: otel_trace.Span, start_ns: int) -> LiveSpan:
+    """Take over a span that another instrumentation opened for the same call; it keeps its name, ids and end."""
+    sdk = cast("Any", otel)
+    trace_id, span_id = _hex(otel.get_span_context())
+    parent = getattr(sdk, "parent", None)
+    scope = getattr(sdk, "instrumentation_scope", None)
+    record = Span(
+        trace_id=trace_id,
+        span_id=span_id,
+        parent_span_id=_hex(parent)[1] if parent is not None else None,
+        name=getattr(sdk, "name", ""),
+        kind=getattr(getattr(sdk, "kind", None), "name", "CLIENT"),
+        start_ns=getattr(sdk, "start_time", None) or start_ns,
+        scope=getattr(scope, "name", ""),
+        scope_version=getattr(scope, "version", "") or "",
+        schema_url=getattr(scope, "schema_url", "") or "",
+    )
+    owner = _active.get()
+    return LiveSpan(otel, record, owner.path if owner else "", under=otel.get_span_context(), adopted=True)
