@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 __all__ = ["Json", "JsonArray", "JsonObject", "array", "canonical", "compact", "integer", "number", "obj", "parse", "text"]
 
@@ -24,14 +24,20 @@ def parse(source: bytes | str) -> Json:
     return cast("Json", json.loads(source))
 
 
+_CANONICAL: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
+).encode
+_COMPACT: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
+
+
 def canonical(value: object) -> str:
     """Return the one text of a JSON value: keys sorted, no spaces, no escapes beyond the needed ones."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL(value)
 
 
 def compact(value: object) -> str:
     """Return a JSON text without spaces, keys in the order they have."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _COMPACT(value)
 
 
 def obj(value: Json | object) -> JsonObject:

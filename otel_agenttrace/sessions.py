@@ -328,6 +328,8 @@ class Session:
                 _log.warning("recording to %s stopped: %s; the application goes on", writer.path, error)
 
     def _redacted(self, span: Span) -> Span:
+        if not self.redactor.detectors:
+            return span
         return replace(
             span,
             attributes=self._redacted_values(span.attributes),

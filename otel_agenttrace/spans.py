@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry import context as otel_context
@@ -42,10 +42,14 @@ class Telemetry:
     tracer_provider: TracerProvider | None = None
     meter_provider: MeterProvider | None = None
     spans_on: bool = True
+    _tracer: tuple[TracerProvider, Tracer] | None = None
 
     def tracer(self) -> Tracer:
-        """Return our tracer."""
-        return otel_trace.get_tracer(SCOPE, VERSION, self.tracer_provider, semconv.SCHEMA_URL)
+        """Return our tracer; making one costs as much as a span."""
+        provider = self.tracer_provider or otel_trace.get_tracer_provider()
+        if self._tracer is None or self._tracer[0] is not provider:
+            self._tracer = provider, provider.get_tracer(SCOPE, VERSION, semconv.SCHEMA_URL)
+        return self._tracer[1]
 
 
 telemetry: Final = Telemetry()
@@ -139,16 +143,25 @@ class LiveSpan:
 
     def finished(self, end_ns: int) -> Span:
         """Return the record of the span as it stands."""
+        record = self.record
         held = self._held() if self.adopted else {}
         status, message = self._status
-        return replace(
-            self.record,
+        return Span(
+            trace_id=record.trace_id,
+            span_id=record.span_id,
+            name=record.name,
+            start_ns=record.start_ns,
             end_ns=end_ns,
+            parent_span_id=record.parent_span_id,
+            kind=record.kind,
             attributes={**held, **self.attributes, **self.content},
             events=tuple(self._events),
             links=tuple(self._links),
             status=status,
             status_message=message,
+            scope=record.scope,
+            scope_version=record.scope_version,
+            schema_url=record.schema_url,
         )
 
 

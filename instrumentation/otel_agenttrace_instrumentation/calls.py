@@ -256,6 +256,7 @@ class LogicalCall:
             self._is_finished = True
             _open_calls.pop(id(self), None)
             observe(self._finish)
+            self._attempts.clear()  # an attempt refers to its call: bodies would wait for the garbage collector
 
     def finish_now(self) -> None:
         """End the call where it stands: its session ends."""

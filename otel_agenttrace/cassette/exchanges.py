@@ -8,7 +8,7 @@ lines leave the member out, or the known beginning of the conversation, and refe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -62,53 +62,62 @@ class Sharing:
 
     def __init__(self) -> None:
         self._known: set[str] = set()
+        self._counts: set[int] = set()
 
     def plan(self, body: Body, text: str) -> StoredBody:
         """Return how to store a body with this whole text; `commit` the plan once its line is on disk."""
         digests = {name: _digest(member) for name, member in body.members.items() if len(member) >= _SHARED_FROM}
         shared = {name: digest for name, digest in digests.items() if digest in self._known}
-        kept = {name: member for name, member in body.members.items() if name not in shared}
         defines = [Definition(digest, name) for name, digest in digests.items() if name not in shared]
-        heads = list(_heads(body.elements)) if body.conversation else []
-        count = self._known_prefix(body.elements, heads)
+        elements = body.elements
+        heads = _heads(elements, {1, len(elements), *self._counts}) if body.conversation else {}
+        count = self._known_prefix(elements, heads)
         if body.conversation:
-            defines += _conversation_definitions(body.conversation, body.elements, heads, count)
+            defines += _conversation_definitions(body.conversation, elements, heads, count)
         reference: dict[str, Json] = {"members": shared} if shared else {}
         if count:
-            reference["prefix"] = {"digest": heads[count - 1], "count": count}
+            reference["prefix"] = {"digest": heads[count], "count": count}
         if not reference:
             return StoredBody(text, "", tuple(defines))
-        stored = Body(kept, body.conversation, body.elements[count:])
+        kept = {name: member for name, member in body.members.items() if name not in shared}
+        stored = Body(kept, body.conversation, elements[count:])
         return StoredBody(stored.text(), compact(reference), tuple(defines))
 
     def commit(self, plan: StoredBody) -> None:
         """Take note that a line is on disk and can be referred to."""
-        self._known.update(definition.digest for definition in plan.defines)
+        for definition in plan.defines:
+            self._known.add(definition.digest)
+            if definition.count is not None:
+                self._counts.add(definition.count)
 
-    def _known_prefix(self, elements: Sequence[str], heads: Sequence[str]) -> int:
-        count = next((n for n in range(len(heads), 0, -1) if heads[n - 1] in self._known), 0)
+    def _known_prefix(self, elements: Sequence[str], heads: Mapping[int, str]) -> int:
+        count = max((count for count, digest in heads.items() if digest in self._known), default=0)
         return count if sum(map(len, elements[:count])) >= _SHARED_FROM else 0
 
 
 def _conversation_definitions(
-    name: str, elements: Sequence[str], heads: Sequence[str], known: int
+    name: str, elements: Sequence[str], heads: Mapping[int, str], known: int
 ) -> Iterator[Definition]:
     if elements and known < len(elements):
-        yield Definition(heads[-1], name, len(elements))
+        yield Definition(heads[len(elements)], name, len(elements))
     if len(elements) > 1 and known < 1 and len(elements[0]) >= _SHARED_FROM:
-        yield Definition(heads[0], name, 1)
+        yield Definition(heads[1], name, 1)
 
 
 def _digest(piece: str) -> str:
     return hashlib.sha256(piece.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _heads(elements: Sequence[str]) -> Iterator[str]:
-    """Yield the running hash of a conversation after each element."""
+def _heads(elements: Sequence[str], counts: Collection[int]) -> dict[int, str]:
+    """Return the running hash of a conversation after each of these counts of elements."""
     running = hashlib.sha256()
-    for element in elements:
-        running.update(element.encode("utf-8", "surrogatepass") + b"\n")
-        yield running.hexdigest()[:32]
+    heads: dict[int, str] = {}
+    for count, element in enumerate(elements, 1):
+        running.update(element.encode("utf-8", "surrogatepass"))
+        running.update(b"\n")
+        if count in counts:
+            heads[count] = running.hexdigest()[:32]
+    return heads
 
 
 def definitions(written: str) -> Iterator[Definition]:

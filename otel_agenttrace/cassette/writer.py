@@ -6,19 +6,18 @@ after a torn one. Nothing is buffered.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.exchanges import Sharing, call_attributes, exchange_event
-from otel_agenttrace.cassette.format import FORMAT_VERSION, encode_line
+from otel_agenttrace.cassette.format import FORMAT_VERSION, encode_line, encode_resource
 from otel_agenttrace.matching import Requested
 from otel_agenttrace.model import AttributeValue, Call, Exchange, Span
 
@@ -60,8 +59,9 @@ class Writer:
         self._descriptor = _open(path, create=create)
         weakref.finalize(self, os.close, self._descriptor)
         self._sharing = Sharing()
-        self._resource = _small(resource)
-        self._first_resource: Mapping[str, AttributeValue] | None = {**resource, **self._resource}
+        small = _small(resource)
+        self._resource = encode_resource(small)
+        self._first_resource: str | None = encode_resource({**resource, **small})
         self.renew_lock()
 
     def renew_lock(self) -> None:
@@ -75,10 +75,8 @@ class Writer:
             OSError: If the file cannot be written.
         """
         with self._lock:
-            resource = self._first_resource or self._resource
-            span = replace(span, resource=resource)
             if recorded is None:
-                self._append(encode_line(span))
+                self._append(encode_line(span, self._first_resource or self._resource))
             else:
                 self._write_call(span, recorded)
             self._first_resource = None
@@ -92,7 +90,7 @@ class Writer:
         plan = self._sharing.plan(recorded.requested.body, request.body)
         events = [exchange_event(attempt, request, self._spilled(attempt)) for attempt in recorded.call.attempts]
         attributes = call_attributes(recorded.call, recorded.requested, plan)
-        self._append(encode_line(replace(span, events=(*span.events, *events)), attributes))
+        self._append(encode_line(span, self._first_resource or self._resource, attributes, events))
         self._sharing.commit(plan)
 
     def _spilled(self, exchange: Exchange) -> str | None:
@@ -111,11 +109,15 @@ class Writer:
         return digest
 
     def _append(self, line: bytes) -> None:
-        with _locked(self._descriptor):
-            if _ends_torn(self._descriptor):
+        descriptor = self._descriptor
+        _lock(descriptor)
+        try:
+            if _ends_torn(descriptor):
                 line = b"\n" + line
             while line:
-                line = line[os.write(self._descriptor, line) :]
+                line = line[os.write(descriptor, line) :]
+        finally:
+            _unlock(descriptor)
 
 
 def _small(resource: Mapping[str, AttributeValue]) -> Mapping[str, AttributeValue]:
@@ -132,15 +134,13 @@ def _open(path: Path, *, create: bool) -> int:
     return os.open(path, flags | (os.O_CREAT if create else 0), 0o600)
 
 
-@contextlib.contextmanager
-def _locked(descriptor: int) -> Iterator[None]:
-    if fcntl is None:
-        yield
-        return
-    fcntl.lockf(descriptor, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
+def _lock(descriptor: int) -> None:
+    if fcntl is not None:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX)
+
+
+def _unlock(descriptor: int) -> None:
+    if fcntl is not None:
         fcntl.lockf(descriptor, fcntl.LOCK_UN)
 
 

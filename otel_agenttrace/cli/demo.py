@@ -39,7 +39,7 @@ def _say(console: Console, step: int, text: str) -> None:
 
 
 def _cli() -> list[str]:
-    return [sys.executable, "-c", "from otel_agenttrace.cli import main; main()"]
+    return [sys.executable, "-m", "otel_agenttrace"]
 
 
 def _run(verb: str, cassette: Path, url: str) -> str:

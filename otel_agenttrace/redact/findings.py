@@ -39,11 +39,16 @@ Detector: TypeAlias = Callable[[str], Sequence[Finding]]
 
 def find(text: str, detectors: Iterable[Detector]) -> list[Finding]:
     """Return what the detectors find outside of placeholders, in order, overlaps merged."""
-    if _MARK in text:
-        return [finding for start, end in _gaps(text) for finding in _shifted(find(text[start:end], detectors), start)]
+    if _MARK not in text:
+        return _detected(text, detectors)
+    gaps = ((start, _detected(text[start:end], detectors)) for start, end in _gaps(text))
+    return [replace(each, start=start + each.start, end=start + each.end) for start, found in gaps for each in found]
+
+
+def _detected(text: str, detectors: Iterable[Detector]) -> list[Finding]:
     found: list[Finding] = []
     for detector in detectors:
-        found.extend(detector(text))
+        found += detector(text)
     return _merged(found) if found else found
 
 
@@ -51,10 +56,6 @@ def _gaps(text: str) -> Iterator[tuple[int, int]]:
     bounds = [bound for placeholder in _PLACEHOLDER.finditer(text) for bound in placeholder.span()]
     edges = [0, *bounds, len(text)]
     return zip(edges[::2], edges[1::2], strict=True)
-
-
-def _shifted(found: Iterable[Finding], by: int) -> Iterator[Finding]:
-    return (replace(each, start=each.start + by, end=each.end + by) for each in found)
 
 
 def _merged(found: Iterable[Finding]) -> list[Finding]:

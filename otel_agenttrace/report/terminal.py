@@ -1,0 +1,237 @@
+"""Show a run: the tree of its spans, its closing line, its JSON. Trace in, rich renderables, text and JSON values out."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Final, TypeAlias
+
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from otel_agenttrace import semconv
+from otel_agenttrace.jsonvalue import JsonObject
+from otel_agenttrace.model import OutcomeKind, Span, Trace, Usage
+from otel_agenttrace.report.family import Family, family
+from otel_agenttrace.report.text import cost, counted, duration, escaped, first_line, flow
+
+__all__ = ["Excerpt", "console", "recorded_line", "replayed_line", "trace_json", "trace_tree"]
+
+Excerpt: TypeAlias = Callable[[Span], "str | None"]
+"""Gives the text a span is about: the answer of a model, the arguments of a tool. Its first line is shown."""
+
+_MAX_LEVEL: Final = 12
+"""Levels of indentation. Deeper spans stand on the last one and tell their level, or guides would fill the line."""
+
+_FILE_WIDTH: Final = 200
+_MARKS: Final[Mapping[object, tuple[str, str]]] = {
+    "hit": ("✓ ", "green"),
+    "drift": ("~ ", "yellow"),
+    "miss": ("✗ ", "red"),
+    "live": ("• ", "cyan"),
+}
+_MODELS: Final = (semconv.GEN_AI_RESPONSE_MODEL, semconv.GEN_AI_REQUEST_MODEL)
+_NAMES: Final = (semconv.GEN_AI_AGENT_NAME, semconv.GEN_AI_TOOL_NAME)
+
+
+def console(file: IO[str] | None = None) -> Console:
+    """Return a console with the terminal's width and colours; into a file or a pipe, wide lines without colours."""
+    shown = Console(file=file, highlight=False)
+    if not shown.is_terminal:
+        shown.width = _FILE_WIDTH
+    return shown
+
+
+# --- the tree -------------------------------------------------------------------------------------------------------
+
+
+def trace_tree(trace: Trace, *, excerpt: Excerpt | None = None) -> Tree:
+    """Return the spans of a run as a tree, one line each.
+
+    A virtual root stands above several roots, or above the spans of a run that was killed before it wrote its root.
+    """
+    trace = replace(trace, cost_of=_remembered(trace.cost_of))
+    shown = family(trace.spans)
+    top = 0 if shown.is_whole else 1
+    lines = ((_line(span, depth + top, trace, excerpt), depth + top) for span, depth in shown.members)
+    root = Tree(next(lines)[0] if shown.is_whole else _virtual_root(trace, shown), highlight=False)
+    above = [root]
+    for line, level in lines:
+        del above[min(level, _MAX_LEVEL) :]
+        above.append(above[-1].add(line))
+    return root
+
+
+def _remembered(cost_of: Callable[[Span], float | None]) -> Callable[[Span], float | None]:
+    known: dict[int, float | None] = {}
+
+    def remembered(span: Span) -> float | None:
+        if id(span) not in known:
+            known[id(span)] = cost_of(span)
+        return known[id(span)]
+
+    return remembered
+
+
+def _virtual_root(trace: Trace, shown: Family) -> Text:
+    line = _empty_line()
+    line.append("run", "bold")
+    if any(root.parent_span_id for root in shown.roots):
+        line.append(" (not all parents are recorded)", "yellow")
+    for fact in (*_totals(trace), duration(trace.duration_ns)) if trace.spans else ("no spans",):
+        line.append(f"  {fact}", "dim")
+    return line
+
+
+def _empty_line() -> Text:
+    return Text(no_wrap=True, overflow="ellipsis")
+
+
+def _line(span: Span, level: int, trace: Trace, excerpt: Excerpt | None) -> Text:
+    line = _empty_line()
+    if level > _MAX_LEVEL:
+        line.append(f"({level}) ", "dim")
+    line.append(*_MARKS.get(span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME), ("", "")))
+    line.append(escaped(span.name), _name_style(span))
+    totals = _totals(trace) if level == 0 and not span.is_inference else ()
+    for fact in (*_facts(span, trace), *totals):
+        line.append(f"  {fact}", "dim")
+    if span.is_error:
+        line.append(f"  {_error(span)}", "red")
+    text = excerpt(span) if excerpt is not None else None
+    if text:
+        line.append(f"  {first_line(text)}")
+    return line
+
+
+def _name_style(span: Span) -> str:
+    if span.is_error:
+        return "bold red"
+    if span.operation == semconv.OPERATION_EXECUTE_TOOL:
+        return "magenta"
+    return "bold" if span.is_inference else "cyan"
+
+
+def _facts(span: Span, trace: Trace) -> Iterator[str]:
+    """Yield what a span tells besides its name: agent, tool or model where the name lacks it, tokens, cost, time."""
+    for name in (_text(span, _NAMES), _model(span)):
+        if name and name not in span.name:
+            yield escaped(name)
+    if tokens := flow(span.usage):
+        yield tokens
+        if span.is_inference:
+            yield cost(trace.cost_of(span))
+    yield "not ended" if span.end_ns is None else duration(span.duration_ns)
+
+
+def _model(span: Span) -> str | None:
+    """Return the model as the answer tells it, unless the span's name tells the one that was asked for."""
+    asked = _text(span, (semconv.GEN_AI_REQUEST_MODEL,))
+    return asked if asked and asked in span.name else _text(span, _MODELS)
+
+
+def _text(span: Span, names: tuple[str, ...]) -> str | None:
+    values = (span.attributes.get(name) for name in names)
+    return next((value for value in values if isinstance(value, str) and value), None)
+
+
+def _error(span: Span) -> str:
+    kind = _text(span, (semconv.ERROR_TYPE,)) or "error"
+    return f"{escaped(kind)}: {first_line(span.status_message)}" if span.status_message else escaped(kind)
+
+
+# --- closing lines --------------------------------------------------------------------------------------------------
+
+
+def recorded_line(trace: Trace, path: Path) -> str:
+    """Return what was recorded, where, and the command that replays it."""
+    told = ", ".join(_totals(trace)) or f"{counted(len(trace.spans), 'span')}, no call to a model"
+    return f"recorded {told} → {escaped(str(path))} · next: otel-agenttrace replay {escaped(shlex.quote(str(path)))} -- …"
+
+
+def replayed_line(counts: Mapping[OutcomeKind, int], unplayed: int, path: Path) -> str:
+    """Return how the calls of a replay were answered, and how many recordings nobody asked for."""
+    kinds: tuple[OutcomeKind, ...] = ("hit", "drift", "miss") + (("live",) if counts.get("live") else ())
+    told = ", ".join(f"{counts.get(kind, 0):,} {kind}" for kind in kinds)
+    line = f"replayed {counted(sum(counts.values()), 'call')}: {told} · {escaped(str(path))}"
+    return f"{line} · {counted(unplayed, 'recording')} never asked for" if unplayed else line
+
+
+def _totals(trace: Trace) -> Iterator[str]:
+    """Yield calls, tokens and cost of a run, nothing if it made no call.
+
+    A call is what has a recorded exchange, of a model or not, and each call to a model that was only told by a span.
+    """
+    inferences = trace.inferences
+    calls = {id(span) for span in inferences} | {id(span) for span in trace.spans if span.read_call is not None}
+    if not calls:
+        return
+    yield counted(len(calls), "call")
+    total = trace.usage.total_tokens
+    if total is not None:
+        yield counted(total, "token")
+    if inferences:
+        yield _total_cost([trace.cost_of(span) for span in inferences])
+
+
+def _total_cost(costs: list[float | None]) -> str:
+    known = [dollars for dollars in costs if dollars is not None]
+    if not known:
+        return "cost unknown"
+    unknown = len(costs) - len(known)
+    return cost(sum(known)) + (f" ({unknown:,} of {len(costs):,} without a price)" if unknown else "")
+
+
+# --- JSON -----------------------------------------------------------------------------------------------------------
+
+
+def trace_json(trace: Trace) -> JsonObject:
+    """Return a run as JSON with stable keys; what is not known is null.
+
+    At the top: `calls` (to models), `usage`, `cost` (US dollars), `duration_ns`, `errors` (failed spans) and `spans` in
+    order of their start. Of each span: `trace_id`, `span_id`, `parent_span_id`, `name`, `operation`, `provider`,
+    `model`, `start_unix_nano` (a string, as in OTLP/JSON), `duration_ns`, `usage`, `cost`, `error` (its type),
+    `message` (of the error), `outcome` (of a replay). A usage has `input_tokens` (cached ones included),
+    `output_tokens`, `cache_read_input_tokens`, `cache_write_input_tokens`, `reasoning_output_tokens`.
+    """
+    trace = replace(trace, cost_of=_remembered(trace.cost_of))
+    return {
+        "calls": len(trace.inferences),
+        "usage": _usage_json(trace.usage),
+        "cost": trace.cost,
+        "duration_ns": trace.duration_ns,
+        "errors": len(trace.errors),
+        "spans": [_span_json(span, trace) for span in sorted(trace.spans, key=lambda span: span.start_ns)],
+    }
+
+
+def _usage_json(usage: Usage) -> JsonObject:
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cache_read_input_tokens": usage.cache_read_input_tokens,
+        "cache_write_input_tokens": usage.cache_write_input_tokens,
+        "reasoning_output_tokens": usage.reasoning_output_tokens,
+    }
+
+
+def _span_json(span: Span, trace: Trace) -> JsonObject:
+    return {
+        "trace_id": span.trace_id,
+        "span_id": span.span_id,
+        "parent_span_id": span.parent_span_id,
+        "name": span.name,
+        "operation": span.operation,
+        "provider": _text(span, (semconv.GEN_AI_PROVIDER_NAME,)),
+        "model": _text(span, _MODELS),
+        "start_unix_nano": str(span.start_ns),
+        "duration_ns": span.duration_ns,
+        "usage": _usage_json(span.usage),
+        "cost": trace.cost_of(span) if span.is_inference else None,
+        "error": (_text(span, (semconv.ERROR_TYPE,)) or "error") if span.is_error else None,
+        "message": span.status_message if span.is_error else None,
+        "outcome": _text(span, (semconv.AGENTTRACE_REPLAY_OUTCOME,)),
+    }

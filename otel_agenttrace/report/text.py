@@ -1,0 +1,75 @@
+"""Write figures and foreign text for people. Numbers and strings in, short safe strings out."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from otel_agenttrace.model import Usage
+
+__all__ = ["cost", "counted", "duration", "escaped", "first_line", "flow", "tokens"]
+
+_NS_PER_MS: Final = 1_000_000
+_NS_PER_S: Final = 1_000_000_000
+
+# Controls of the terminal and of the direction of text, and halves of characters that no terminal can show.
+_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def tokens(count: int | None) -> str:
+    """Return a number of tokens like `2,310`, or `?` if it is not known."""
+    return "?" if count is None else f"{count:,}"
+
+
+def flow(usage: Usage) -> str:
+    """Return tokens in and out like `1,200→310 (800 cached)`, or nothing if neither is known."""
+    if usage.total_tokens is None:
+        return ""
+    cached = usage.cache_read_input_tokens
+    return f"{tokens(usage.input_tokens)}→{tokens(usage.output_tokens)}" + (f" ({cached:,} cached)" if cached else "")
+
+
+def cost(dollars: float | None) -> str:
+    """Return money with at least two significant digits, like `$0.0041` or `$12.30`, or `$?` if it is not known."""
+    if dollars is None:
+        return "$?"
+    if dollars == 0:
+        return "$0"
+    if dollars >= 1:
+        return f"${dollars:,.2f}"
+    if dollars >= 0.0001:
+        return f"${dollars:.4f}"
+    return f"${dollars:.8f}".rstrip("0") if dollars >= 0.000_000_01 else "<$0.00000001"
+
+
+def duration(ns: int | None) -> str:
+    """Return a time like `340 ms`, `1.2 s`, `2 min 05 s` or `1 h 03 min`, or `?` if it is not known."""
+    if ns is None:
+        return "?"
+    milliseconds = round(ns / _NS_PER_MS)
+    if milliseconds < 1000:
+        return f"{milliseconds} ms" if milliseconds >= 1 else "<1 ms"
+    if ns < 59.95 * _NS_PER_S:
+        return f"{ns / _NS_PER_S:.1f} s"
+    seconds = round(ns / _NS_PER_S)
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: `1 call`, `4 calls`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def escaped(text: str) -> str:
+    """Return a text that cannot steer a terminal: control characters are shown as escapes like `\\x1b`."""
+    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def first_line(text: str, limit: int = 200) -> str:
+    """Return the first line that says something, escaped, with an ellipsis where it was cut."""
+    text = text.lstrip()[: limit + 1]
+    line = text.splitlines()[0].rstrip() if text else ""
+    return escaped(line if len(line) <= limit else f"{line[: limit - 1]}…")
