@@ -9,9 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from otel_agenttrace_exporters.cassette import CassetteSpanExporter
-    from otel_agenttrace_instrumentation.instrumentors import AgentTraceInstrumentor
-
     from otel_agenttrace.api import (
         agent,
         decision,
@@ -31,6 +28,8 @@ if TYPE_CHECKING:
     from otel_agenttrace.processor import CassetteSpanProcessor, ReplaySpanProcessor
     from otel_agenttrace.sampler import AgentTraceSampler
     from otel_agenttrace.sessions import Session
+    from otel_agenttrace_exporters.cassette import CassetteSpanExporter
+    from otel_agenttrace_instrumentation.instrumentors import AgentTraceInstrumentor
 
 __all__ = [
     "AgentTraceError",

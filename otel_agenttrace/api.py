@@ -7,17 +7,13 @@ import inspect
 import json
 import os
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from opentelemetry import trace as otel_trace
-from otel_agenttrace_instrumentation.border import observe
-from otel_agenttrace_instrumentation.content import export_content, message_json
-from otel_agenttrace_instrumentation.opening import close_session, open_session, prepare_session
-from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.reader import open_cassette
@@ -28,6 +24,10 @@ from otel_agenttrace.pricing import cost_of_span
 from otel_agenttrace.processor import watch_provider
 from otel_agenttrace.sessions import Session, current_session
 from otel_agenttrace.spans import LiveSpan, active_span, attached, end_later, open_span
+from otel_agenttrace_instrumentation.border import observe
+from otel_agenttrace_instrumentation.content import export_content, message_json
+from otel_agenttrace_instrumentation.opening import close_session, open_session, prepare_session
+from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 __all__ = [
     "SessionContext",
@@ -65,7 +65,10 @@ class SessionContext:
 
     def __enter__(self) -> Session:
         settings = resolve(
-            os.environ, pyproject_settings(Path.cwd()), cassette=Path(self._path) if self._path else None, mode=self._mode
+            os.environ,
+            pyproject_settings(Path.cwd()),
+            cassette=Path(self._path) if self._path else None,
+            mode=self._mode,
         )
         path = settings.cassette or Path("run.otlp.jsonl")
         prepared = prepare_session(path, settings.mode, export_replay=self._export_replay or settings.export_replay)
@@ -92,6 +95,7 @@ class SessionContext:
         return SessionContext(self._path, self._mode, export_replay=self._export_replay, quiet=self._quiet)
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
+        """Return the function with each of its calls in a session of its own."""
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -237,7 +241,9 @@ class SpanContext:
 
 def _written(value: object) -> str:
     """Return a value as it is stored: text as it is, anything else as JSON in which foreign objects are their `repr`."""
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=repr)
+    return (
+        value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=repr)
+    )
 
 
 def _open(name: str, attributes: Mapping[str, AttributeValue], kind: SpanKind = "INTERNAL") -> SpanContext:
@@ -245,7 +251,7 @@ def _open(name: str, attributes: Mapping[str, AttributeValue], kind: SpanKind = 
 
 
 @contextmanager
-def _opened(name: str, attributes: Mapping[str, AttributeValue], kind: SpanKind = "INTERNAL") -> Iterator[SpanContext]:
+def _opened(name: str, attributes: Mapping[str, AttributeValue], kind: SpanKind = "INTERNAL") -> Generator[SpanContext]:
     opened = _open(name, attributes, kind)
     try:
         with attached(opened._live):
@@ -263,7 +269,11 @@ def span(name: str, **attributes: AttributeValue) -> Any:
 
 
 def retrieval(
-    query: str, *, data_source: str | None = None, top_k: int | None = None, documents: Sequence[Mapping[str, Json]] = ()
+    query: str,
+    *,
+    data_source: str | None = None,
+    top_k: int | None = None,
+    documents: Sequence[Mapping[str, Json]] = (),
 ) -> Any:
     """Open a retrieval span: `with at.retrieval("query") as found: found.documents([…])`."""
     name = f"{semconv.OPERATION_RETRIEVAL} {data_source}" if data_source else semconv.OPERATION_RETRIEVAL
@@ -294,7 +304,7 @@ def inference(
 
 
 @contextmanager
-def _with_content(opened: Any, content: Mapping[str, object]) -> Iterator[SpanContext]:
+def _with_content(opened: Any, content: Mapping[str, object]) -> Generator[SpanContext]:
     with opened as context:
         context._tell({name: value for name, value in content.items() if value})
         yield context
@@ -436,7 +446,7 @@ def _traced(function: Callable[..., Any], role: _Role) -> Callable[..., Any]:
 
 
 @contextmanager
-def _running(context: SpanContext) -> Iterator[SpanContext]:
+def _running(context: SpanContext) -> Generator[SpanContext]:
     try:
         with attached(context._live):
             yield context
@@ -465,7 +475,7 @@ def _steps(context: SpanContext, inner: Generator[Any, Any, Any]) -> Generator[A
             inner.close()
             end_later(context._end)
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - thrown on into the generator, which decides
             step = functools.partial(inner.throw, error)
 
 
@@ -488,5 +498,5 @@ async def _async_steps(context: SpanContext, inner: AsyncGenerator[Any, Any]) ->
             await inner.aclose()
             end_later(context._end)
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - thrown on into the generator, which decides
             step = functools.partial(inner.athrow, error)

@@ -12,16 +12,16 @@ from typing import Final
 
 import wrapt
 from opentelemetry import trace as otel_trace
-from otel_agenttrace_instrumentation import seams
-from otel_agenttrace_instrumentation.border import observe
-from otel_agenttrace_instrumentation.opening import failing_session, process_session
-from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 from otel_agenttrace.config import Config, resolve
 from otel_agenttrace.environment import OTEL_AGENTTRACE_CASSETTE
 from otel_agenttrace.errors import AgentTraceError, ConfigError
 from otel_agenttrace.processor import watch_provider
 from otel_agenttrace.spans import telemetry
+from otel_agenttrace_instrumentation import seams
+from otel_agenttrace_instrumentation.border import observe
+from otel_agenttrace_instrumentation.opening import failing_session, process_session
+from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 __all__ = ["pre_instrument"]
 

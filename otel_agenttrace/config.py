@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, cast, get_args
 
-from otel_agenttrace.environment import CI, OTEL_AGENTTRACE_CASSETTE, OTEL_AGENTTRACE_EXPORT_REPLAY, OTEL_AGENTTRACE_MODE
+from otel_agenttrace.environment import (
+    CI,
+    OTEL_AGENTTRACE_CASSETTE,
+    OTEL_AGENTTRACE_EXPORT_REPLAY,
+    OTEL_AGENTTRACE_MODE,
+)
 from otel_agenttrace.errors import ConfigError
 
 __all__ = ["Config", "RecordMode", "is_true", "record_mode", "resolve"]

@@ -6,7 +6,19 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias, cast
 
-__all__ = ["Json", "JsonArray", "JsonObject", "array", "canonical", "compact", "integer", "number", "obj", "parse", "text"]
+__all__ = [
+    "Json",
+    "JsonArray",
+    "JsonObject",
+    "array",
+    "canonical",
+    "compact",
+    "integer",
+    "number",
+    "obj",
+    "parse",
+    "text",
+]
 
 Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
 JsonObject: TypeAlias = "Mapping[str, Json]"

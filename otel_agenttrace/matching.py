@@ -15,7 +15,18 @@ from otel_agenttrace.model import HttpRequest
 if TYPE_CHECKING:
     from otel_agenttrace.redact import Redactor
 
-__all__ = ["EMPTY", "Body", "Difference", "Requested", "body_of", "first_difference", "key_of", "normalised_key", "requested", "similarity"]
+__all__ = [
+    "EMPTY",
+    "Body",
+    "Difference",
+    "Requested",
+    "body_of",
+    "first_difference",
+    "key_of",
+    "normalised_key",
+    "requested",
+    "similarity",
+]
 
 _CONVERSATIONS: Final = ("messages", "input", "contents")
 _MAX_TEXT: Final = 1 << 20

@@ -33,7 +33,9 @@ __all__ = [
     "Usage",
 ]
 
-AttributeValue: TypeAlias = "None | bool | int | float | str | bytes | Sequence[AttributeValue] | Mapping[str, AttributeValue]"
+AttributeValue: TypeAlias = (
+    "None | bool | int | float | str | bytes | Sequence[AttributeValue] | Mapping[str, AttributeValue]"
+)
 Part: TypeAlias = "Mapping[str, Json]"
 """One part of a message in the form of the GenAI conventions: `{"type": "text", "content": "…"}`."""
 

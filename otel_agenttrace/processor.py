@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.sdk.trace import SpanProcessor
-from otel_agenttrace_instrumentation.border import observe
-from otel_agenttrace_instrumentation.opening import close_session, process_session
 
 from otel_agenttrace.model import AttributeValue, Event, Link, Span
 from otel_agenttrace.sessions import Session, open_sessions
 from otel_agenttrace.spans import SCOPE
+from otel_agenttrace_instrumentation.border import observe
+from otel_agenttrace_instrumentation.opening import close_session, process_session
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -38,7 +38,7 @@ def hand_over(span: ReadableSpan, session: Session) -> None:
         return
     names = span.attributes or {}
     if any(name.startswith(_RELEVANT) for name in names) or session.wants(f"{context.span_id:016x}"):
-        session.write(model_span(span))
+        session.offer(model_span(span))
 
 
 def model_span(span: ReadableSpan) -> Span:

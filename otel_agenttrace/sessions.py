@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import secrets
-import threading
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
@@ -21,7 +20,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from otel_agenttrace import semconv
-from otel_agenttrace.cassette.reader import Cassette, open_cassette
+from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.recording import Recording
 from otel_agenttrace.cassette.writer import RecordedCall, Writer, partial_path
 from otel_agenttrace.config import RecordMode
@@ -29,8 +28,8 @@ from otel_agenttrace.environment import RUN
 from otel_agenttrace.errors import AgentTraceError, CassetteError, EgressBlocked, ReplayError, ReplayMiss
 from otel_agenttrace.matching import Requested
 from otel_agenttrace.model import AttributeValue, Outcome, OutcomeKind, Span, Trace
-from otel_agenttrace.redact import Redactor
 from otel_agenttrace.playback.player import Claim, Player
+from otel_agenttrace.redact import Redactor
 
 __all__ = ["Run", "Session", "SessionOptions", "current_session", "is_loopback", "open_sessions"]
 
@@ -293,10 +292,8 @@ class Session:
             self._player.mark_played(played)
 
     def write(self, span: Span, recorded: RecordedCall | None = None) -> None:
-        """Write a span of this run once; a replayed span is kept in memory only."""
+        """Write a span of ours; a replayed one is kept in memory only."""
         self.drain()
-        if span.span_id in self._written:
-            return
         _remember(self._written, span.span_id)
         if span.parent_span_id:
             _remember(self._ancestors, span.parent_span_id)
@@ -307,6 +304,11 @@ class Session:
         else:
             self._append(self._writer, self._redacted(span), recorded)
 
+    def offer(self, span: Span) -> None:
+        """Write a span of another instrumentation, unless a call of ours has taken it over."""
+        if span.span_id not in self._written:
+            self.write(span)
+
     def wants(self, span_id: str) -> bool:
         """Whether a span was named as the parent of one that was written."""
         return span_id in self._ancestors
@@ -314,10 +316,6 @@ class Session:
     def claim_span(self, span_id: str) -> None:
         """Take note that a call writes this span itself when its body ends."""
         _remember(self._written, span_id)
-
-    def release_span(self, span_id: str) -> None:
-        """Let the span of a call be written."""
-        self._written.pop(span_id, None)
 
     def _append(self, writer: Writer, span: Span, recorded: RecordedCall | None) -> None:
         try:

@@ -9,7 +9,7 @@ import os
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -29,7 +29,19 @@ if TYPE_CHECKING:
     from otel_agenttrace.cassette.writer import RecordedCall
     from otel_agenttrace.sessions import Session
 
-__all__ = ["SCOPE", "VERSION", "LiveSpan", "Telemetry", "active_span", "adopt_span", "attached", "end_dropped", "end_later", "open_span", "telemetry"]
+__all__ = [
+    "SCOPE",
+    "VERSION",
+    "LiveSpan",
+    "Telemetry",
+    "active_span",
+    "adopt_span",
+    "attached",
+    "end_dropped",
+    "end_later",
+    "open_span",
+    "telemetry",
+]
 
 SCOPE: Final = "otel_agenttrace"
 VERSION: Final = "0.1.0.dev0"
@@ -66,6 +78,7 @@ _KINDS: Final[Mapping[SpanKind, otel_trace.SpanKind]] = {
     "PRODUCER": otel_trace.SpanKind.PRODUCER,
     "CONSUMER": otel_trace.SpanKind.CONSUMER,
 }
+_NOTHING: Final[Mapping[str, AttributeValue]] = {}
 _active: ContextVar[LiveSpan | None] = ContextVar("otel_agenttrace_span", default=None)
 
 
@@ -93,9 +106,9 @@ class LiveSpan:
         self._children[name] += 1
         return f"{self.path}/{name}#{ordinal}"
 
-    def set(self, attributes: Mapping[str, AttributeValue], *, overwrite: bool = True) -> None:
+    def set(self, attributes: Mapping[str, AttributeValue]) -> None:
         """Set attributes; None values are left out, and on an adopted span only what is missing is filled."""
-        held = self._held() if self.adopted or not overwrite else {}
+        held = self._held() if self.adopted else _NOTHING
         fresh = {name: value for name, value in attributes.items() if value is not None and name not in held}
         self.attributes.update(fresh)
         if fresh and self.otel.is_recording():
@@ -144,7 +157,7 @@ class LiveSpan:
     def finished(self, end_ns: int) -> Span:
         """Return the record of the span as it stands."""
         record = self.record
-        held = self._held() if self.adopted else {}
+        held = self._held() if self.adopted else _NOTHING
         status, message = self._status
         return Span(
             trace_id=record.trace_id,
@@ -189,7 +202,7 @@ def active_span() -> LiveSpan | None:
 
 
 @contextmanager
-def attached(span: LiveSpan) -> Iterator[None]:
+def attached(span: LiveSpan) -> Generator[None]:
     """Make a span the current one, on both sides, for the time of a block that does not yield to strangers."""
     visible = span.otel.get_span_context().is_valid
     token = otel_context.attach(otel_trace.set_span_in_context(span.otel)) if visible else None

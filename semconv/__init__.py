@@ -1,0 +1,1 @@
+"""The registries behind `otel_agenttrace/semconv.py`, and its generator."""

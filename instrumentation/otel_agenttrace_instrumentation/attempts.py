@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["Attempt", "raised_error"]
 
 
-
 class Attempt:
     """Collects what passes by. Each of its methods is cheap, for it stands in the stream's way."""
 
@@ -106,9 +105,7 @@ class Attempt:
         return (*stored, ("content-encoding", encoding)) if is_encoded and encoding else stored
 
 
-def _inflated(
-    chunks: Sequence[tuple[int, bytes]], decoder: Callable[[], zlib._Decompress]
-) -> list[tuple[int, bytes]]:
+def _inflated(chunks: Sequence[tuple[int, bytes]], decoder: Callable[[], zlib._Decompress]) -> list[tuple[int, bytes]]:
     inflate = decoder()
     try:
         inflated = [(offset, inflate.decompress(data)) for offset, data in chunks]
@@ -122,12 +119,14 @@ def _inflated(
 
 _DECODERS: Final[dict[str, Callable[[], zlib._Decompress]]] = {
     "gzip": lambda: zlib.decompressobj(zlib.MAX_WBITS | 16),
-    "deflate": lambda: zlib.decompressobj(),
+    "deflate": zlib.decompressobj,
 }
 
 
 def raised_error(error: BaseException) -> RaisedError:
     """Return what is stored of an exception of the transport."""
     package = type(error).__module__.partition(".")[0]
-    library = "httpx" if package in ("httpx", "httpx2") else "builtins" if package in ("builtins", "asyncio") else "other"
+    library = (
+        "httpx" if package in ("httpx", "httpx2") else "builtins" if package in ("builtins", "asyncio") else "other"
+    )
     return RaisedError(type(error).__name__, str(error), library)

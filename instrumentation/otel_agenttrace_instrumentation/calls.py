@@ -15,10 +15,12 @@ from collections import deque
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from opentelemetry import trace as otel_trace
+
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.writer import RecordedCall
 from otel_agenttrace.errors import ReplayExhausted
@@ -27,6 +29,7 @@ from otel_agenttrace.matching import Requested, requested
 from otel_agenttrace.model import (
     AttributeValue,
     Call,
+    End,
     Exchange,
     HttpRequest,
     InferenceRequest,
@@ -42,12 +45,12 @@ from otel_agenttrace_instrumentation import content, metrics
 from otel_agenttrace_instrumentation.attempts import Attempt
 from otel_agenttrace_instrumentation.border import observe
 
-__all__ = ["LogicalCall", "Wanted", "current_call", "finish_abandoned", "finish_open_calls"]
+__all__ = ["LogicalCall", "Wanted", "current_call", "end_later", "finish_abandoned", "finish_open_calls"]
 
 current_call: Final[ContextVar[LogicalCall | None]] = ContextVar("otel_agenttrace_call", default=None)
 _tickets = itertools.count()
 _open_calls: dict[int, LogicalCall] = {}
-_abandoned: deque[Attempt] = deque()
+_abandoned: deque[tuple[Attempt, End]] = deque()
 _adopted: weakref.WeakSet[Any] = weakref.WeakSet()
 
 _LLM_KINDS: Final = frozenset({"LLM", "EMBEDDING"})
@@ -389,28 +392,31 @@ def _call_site() -> str:
 
 
 def _is_library(path: str) -> bool:
-    return path.startswith((_HERE, _CORE, "<")) or "site-packages" in path or "dist-packages" in path or (
-        f"{os.sep}lib{os.sep}python" in path
+    return (
+        path.startswith((_HERE, _CORE, "<"))
+        or "site-packages" in path
+        or "dist-packages" in path
+        or (f"{os.sep}lib{os.sep}python" in path)
     )
 
 
-_HERE: Final = os.path.dirname(__file__)
-_CORE: Final = os.path.dirname(semconv.__file__)
+_HERE: Final = str(Path(__file__).parent)
+_CORE: Final = str(Path(semconv.__file__).parent)
 
 
-def abandon(attempt: Attempt) -> None:
-    """Queue an attempt whose body was dropped: a finaliser may take no lock and write nothing."""
-    _abandoned.append(attempt)
+def end_later(attempt: Attempt, end: End) -> None:
+    """Queue the end of an attempt: a finaliser may take no lock and write nothing."""
+    _abandoned.append((attempt, end))
 
 
 def finish_abandoned() -> None:
     """End the attempts that finalisers have queued."""
     while _abandoned:
         try:
-            attempt = _abandoned.popleft()
+            attempt, end = _abandoned.popleft()
         except IndexError:  # another thread was faster
             return
-        attempt.finish("abandoned")
+        attempt.finish(end)
 
 
 def finish_open_calls(session: Session) -> None:

@@ -94,7 +94,9 @@ def _settings(environ: Mapping[str, str], folder: Path) -> Iterator[Check]:
         return
     yield Check("settings", "mode", "ok", _mode(config))
     yield _cassette(config)
-    guard = "an HTTP call without a recording is stopped, but to this machine" if config.mode == "none" else "not replaying"
+    guard = (
+        "an HTTP call without a recording is stopped, but to this machine" if config.mode == "none" else "not replaying"
+    )
     yield Check("settings", "guard", "ok", guard)
 
 
@@ -112,6 +114,10 @@ def _cassette(config: Config) -> Check:
     except AgentTraceError as error:
         needed = config.mode == "none" or config.cassette.exists()
         left = partial_path(config.cassette)
-        told = f"{error}" if needed else f"{config.cassette}: not there yet" + (f"; {left} is left" if left.exists() else "")
+        told = (
+            f"{error}"
+            if needed
+            else f"{config.cassette}: not there yet" + (f"; {left} is left" if left.exists() else "")
+        )
         return Check("settings", "cassette", "problem" if needed else "ok", told)
     return Check("settings", "cassette", "ok", f"{config.cassette}: {calls} recorded calls")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import metrics as otel_metrics
@@ -103,5 +104,5 @@ def record(span: LiveSpan, asked: InferenceRequest, last: Attempt, end_ns: int) 
 def _record_stream(instruments: _Instruments, common: Mapping[str, AttributeValue], last: Attempt) -> None:
     offsets = [offset for offset, _ in last.chunks]
     instruments.observe("gen_ai.client.inference.time_to_first_chunk", (last.first_chunk_ns or 0) / 1e9, common)
-    for before, after in zip(offsets, offsets[1:], strict=False):
+    for before, after in pairwise(offsets):
         instruments.observe("gen_ai.client.inference.time_per_output_chunk", (after - before) / 1e9, common)

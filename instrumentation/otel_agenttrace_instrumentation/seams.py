@@ -140,14 +140,13 @@ _lock = threading.Lock()
 _hooked: set[str] = set()
 _originals: dict[str, tuple[type, object]] = {}
 _missing: dict[str, str] = {}
-_is_installed = False
+_switch = threading.Event()
 
 
 def install() -> None:
     """Patch each place now if its module is imported, else when it is."""
-    global _is_installed
     with _lock:
-        _is_installed = True
+        _switch.set()
         for name in dict.fromkeys(seam.module for seam in _TABLE):
             if name not in _hooked:
                 _hooked.add(name)
@@ -163,7 +162,7 @@ def _patch_imported(name: str) -> None:
 
 
 def _patch_module(module: ModuleType) -> None:
-    if not _is_installed:
+    if not _switch.is_set():
         return
     for seam in _TABLE:
         if seam.module == module.__name__:
@@ -185,9 +184,8 @@ def _patch(seam: Seam, module: ModuleType) -> None:
 
 def uninstall() -> None:
     """Put the very same objects back."""
-    global _is_installed
     with _lock:
-        _is_installed = False
+        _switch.clear()
         for name, (owner, original) in _originals.items():
             setattr(owner, name.rpartition(".")[2], original)
         _originals.clear()

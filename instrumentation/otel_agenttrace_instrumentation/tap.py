@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import sys
 from collections.abc import AsyncIterator, Iterator
 from types import ModuleType
 from typing import Any, Final
@@ -15,7 +16,7 @@ from otel_agenttrace.errors import AgentTraceError, ReplayExhausted
 from otel_agenttrace.model import Exchange, RaisedError
 from otel_agenttrace_instrumentation.attempts import Attempt
 from otel_agenttrace_instrumentation.border import Interrupt, observe
-from otel_agenttrace_instrumentation.calls import LogicalCall, Wanted, abandon, current_call
+from otel_agenttrace_instrumentation.calls import LogicalCall, Wanted, current_call, end_later
 
 __all__ = ["Tap"]
 
@@ -82,7 +83,9 @@ class Tap:
             return kind(error.message, request=request)
         if isinstance(kind, type) and issubclass(kind, Exception):
             return kind(error.message)
-        return ReplayExhausted(f"The recorded attempt ended with {error.name}: {error.message}, which cannot be raised again.")
+        return ReplayExhausted(
+            f"The recorded attempt ended with {error.name}: {error.message}, which cannot be raised again."
+        )
 
 
 def _pairs(response: Any) -> list[tuple[str, str]]:
@@ -129,9 +132,7 @@ def _async_transport(tap: Tap) -> type:
             try:
                 if recorded is not None and _is_cancelled(recorded):
                     await asyncio.sleep((recorded.end_ns - recorded.start_ns) / 1e9 + _GRACE_S)
-                response = (
-                    tap.answer(recorded, request) if recorded else await self.inner.handle_async_request(request)
-                )
+                response = tap.answer(recorded, request) if recorded else await self.inner.handle_async_request(request)
             except BaseException as error:
                 attempt.broke(error)
                 raise
@@ -162,11 +163,11 @@ def _sync_stream(library: Any) -> type:
 
         def close(self) -> None:
             self._inner.close()
-            self._attempt.finish("closed")
+            _closed(self._attempt)
 
         def __del__(self) -> None:
             if self._attempt.end is None:
-                abandon(self._attempt)
+                end_later(self._attempt, "abandoned")
 
     return WatchedStream
 
@@ -193,13 +194,21 @@ def _async_stream(library: Any) -> type:
 
         async def aclose(self) -> None:
             await self._inner.aclose()
-            self._attempt.finish("closed")
+            _closed(self._attempt)
 
         def __del__(self) -> None:
             if self._attempt.end is None:
-                abandon(self._attempt)
+                end_later(self._attempt, "abandoned")
 
     return AsyncWatchedStream
+
+
+def _closed(attempt: Attempt) -> None:
+    """End an attempt whose body is closed; inside a generator that is being dropped, later."""
+    if attempt.end is None and sys.exc_info()[0] is GeneratorExit:
+        end_later(attempt, "closed")
+    else:
+        attempt.finish("closed")
 
 
 def _recorded_stream(tap: Tap) -> type:

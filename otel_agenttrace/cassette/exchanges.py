@@ -131,9 +131,7 @@ def definitions(written: str) -> Iterator[Definition]:
 # --- writing --------------------------------------------------------------------------------------------------------
 
 
-def call_attributes(
-    call: Call, requested: Requested, plan: StoredBody
-) -> tuple[tuple[str, AttributeValue], ...]:
+def call_attributes(call: Call, requested: Requested, plan: StoredBody) -> tuple[tuple[str, AttributeValue], ...]:
     """Return the attributes of a call's line; the index reads the first five, in this order."""
     stored: list[tuple[str, AttributeValue]] = [
         (semconv.AGENTTRACE_CALL_KEY, call.key),
@@ -327,4 +325,6 @@ def _error(written: str) -> RaisedError | None:
     if not written:
         return None
     library, name, message = (text(item) or "" for item in array(parse(written)))
-    return RaisedError(name, message, "httpx" if library == "httpx" else "builtins" if library == "builtins" else "other")
+    return RaisedError(
+        name, message, "httpx" if library == "httpx" else "builtins" if library == "builtins" else "other"
+    )

@@ -131,13 +131,14 @@ class Cassette:
 
     def damaged_calls(self) -> list[str]:
         """Return what is wrong with each recorded call that cannot be read."""
-        damaged: list[str] = []
-        for entry in self.index.calls:
-            try:
-                self.call(entry)
-            except CassetteCorrupt as error:
-                damaged.append(str(error))
-        return damaged
+        return [damage for entry in self.index.calls if (damage := self._damage(entry))]
+
+    def _damage(self, entry: Entry) -> str | None:
+        try:
+            self.call(entry)
+        except CassetteCorrupt as error:
+            return str(error)
+        return None
 
     def answers(self, entry: Entry) -> tuple[Exchange, ...]:
         """Return the attempts of a recorded call, their requests told only where they differ from the first.

@@ -42,16 +42,22 @@ class Recording:
 
     def _is_named(self, life: int | None = None) -> bool:
         try:
-            return os.path.samestat(os.stat(self.partial), os.fstat(self._life if life is None else life))
+            return os.path.samestat(self.partial.stat(), os.fstat(self._life if life is None else life))
         except FileNotFoundError:
             return False
 
     def finish(self) -> Path:
-        """Give the recording its name if no other root is alive, and return where it stands."""
+        """Give the recording its name if no other root is alive, and return where it stands.
+
+        A run that recorded nothing leaves an older cassette as it is.
+        """
         alone = _lock(self._life, exclusive=True, wait=False)
         if alone:
             with contextlib.suppress(FileNotFoundError):
-                self.partial.replace(self.path)
+                if self.partial.stat().st_size:
+                    self.partial.replace(self.path)
+                else:
+                    self.partial.unlink()
         self.leave()
         return self.path if alone else self.partial
 

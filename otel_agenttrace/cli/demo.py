@@ -27,7 +27,7 @@ def demo() -> None:
     replayed = _run("replay", cassette, provider.url)
     console.print(f"   the agent says: {replayed}")
     _say(console, 3, f"look: otel-agenttrace show {cassette}")
-    subprocess.run([*_cli(), "show", str(cassette)], check=True)  # noqa: S603 - our own command
+    subprocess.run([*_cli(), "show", str(cassette)], check=True)
     same = recorded == replayed
     _say(console, 4, "compare: the two runs said the same" if same else "compare: the two runs DIFFER")
     console.print("   next: otel-agenttrace record run.otlp.jsonl -- python your_agent.py")
@@ -45,5 +45,5 @@ def _cli() -> list[str]:
 def _run(verb: str, cassette: Path, url: str) -> str:
     """Run the demo's agent under `record` or `replay` and return what it printed."""
     command = [*_cli(), verb, str(cassette), "--", sys.executable, "-m", "otel_agenttrace.demo.agent", url]
-    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603 - our own command
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return result.stdout.strip()

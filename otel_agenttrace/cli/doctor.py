@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Final
 
 import click
-from otel_agenttrace_instrumentation.checkup import Check, checkup
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from otel_agenttrace_instrumentation.checkup import Check, checkup
 
 __all__ = ["doctor"]
 

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import click
-from otel_agenttrace_exporters.cassette import FOLDER
 from rich.console import Console
 
 from otel_agenttrace.cassette.reader import open_cassette
@@ -14,6 +13,7 @@ from otel_agenttrace.errors import CassetteNotFound
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.pricing import cost_of_span
 from otel_agenttrace.report.terminal import trace_json, trace_tree
+from otel_agenttrace_exporters.cassette import FOLDER
 
 __all__ = ["show", "validate"]
 
@@ -40,7 +40,9 @@ def _newest(folder: Path) -> Path:
     """
     found = [*folder.glob("*.otlp.jsonl"), *(folder / FOLDER).glob("*.otlp.jsonl")]
     if not found:
-        raise CassetteNotFound(folder / "*.otlp.jsonl", "record a run: otel-agenttrace record run.otlp.jsonl -- python agent.py")
+        raise CassetteNotFound(
+            folder / "*.otlp.jsonl", "record a run: otel-agenttrace record run.otlp.jsonl -- python agent.py"
+        )
     return max(found, key=lambda path: path.stat().st_mtime_ns)
 
 

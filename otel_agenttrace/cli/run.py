@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
 import click
-from otel_agenttrace_instrumentation.opening import close_session, open_session, prepare_session
 
 from otel_agenttrace.config import record_mode
 from otel_agenttrace.environment import OTEL_AGENTTRACE_CASSETTE, OTEL_AGENTTRACE_MODE
 from otel_agenttrace.sessions import Session
+from otel_agenttrace_instrumentation.opening import close_session, open_session, prepare_session
 
 __all__ = ["record", "replay"]
 
@@ -64,6 +64,9 @@ def replay(cassette: Path, command: tuple[str, ...], fail_on: tuple[str, ...]) -
 
 
 def _run(cassette: Path, mode: str, command: tuple[str, ...], *, fail_on: tuple[str, ...]) -> int:
+    command = command[1:] if command[0] == "--" else command
+    if not command:
+        raise click.UsageError("Missing argument 'COMMAND...'.")
     session = open_session(prepare_session(cassette, record_mode(mode, "--mode")))
     try:
         code = _exit_code(command, _environment(session))
@@ -88,14 +91,14 @@ def _environment(session: Session) -> dict[str, str]:
 
 def _exit_code(command: tuple[str, ...], environment: dict[str, str]) -> int:
     """Return the exit code of a command; one that died by a signal gives 128 and the signal's number."""
-    process = subprocess.Popen(command, env=environment)  # noqa: S603 - running the user's command is the task
+    process = subprocess.Popen(command, env=environment)
     with _signals_to(process):
         code = process.wait()
     return code if code >= 0 else 128 - code
 
 
 @contextmanager
-def _signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def _signals_to(process: subprocess.Popen[bytes]) -> Generator[None]:
     """Pass a termination on; an interrupt from the terminal reaches the command by itself."""
 
     def ignore(_: int, __: FrameType | None) -> None:
@@ -104,7 +107,10 @@ def _signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
     def forward(number: int, _: FrameType | None) -> None:
         process.send_signal(number)
 
-    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, forward), signal.SIGINT: signal.signal(signal.SIGINT, ignore)}
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, forward),
+        signal.SIGINT: signal.signal(signal.SIGINT, ignore),
+    }
     try:
         yield
     finally:

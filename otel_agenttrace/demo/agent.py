@@ -59,4 +59,4 @@ def _words(lines: Iterator[str]) -> Iterator[str]:
 
 if __name__ == "__main__":
     with httpx.Client(base_url=sys.argv[1]) as client:
-        print(advise(client, "What do I pack for Lisbon tomorrow?"))
+        sys.stdout.write(advise(client, "What do I pack for Lisbon tomorrow?") + "\n")

@@ -156,7 +156,9 @@ class Player:
         return "" if difference is None else f"{difference.pointer}: {difference.recorded} → {difference.asked}"
 
     def _nearest(self, asked: HttpRequest) -> tuple[int, Entry, HttpRequest] | None:
-        scored = ((similarity(recorded, asked), number, entry, recorded) for number, entry, recorded in self._compared())
+        scored = (
+            (similarity(recorded, asked), number, entry, recorded) for number, entry, recorded in self._compared()
+        )
         best = max(scored, key=lambda row: (row[0], not row[2].claimed, -row[1]), default=None)
         return None if best is None else best[1:]
 

@@ -24,7 +24,7 @@ class Family:
     @property
     def is_whole(self) -> bool:
         """Whether one root stands above all, and no parent is missing."""
-        return len(self.roots) == 1 and self.roots[0].parent_span_id is None
+        return len(self.roots) == 1 and not self.roots[0].parent_span_id
 
 
 def family(spans: Iterable[Span]) -> Family:
@@ -49,9 +49,7 @@ def family(spans: Iterable[Span]) -> Family:
 _NOWHERE: _Key = ("", None)
 
 
-def _below(
-    roots: list[Span], children: defaultdict[_Key, list[Span]], seen: set[int]
-) -> Iterator[tuple[Span, int]]:
+def _below(roots: list[Span], children: defaultdict[_Key, list[Span]], seen: set[int]) -> Iterator[tuple[Span, int]]:
     """Yield the spans below some roots, each once: the second of two with the same id has no children."""
     waiting = [(root, 0) for root in reversed(roots)]
     while waiting:

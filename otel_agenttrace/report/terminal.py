@@ -27,7 +27,7 @@ _MAX_LEVEL: Final = 12
 """Levels of indentation. Deeper spans stand on the last one and tell their level, or guides would fill the line."""
 
 _FILE_WIDTH: Final = 200
-_MARKS: Final[Mapping[object, tuple[str, str]]] = {
+_MARKS: Final[Mapping[str, tuple[str, str]]] = {
     "hit": ("✓ ", "green"),
     "drift": ("~ ", "yellow"),
     "miss": ("✗ ", "red"),
@@ -81,8 +81,8 @@ def _virtual_root(trace: Trace, shown: Family) -> Text:
     line.append("run", "bold")
     if any(root.parent_span_id for root in shown.roots):
         line.append(" (not all parents are recorded)", "yellow")
-    for fact in (*_totals(trace), duration(trace.duration_ns)) if trace.spans else ("no spans",):
-        line.append(f"  {fact}", "dim")
+    facts = (*_totals(trace), duration(trace.duration_ns)) if trace.spans else ("no spans",)
+    line.append("".join(f"  {fact}" for fact in facts), "dim")
     return line
 
 
@@ -94,11 +94,10 @@ def _line(span: Span, level: int, trace: Trace, excerpt: Excerpt | None) -> Text
     line = _empty_line()
     if level > _MAX_LEVEL:
         line.append(f"({level}) ", "dim")
-    line.append(*_MARKS.get(span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME), ("", "")))
+    line.append(*_MARKS.get(_text(span, (semconv.AGENTTRACE_REPLAY_OUTCOME,)) or "", ("", "")))
     line.append(escaped(span.name), _name_style(span))
     totals = _totals(trace) if level == 0 and not span.is_inference else ()
-    for fact in (*_facts(span, trace), *totals):
-        line.append(f"  {fact}", "dim")
+    line.append("".join(f"  {fact}" for fact in (*_facts(span, trace), *totals)), "dim")
     if span.is_error:
         line.append(f"  {_error(span)}", "red")
     text = excerpt(span) if excerpt is not None else None
@@ -149,7 +148,9 @@ def _error(span: Span) -> str:
 def recorded_line(trace: Trace, path: Path) -> str:
     """Return what was recorded, where, and the command that replays it."""
     told = ", ".join(_totals(trace)) or f"{counted(len(trace.spans), 'span')}, no call to a model"
-    return f"recorded {told} → {escaped(str(path))} · next: otel-agenttrace replay {escaped(shlex.quote(str(path)))} -- …"
+    return (
+        f"recorded {told} → {escaped(str(path))} · next: otel-agenttrace replay {escaped(shlex.quote(str(path)))} -- …"
+    )
 
 
 def replayed_line(counts: Mapping[OutcomeKind, int], unplayed: int, path: Path) -> str:

@@ -64,7 +64,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return a text that cannot steer a terminal: control characters are shown as escapes like `\\x1b`."""
+    """Return a text that cannot steer a terminal: control characters are shown as their escapes."""
     return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 

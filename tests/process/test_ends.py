@@ -35,7 +35,11 @@ _ENDS = {
     "SIGKILL": ("os.kill(os.getpid(), signal.SIGKILL)", 3, False),
     "os._exit": ("os._exit(0)", 3, False),
     "fork child": ("pid = os.fork()\nif not pid:\n    ask('in the child'); os._exit(0)\nos.waitpid(pid, 0)", 4, True),
-    "fork child that exits": ("pid = os.fork()\nif not pid:\n    ask('in the child'); sys.exit(0)\nos.waitpid(pid, 0)", 4, True),
+    "fork child that exits": (
+        "pid = os.fork()\nif not pid:\n    ask('in the child'); sys.exit(0)\nos.waitpid(pid, 0)",
+        4,
+        True,
+    ),
     "thread": ("t = threading.Thread(target=ask, args=('in a thread',)); t.start(); t.join()", 4, True),
     "daemon thread": ("d = threading.Thread(target=ask, args=('d',), daemon=True); d.start(); d.join()", 4, True),
     "subprocess": (

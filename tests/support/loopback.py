@@ -201,7 +201,8 @@ def _head(answer: Answer) -> bytes:
     if answer.is_chunked:
         lines.append("transfer-encoding: chunked")
     elif answer.status not in (204, 304):
-        lines.append(f"content-length: {sum(map(len, answer.pieces))}")
+        missing = 0 if answer.end == "complete" else 1
+        lines.append(f"content-length: {sum(map(len, answer.pieces)) + missing}")
     return "\r\n".join([*lines, "", ""]).encode("utf-8")
 
 

@@ -1,0 +1,223 @@
+"""A surface: one way to use an SDK, as one scenario that runs with the sync and with the async client.
+
+A scenario is an async function of a client and of eyes. With a sync client nothing in it ever waits, so it runs
+without an event loop, in the thread and context of the caller, as sync code does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import warnings
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
+
+import anthropic
+import httpx
+import openai
+
+from tests.support.observed import Eyes, Observed
+from tests.support.provider import Provider
+
+try:
+    import httpx2
+except ImportError:  # SDKs of the time before it
+    httpx2 = None
+
+__all__ = ["Clients", "Scenario", "Surface", "deprecated_calls", "each", "opened", "settled", "surfaces", "taken"]
+
+_T = TypeVar("_T")
+
+Scenario: TypeAlias = Callable[[Any, Eyes], Coroutine[Any, Any, None]]
+
+
+class Clients(Protocol):
+    """Makes the client of a scenario."""
+
+    def __call__(self, provider: Provider, *, is_async: bool) -> Any:
+        """Return a client for the provider."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """One way to use an SDK.
+
+    `prepare` makes what has to be there before recording starts, and returns what is recorded. `logical_calls` counts
+    the calls a user makes, retries not among them; `inferences` how many of them ask a model for text or embeddings.
+    `expect` fails if a live run did not do what it should. `lacks` tells why the installed SDK cannot run it.
+    """
+
+    name: str
+    prepare: Callable[[Provider], Callable[[], Observed]]
+    expect: Callable[[Observed], None]
+    logical_calls: int = 1
+    inferences: int = 1
+    lacks: Callable[[], str] = str
+
+    def run(self, provider: Provider) -> Observed:
+        """Return what a caller sees."""
+        return self.prepare(provider)()
+
+
+def surfaces(
+    name: str,
+    clients: Clients,
+    scenario: Scenario,
+    expect: Callable[[Observed], None],
+    *,
+    calls: int = 1,
+    inferences: int | None = None,
+    needs: str = "",
+    kinds: Sequence[str] = ("sync", "async"),
+    is_built_before: bool = False,
+) -> tuple[Surface, ...]:
+    """Return a scenario as a surface of each kind of client.
+
+    Args:
+        name: What it is called in the table.
+        clients: Makes the client.
+        scenario: What is done with it.
+        expect: Fails if a live run did not do what it should.
+        calls: How many logical calls it makes.
+        inferences: How many of them are inferences; all, if not given.
+        needs: A path of attributes from the client, which older SDKs may not have: `responses.stream`.
+        kinds: `sync`, `async` or both.
+        is_built_before: Whether the client is made before recording starts.
+    """
+    counted = calls if inferences is None else inferences
+
+    def surface(kind: str) -> Surface:
+        is_async = kind == "async"
+        prepare = _prepared(clients, scenario, is_async=is_async, is_built_before=is_built_before)
+        lacks = _Lack(clients, needs, is_async=is_async)
+        return Surface(f"{name} {kind}", prepare, expect, calls, counted, lacks)
+
+    return tuple(surface(kind) for kind in kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lack:
+    """Tells what the installed SDK does not have."""
+
+    clients: Clients
+    needs: str
+    is_async: bool
+
+    def __call__(self) -> str:
+        return _sync_result(self._told()) if not self.is_async else asyncio.run(self._told())
+
+    async def _told(self) -> str:
+        try:
+            client: Any = self.clients(Provider(), is_async=self.is_async)
+        except (AttributeError, ImportError, TypeError, RuntimeError) as error:
+            return f"no such client: {error}"
+        try:
+            return _first_missing(client, self.needs)
+        finally:
+            await settled(client.close())
+
+
+def _first_missing(client: object, needs: str) -> str:
+    at = client
+    for name in needs.split(".") if needs else ():
+        if (at := getattr(at, name, None)) is None:
+            return f"{type(client).__name__} has no {needs}"
+    return ""
+
+
+# --- running --------------------------------------------------------------------------------------------------------
+
+_HTTP_ERRORS: Final = (httpx.HTTPError, httpx.StreamError, *((httpx2.HTTPError, httpx2.StreamError) if httpx2 else ()))
+_SHOWN_ERRORS: Final = (
+    openai.OpenAIError,
+    anthropic.AnthropicError,
+    *_HTTP_ERRORS,
+    TimeoutError,
+    asyncio.TimeoutError,
+    asyncio.CancelledError,
+)
+"""What a surface may end with; anything else is a fault of the surface, and is raised."""
+
+
+def _prepared(
+    clients: Clients, scenario: Scenario, *, is_async: bool, is_built_before: bool
+) -> Callable[[Provider], Callable[[], Observed]]:
+    def prepare(provider: Provider) -> Callable[[], Observed]:
+        built = clients(provider, is_async=is_async) if is_built_before else None
+
+        async def run() -> Observed:
+            return await _observed(built or clients(provider, is_async=is_async), scenario)
+
+        return lambda: asyncio.run(run()) if is_async else _sync_result(run())
+
+    return prepare
+
+
+async def _observed(client: Any, scenario: Scenario) -> Observed:
+    see = Eyes()
+    try:
+        await scenario(client, see)
+        return see.observed()
+    except _SHOWN_ERRORS as error:
+        return see.observed(error)
+    finally:
+        await settled(client.close())
+
+
+def _sync_result(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """Return what a coroutine returns that never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as ended:
+        return ended.value
+    coroutine.close()
+    raise AssertionError("a sync surface has waited for something")
+
+
+# --- what scenarios are written with --------------------------------------------------------------------------------
+
+
+async def settled(value: Any) -> Any:
+    """Return a value, awaited where it has to be."""
+    return await value if inspect.isawaitable(value) else value
+
+
+async def each(values: Any) -> AsyncIterator[Any]:
+    """Yield from a sync or async iterable."""
+    if hasattr(values, "__aiter__"):
+        async for value in values:
+            yield value
+    else:
+        for value in values:
+            yield value
+
+
+async def taken(values: Any, count: int) -> list[Any]:
+    """Return the first few of a sync or async iterable."""
+    if hasattr(values, "__aiter__"):
+        iterator = aiter(values)
+        return [await anext(iterator) for _ in range(count)]
+    iterator = iter(values)
+    return [next(iterator) for _ in range(count)]
+
+
+@asynccontextmanager
+async def opened(manager: Any) -> AsyncIterator[Any]:
+    """Enter a sync or async context manager."""
+    if hasattr(manager, "__aenter__"):
+        async with manager as value:
+            yield value
+    else:
+        with manager as value:
+            yield value
+
+
+@contextmanager
+def deprecated_calls() -> Iterator[None]:
+    """Let a block call what the SDK warns about."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
