@@ -24,7 +24,7 @@ setup: $(READY) ## make the environment in .venv
 demo: $(READY) ## record an agent, stop its provider, replay it, compare
 	@$(BIN)/otel-agenttrace demo
 
-test: $(READY) ## run the tests; PYTEST_ARGS="-k word" for some of them
+test: $(READY) $(VENV)-peers/.ready ## run the tests; PYTEST_ARGS="-k word" for some of them
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 gate: $(READY) ## lint, format, types, import directions, generated code
@@ -54,8 +54,21 @@ constraints: ## write constraints.txt anew from the newest releases (needs uv)
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file constraints.txt pyproject.toml
 
 clean: ## remove what was made here
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-middle $(VENV)*.txt build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
+
+# Receivers and other instrumentations stand apart: their pins differ, and one of them at a time is put on PYTHONPATH.
+PEERS := openllmetry openinference official
+openllmetry := opentelemetry-instrumentation-openai opentelemetry-semantic-conventions-ai
+openinference := openinference-instrumentation-openai openinference-instrumentation openinference-semantic-conventions
+official := opentelemetry-instrumentation-genai-openai opentelemetry-util-genai
+
+$(VENV)-peers/.ready: Makefile | $(READY)
+	@echo 'setting up $(@D), once' >&2
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'ddapm-test-agent>=1.69'
+	@$(foreach peer,$(PEERS),$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(@D)/$(peer) $($(peer)) &&) true
+	@touch $@
 
 # --- environments --------------------------------------------------------------------------------------------------
 
