@@ -9,20 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from otel_agenttrace.api import (
-        agent,
-        decision,
-        inference,
-        load,
-        record,
-        replay,
-        retrieval,
-        session,
-        span,
-        start,
-        stop,
-        tool,
-    )
+    from otel_agenttrace.annotate import agent, decision, inference, retrieval, span, tool
+    from otel_agenttrace.api import load, record, replay, session, start, stop
     from otel_agenttrace.errors import AgentTraceError, CassetteError, ReplayMiss
     from otel_agenttrace.model import Message, Outcome, Span, Trace, Usage
     from otel_agenttrace.processor import CassetteSpanProcessor, ReplaySpanProcessor
@@ -62,6 +50,7 @@ __all__ = [
 
 _API: Final = "otel_agenttrace.api"
 _HOMES: Final = {
+    **dict.fromkeys(("agent", "decision", "inference", "retrieval", "span", "tool"), "otel_agenttrace.annotate"),
     "AgentTraceError": "otel_agenttrace.errors",
     "AgentTraceInstrumentor": "otel_agenttrace_instrumentation.instrumentors",
     "AgentTraceSampler": "otel_agenttrace.sampler",

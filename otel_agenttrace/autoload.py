@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import wrapt
 from opentelemetry import trace as otel_trace
@@ -71,8 +72,8 @@ def _is_muted(disabled: str) -> bool:
 def _watch_later_provider() -> None:
     """Watch the provider that the application sets itself, when it does."""
 
-    def wrapper(wrapped: object, _: object, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-        wrapped(*args, **kwargs)  # type: ignore[operator]
+    def wrapper(wrapped: Callable[..., None], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        wrapped(*args, **kwargs)
         observe(lambda: watch_provider(otel_trace.get_tracer_provider()))
 
     wrapt.wrap_function_wrapper("opentelemetry.trace", "set_tracer_provider", wrapper)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from otel_agenttrace.jsonvalue import Json, canonical, obj, parse
+from otel_agenttrace.jsonvalue import Json, array, canonical, obj, parse
 from otel_agenttrace.model import HttpRequest
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def body_of(value: Json) -> Body:
     if not isinstance(value, dict):
         return _whole(value)
     name = next((name for name in _CONVERSATIONS if isinstance(value.get(name), list)), None)
-    elements = tuple(canonical(element) for element in value[name]) if name else ()
+    elements = tuple(map(canonical, array(value[name]))) if name else ()
     members = {key: canonical(member) for key, member in value.items() if key != name}
     return Body(members, name, elements)
 

@@ -9,8 +9,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, ParentBased, Sampler, SamplingResult
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    Decision,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
 
+from otel_agenttrace.errors import ConfigError
 from otel_agenttrace_instrumentation.opening import process_session
 
 if TYPE_CHECKING:
@@ -63,13 +72,27 @@ def _tells_of_an_agent(attributes: Mapping[str, object]) -> bool:
     return any(name.startswith(_UPGRADED) for name in attributes)
 
 
-def sampler_from_env(argument: str | None) -> AgentTraceSampler:
-    """Return the sampler for `OTEL_TRACES_SAMPLER=agenttrace`; its argument names the root sampler, as in `always_off`."""
-    from opentelemetry.sdk.trace.sampling import _KNOWN_SAMPLERS, TraceIdRatioBased  # pyright: ignore[reportPrivateUsage] - the SDK's own names
+_ROOTS: Final[Mapping[str, Sampler]] = {
+    "always_on": ALWAYS_ON,
+    "always_off": ALWAYS_OFF,
+    "parentbased_always_on": ParentBased(ALWAYS_ON),
+    "parentbased_always_off": ParentBased(ALWAYS_OFF),
+}
 
-    name = (argument or "").strip()
-    if not name:
-        return AgentTraceSampler()
-    if name in _KNOWN_SAMPLERS and isinstance(_KNOWN_SAMPLERS[name], Sampler):
-        return AgentTraceSampler(_KNOWN_SAMPLERS[name])
-    return AgentTraceSampler(ParentBased(TraceIdRatioBased(float(name))))
+
+def sampler_from_env(argument: str | None) -> AgentTraceSampler:
+    """Return the sampler for `OTEL_TRACES_SAMPLER=agenttrace`.
+
+    Its argument says what is exported: a root sampler's name, as in `always_off`, or a share from 0 to 1.
+
+    Raises:
+        ConfigError: If the argument is neither.
+    """
+    told = (argument or "").strip() or "parentbased_always_on"
+    if told in _ROOTS:
+        return AgentTraceSampler(_ROOTS[told])
+    try:
+        return AgentTraceSampler(ParentBased(TraceIdRatioBased(float(told))))
+    except ValueError:
+        known = ", ".join(_ROOTS)
+        raise ConfigError(f"OTEL_TRACES_SAMPLER_ARG is {told!r}.\n  to fix   a share from 0 to 1, or {known}") from None

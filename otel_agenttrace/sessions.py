@@ -183,7 +183,7 @@ class Session:
 
     def _open_writer(self) -> Writer:
         resource = {
-            **self.options.resource,
+            **self._redacted_values(self.options.resource),
             semconv.AGENTTRACE_RUN_ID: self.run.id,
             semconv.AGENTTRACE_RULES_VERSION: self.redactor.rules_version,
         }
@@ -330,8 +330,16 @@ class Session:
             return span
         return replace(
             span,
+            name=self.redactor.redact_text(span.name),
             attributes=self._redacted_values(span.attributes),
-            events=tuple(replace(event, attributes=self._redacted_values(event.attributes)) for event in span.events),
+            events=tuple(
+                replace(
+                    event,
+                    name=self.redactor.redact_text(event.name),
+                    attributes=self._redacted_values(event.attributes),
+                )
+                for event in span.events
+            ),
             links=tuple(replace(link, attributes=self._redacted_values(link.attributes)) for link in span.links),
             status_message=self.redactor.redact_text(span.status_message),
         )

@@ -7,14 +7,14 @@ import os
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from otel_agenttrace.model import Chunk, End, Exchange, HttpRequest, RaisedError
 
 if TYPE_CHECKING:
     from otel_agenttrace.redact import Redactor
 
-__all__ = ["Attempt", "raised_error"]
+__all__ = ["Attempt"]
 
 
 class Attempt:
@@ -96,7 +96,7 @@ class Attempt:
             headers=self._stored_headers(redactor, is_encoded=decoded is self.chunks and not self.is_decoded),
             body=body,
             chunks=tuple(kept) if is_stream else (),
-            error=None if self.error is None else raised_error(self.error),
+            error=None if self.error is None else _raised(self.error, redactor),
         )
 
     def _stored_headers(self, redactor: Redactor, *, is_encoded: bool) -> tuple[tuple[str, str], ...]:
@@ -105,7 +105,14 @@ class Attempt:
         return (*stored, ("content-encoding", encoding)) if is_encoded and encoding else stored
 
 
-def _inflated(chunks: Sequence[tuple[int, bytes]], decoder: Callable[[], zlib._Decompress]) -> list[tuple[int, bytes]]:
+class _Inflater(Protocol):
+    """What zlib calls a decompression object."""
+
+    def decompress(self, data: bytes, /) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
+def _inflated(chunks: Sequence[tuple[int, bytes]], decoder: Callable[[], _Inflater]) -> list[tuple[int, bytes]]:
     inflate = decoder()
     try:
         inflated = [(offset, inflate.decompress(data)) for offset, data in chunks]
@@ -117,16 +124,16 @@ def _inflated(chunks: Sequence[tuple[int, bytes]], decoder: Callable[[], zlib._D
     return [(offset, data) for offset, data in inflated if data]
 
 
-_DECODERS: Final[dict[str, Callable[[], zlib._Decompress]]] = {
+_DECODERS: Final[dict[str, Callable[[], _Inflater]]] = {
     "gzip": lambda: zlib.decompressobj(zlib.MAX_WBITS | 16),
     "deflate": zlib.decompressobj,
 }
 
 
-def raised_error(error: BaseException) -> RaisedError:
+def _raised(error: BaseException, redactor: Redactor) -> RaisedError:
     """Return what is stored of an exception of the transport."""
     package = type(error).__module__.partition(".")[0]
     library = (
         "httpx" if package in ("httpx", "httpx2") else "builtins" if package in ("builtins", "asyncio") else "other"
     )
-    return RaisedError(type(error).__name__, str(error), library)
+    return RaisedError(type(error).__name__, redactor.redact_text(str(error)), library)

@@ -6,9 +6,9 @@ with no call open is a call of its own.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import os
-import sys
 import time
 import weakref
 from collections import deque
@@ -378,7 +378,7 @@ def _error_type(error: BaseException) -> str:
 
 def _call_site() -> str:
     """Return file and line of the code that made the call: the innermost frame that is no library's."""
-    frame = sys._getframe(1)
+    frame = inspect.currentframe()
     found = ""
     while frame is not None:
         path = frame.f_code.co_filename

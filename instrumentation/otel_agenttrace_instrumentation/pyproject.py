@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
 
 from otel_agenttrace.errors import ConfigError
 
@@ -35,7 +34,7 @@ def _table(path: Path) -> dict[str, object]:
     else:
         import tomli as tomllib
     try:
-        loaded = cast("dict[str, Any]", tomllib.loads(text))
+        loaded = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no TOML: {error}") from error
     return dict(loaded.get("tool", {}).get("otel-agenttrace", {}))

@@ -173,8 +173,8 @@ def _patch(seam: Seam, module: ModuleType) -> None:
     if seam.name in _originals:
         return
     owner = getattr(module, seam.owner, None)
-    original = vars(owner).get(seam.attribute) if owner is not None else None
-    if owner is None or original is None:
+    original: object = vars(owner).get(seam.attribute) if isinstance(owner, type) else None
+    if not isinstance(owner, type) or original is None:
         _missing[seam.name] = f"{module.__name__} {getattr(module, '__version__', '')} has no such place"
         _log.warning("seam missing: %s; its calls are not seen (otel-agenttrace doctor tells more)", seam.name)
         return

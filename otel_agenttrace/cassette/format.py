@@ -10,7 +10,7 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar, cast
 
 from otel_agenttrace import semconv
@@ -268,11 +268,19 @@ def _read_array(value: Json) -> tuple[AttributeValue, ...]:
     return tuple(_read_value(obj(item)) for item in array(obj(value).get("values")))
 
 
-_READERS: Final = {
+def _read_bool(value: Json) -> bool:
+    return value is True
+
+
+def _read_mapping(value: Json) -> dict[str, AttributeValue]:
+    return _attributes(obj(value).get("values"))
+
+
+_READERS: Final[Mapping[str, Callable[[Json], AttributeValue]]] = {
     "stringValue": text,
     "string_value": text,
-    "boolValue": lambda value: value is True,
-    "bool_value": lambda value: value is True,
+    "boolValue": _read_bool,
+    "bool_value": _read_bool,
     "intValue": _int,
     "int_value": _int,
     "doubleValue": _read_double,
@@ -281,6 +289,6 @@ _READERS: Final = {
     "bytes_value": _read_bytes,
     "arrayValue": _read_array,
     "array_value": _read_array,
-    "kvlistValue": lambda value: _attributes(obj(value).get("values")),
-    "kvlist_value": lambda value: _attributes(obj(value).get("values")),
+    "kvlistValue": _read_mapping,
+    "kvlist_value": _read_mapping,
 }

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from otel_agenttrace.demo.provider import DemoProvider
+from otel_agenttrace.report.terminal import console as terminal
 
 __all__ = ["demo"]
 
@@ -17,7 +18,7 @@ __all__ = ["demo"]
 @click.command(epilog="Example: otel-agenttrace demo")
 def demo() -> None:
     """Record a small agent against a provider on this machine, stop the provider, replay, compare. No key needed."""
-    console = Console(highlight=False)
+    console = terminal()
     cassette = Path(".agenttrace", "demo.otlp.jsonl")
     with DemoProvider() as provider:
         _say(console, 1, f"record: an agent asks a provider at {provider.url}")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from otel_agenttrace.report.terminal import console
 from otel_agenttrace_instrumentation.checkup import Check, checkup
 
 __all__ = ["doctor"]
@@ -28,7 +28,7 @@ def doctor(*, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(check) for check in checks], indent=2))
     else:
-        Console(highlight=False).print(_table(checks))
+        console().print(_table(checks))
     raise SystemExit(int(any(check.verdict == "problem" for check in checks)))
 
 

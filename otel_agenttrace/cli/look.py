@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.errors import CassetteNotFound
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.pricing import cost_of_span
-from otel_agenttrace.report.terminal import trace_json, trace_tree
+from otel_agenttrace.report.terminal import console, trace_json, trace_tree
 from otel_agenttrace_exporters.cassette import FOLDER
 
 __all__ = ["show", "validate"]
@@ -29,7 +29,7 @@ def show(cassette: Path | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(trace_json(trace), indent=2))
     else:
-        Console(highlight=False).print(trace_tree(trace, excerpt=excerpt))
+        console().print(trace_tree(trace, excerpt=excerpt))
 
 
 def _newest(folder: Path) -> Path:
@@ -46,6 +46,16 @@ def _newest(folder: Path) -> Path:
     return max(found, key=lambda path: path.stat().st_mtime_ns)
 
 
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What reading a whole cassette has shown."""
+
+    path: str
+    spans: int
+    calls: int
+    problems: list[str]
+
+
 @click.command(epilog="Example: otel-agenttrace validate run.otlp.jsonl")
 @click.argument("cassettes", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
 @_JSON
@@ -53,30 +63,25 @@ def validate(cassettes: tuple[Path, ...], *, as_json: bool) -> None:
     """Read every line and every recorded call of each CASSETTE. Exits 1 if something is damaged, 3 if all of it is."""
     reports = [_validated(path) for path in cassettes]
     if as_json:
-        click.echo(json.dumps(reports, indent=2))
+        click.echo(json.dumps([asdict(report) for report in reports], indent=2))
     else:
         for report in reports:
             _tell(report)
-    raise SystemExit(int(any(report["problems"] for report in reports)))
+    raise SystemExit(int(any(report.problems for report in reports)))
 
 
-def _validated(path: Path) -> dict[str, object]:
+def _validated(path: Path) -> Validation:
     cassette = open_cassette(path)
     problems = [str(problem) for problem in cassette.index.problems]
     problems += cassette.damaged_calls()
     if cassette.index.torn:
         problems.append(f"{path}: the last line is torn")
-    return {
-        "path": str(path),
-        "spans": sum(1 for _ in cassette.spans()),
-        "calls": len(cassette.index.calls),
-        "problems": problems,
-    }
+    spans = sum(1 for _ in cassette.spans())
+    return Validation(str(path), spans, len(cassette.index.calls), problems)
 
 
-def _tell(report: dict[str, object]) -> None:
-    problems = report["problems"]
-    if not problems:
-        click.echo(f"{report['path']}: {report['spans']} spans, {report['calls']} recorded calls, all readable")
-    for problem in problems if isinstance(problems, list) else ():
+def _tell(report: Validation) -> None:
+    if not report.problems:
+        click.echo(f"{report.path}: {report.spans} spans, {report.calls} recorded calls, all readable")
+    for problem in report.problems:
         click.echo(problem)

@@ -10,10 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-try:
-    import httpx2 as httpx
-except ImportError:
-    import httpx
+import httpx2 as httpx
 
 import otel_agenttrace as at
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,11 +60,12 @@ def test_a_receiver_gets_lean_spans(
     assert [name for name in names if name.startswith("agenttrace.")] == []
     assert ("gen_ai.input.messages" in names) == (content in ("true", "span_only"))
     assert ("a telling question" in json.dumps(spans)) == (content in ("true", "span_only"))
-    recorded = at.load(tmp_path / "run.otlp.jsonl").inferences
-    assert "a telling question" in recorded[0].call.attempts[0].request.body
+    call = at.load(tmp_path / "run.otlp.jsonl").inferences[0].call
+    assert call is not None
+    assert "a telling question" in call.attempts[0].request.body
 
 
-def _spans_of(receiver: TestAgent, service: str) -> Iterator[dict[str, object]]:
+def _spans_of(receiver: TestAgent, service: str) -> Iterator[dict[str, Any]]:
     for request in receiver.traces():
         for resource_spans in request["resource_spans"]:
             if service in json.dumps(resource_spans["resource"]):

@@ -1,0 +1,360 @@
+"""Spans that only the user's own code knows: agents, tools, steps, retrievals, calls made by unknown means, decisions."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar, cast, overload
+
+from opentelemetry import trace as otel_trace
+
+from otel_agenttrace import semconv
+from otel_agenttrace.jsonvalue import Json
+from otel_agenttrace.model import AttributeValue, Message, SpanKind, Usage
+from otel_agenttrace.sessions import Session, current_session
+from otel_agenttrace.spans import LiveSpan, active_span, attached, end_later, open_span
+from otel_agenttrace_instrumentation.border import observe
+from otel_agenttrace_instrumentation.content import export_content, message_json
+
+__all__ = ["OpenSpan", "agent", "decision", "inference", "retrieval", "span", "tool"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def _current() -> Session | None:
+    return observe(current_session)
+
+
+class OpenSpan:
+    """An open span of user code; give it attributes, a result or documents before its block ends."""
+
+    def __init__(self, live: LiveSpan, owner: Session | None) -> None:
+        self.live = live
+        self._session = owner
+
+    @property
+    def span_id(self) -> str:
+        """The id of the span, in lower-case hex."""
+        return self.live.record.span_id
+
+    def set(self, **attributes: AttributeValue) -> None:
+        """Set attributes; `__` in a name stands for a dot."""
+        self.live.set({name.replace("__", "."): value for name, value in attributes.items()})
+
+    def documents(self, documents: Sequence[Mapping[str, Json]]) -> None:
+        """Tell what a retrieval found: `{"id": …, "score": …, "content": …}` for each document."""
+        self.tell({semconv.GEN_AI_RETRIEVAL_DOCUMENTS: list(documents)})
+
+    def respond(
+        self,
+        text: str | None = None,
+        *,
+        usage: Usage | None = None,
+        model: str | None = None,
+        id: str | None = None,  # noqa: A002 - the field's own name
+        finish_reason: str | None = None,
+        messages: Sequence[Message] = (),
+    ) -> None:
+        """Tell what a model answered."""
+        if text is not None:
+            messages = (*messages, Message("assistant", ({"type": "text", "content": text},)))
+        used = usage or Usage()
+        self.live.set(
+            {
+                semconv.GEN_AI_RESPONSE_ID: id,
+                semconv.GEN_AI_RESPONSE_MODEL: model,
+                semconv.GEN_AI_RESPONSE_FINISH_REASONS: (finish_reason,) if finish_reason else None,
+                semconv.GEN_AI_USAGE_INPUT_TOKENS: used.input_tokens,
+                semconv.GEN_AI_USAGE_OUTPUT_TOKENS: used.output_tokens,
+                semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: used.cache_read_input_tokens,
+                semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS: used.cache_write_input_tokens,
+                semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: used.reasoning_output_tokens,
+            }
+        )
+        if messages:
+            self.tell({semconv.GEN_AI_OUTPUT_MESSAGES: [message_json(message) for message in messages]})
+
+    def tell(self, content: Mapping[str, object]) -> None:
+        """Put content into the cassette, and on the exported span if the content switch says so."""
+        written = {name: _written(value) for name, value in content.items()}
+        self.live.content.update(written)
+        export_content(self.live, written)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End the span, as failed if there is an error."""
+        if error is not None:
+            kind = type(error)
+            module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+            self.live.fail(f"{module}{kind.__qualname__}", str(error))
+        observe(lambda: self.live.end(self._session))
+
+
+def _written(value: object) -> str:
+    """Return a value as it is stored: text as it is, anything else as JSON in which foreign objects are their `repr`."""
+    return (
+        value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=repr)
+    )
+
+
+def _open(name: str, attributes: Mapping[str, AttributeValue], kind: SpanKind = "INTERNAL") -> OpenSpan:
+    return OpenSpan(open_span(name, attributes, kind=kind), _current())
+
+
+@contextmanager
+def _opened(name: str, attributes: Mapping[str, AttributeValue], kind: SpanKind = "INTERNAL") -> Generator[OpenSpan]:
+    opened = _open(name, attributes, kind)
+    try:
+        with attached(opened.live):
+            yield opened
+    except BaseException as error:
+        opened.end(error)
+        raise
+    opened.end()
+
+
+def span(name: str, **attributes: AttributeValue) -> Any:
+    """Open a span around a block: `with at.span("plan"): …`; `__` in an attribute's name stands for a dot."""
+    named = {key.replace("__", "."): value for key, value in attributes.items()}
+    return _opened(name, {**named, semconv.AGENTTRACE_NODE_NAME: name})
+
+
+def retrieval(
+    query: str,
+    *,
+    data_source: str | None = None,
+    top_k: int | None = None,
+    documents: Sequence[Mapping[str, Json]] = (),
+) -> Any:
+    """Open a retrieval span: `with at.retrieval("query") as found: found.documents([…])`."""
+    name = f"{semconv.OPERATION_RETRIEVAL} {data_source}" if data_source else semconv.OPERATION_RETRIEVAL
+    attributes: dict[str, AttributeValue] = {
+        semconv.GEN_AI_OPERATION_NAME: semconv.OPERATION_RETRIEVAL,
+        semconv.GEN_AI_DATA_SOURCE_ID: data_source,
+        semconv.GEN_AI_RETRIEVAL_TOP_K: top_k,
+    }
+    return _with_content(
+        _opened(name, attributes, "CLIENT"),
+        {semconv.GEN_AI_RETRIEVAL_QUERY_TEXT: query, semconv.GEN_AI_RETRIEVAL_DOCUMENTS: list(documents)},
+    )
+
+
+def inference(
+    model: str, *, provider: str, operation: str = semconv.OPERATION_CHAT, messages: Sequence[Message] = ()
+) -> Any:
+    """Open a span for a call made by means we do not know: `with at.inference("m", provider="p") as call: call.respond("…")`."""
+    attributes: dict[str, AttributeValue] = {
+        semconv.GEN_AI_OPERATION_NAME: operation,
+        semconv.GEN_AI_PROVIDER_NAME: provider,
+        semconv.GEN_AI_REQUEST_MODEL: model,
+    }
+    return _with_content(
+        _opened(f"{operation} {model}", attributes, "CLIENT"),
+        {semconv.GEN_AI_INPUT_MESSAGES: [message_json(message) for message in messages]},
+    )
+
+
+@contextmanager
+def _with_content(opened: Any, content: Mapping[str, object]) -> Generator[OpenSpan]:
+    with opened as context:
+        context.tell({name: value for name, value in content.items() if value})
+        yield context
+
+
+def decision(choice: str, reason: str = "", alternatives: Sequence[str] = ()) -> None:
+    """Note on the current span what was chosen, why, and over what."""
+    attributes: dict[str, AttributeValue] = {
+        semconv.AGENTTRACE_DECISION_CHOICE: choice,
+        semconv.AGENTTRACE_DECISION_REASON: reason,
+        semconv.AGENTTRACE_DECISION_ALTERNATIVES: tuple(alternatives),
+    }
+    live = active_span()
+    if live is not None:
+        live.add_event(semconv.EVENT_AGENTTRACE_DECISION, attributes)
+    else:
+        otel_trace.get_current_span().add_event(semconv.EVENT_AGENTTRACE_DECISION, cast("Any", attributes))
+
+
+# --- decorators -----------------------------------------------------------------------------------------------------------
+
+
+class _Role:
+    """What a decorated function is: how its span is named, and what of its call is told."""
+
+    def __init__(self, name: str, attributes: Mapping[str, AttributeValue]) -> None:
+        self.name = name
+        self.attributes = attributes
+
+    def open(self, bound: Mapping[str, object]) -> OpenSpan:
+        """Open the span of one call."""
+        return _open(self.name, self.attributes)
+
+    def result(self, context: OpenSpan, value: object) -> None:
+        """Tell what the call returned."""
+
+
+class _Tool(_Role):
+    def open(self, bound: Mapping[str, object]) -> OpenSpan:
+        context = super().open(bound)
+        context.tell({semconv.GEN_AI_TOOL_CALL_ARGUMENTS: dict(bound)})
+        return context
+
+    def result(self, context: OpenSpan, value: object) -> None:
+        context.tell({semconv.GEN_AI_TOOL_CALL_RESULT: value})
+
+
+@overload
+def agent(function: Callable[_P, _R], /) -> Callable[_P, _R]: ...
+@overload
+def agent(name: str | None = None, /) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]: ...
+def agent(function: Any = None, /) -> Any:
+    """Decorate an agent's entry function, sync, async or a generator: `@at.agent` or `@at.agent("researcher")`."""
+
+    def role(named: str, _: Callable[..., Any]) -> _Role:
+        attributes = {
+            semconv.GEN_AI_OPERATION_NAME: semconv.OPERATION_INVOKE_AGENT,
+            semconv.GEN_AI_AGENT_NAME: named,
+        }
+        return _Role(f"{semconv.OPERATION_INVOKE_AGENT} {named}", attributes)
+
+    return _decorator(function, role)
+
+
+@overload
+def tool(function: Callable[_P, _R], /) -> Callable[_P, _R]: ...
+@overload
+def tool(name: str | None = None, /) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]: ...
+def tool(function: Any = None, /) -> Any:
+    """Decorate a tool: its arguments and its result are told. `@at.tool` or `@at.tool("search")`."""
+
+    def role(named: str, decorated: Callable[..., Any]) -> _Role:
+        described = inspect.getdoc(decorated)
+        attributes: dict[str, AttributeValue] = {
+            semconv.GEN_AI_OPERATION_NAME: semconv.OPERATION_EXECUTE_TOOL,
+            semconv.GEN_AI_TOOL_NAME: named,
+            semconv.GEN_AI_TOOL_TYPE: "function",
+            semconv.GEN_AI_TOOL_DESCRIPTION: described.partition("\n")[0] if described else None,
+        }
+        return _Tool(f"{semconv.OPERATION_EXECUTE_TOOL} {named}", attributes)
+
+    return _decorator(function, role)
+
+
+def _decorator(given: Any, role: Callable[[str, Callable[..., Any]], _Role]) -> Any:
+    if callable(given):
+        return _traced(given, role(getattr(given, "__name__", "call"), given))
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        return _traced(function, role(given or function.__name__, function))
+
+    return decorate
+
+
+def _traced(function: Callable[..., Any], role: _Role) -> Callable[..., Any]:
+    signature = inspect.signature(function)
+
+    def opened(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> OpenSpan:
+        try:
+            bound: Mapping[str, object] = signature.bind(*args, **kwargs).arguments
+        except TypeError:  # the call itself will say what is wrong
+            bound = {}
+        return role.open({name: value for name, value in bound.items() if name not in ("self", "cls")})
+
+    if inspect.isasyncgenfunction(function):
+
+        @functools.wraps(function)
+        async def run_async_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+            steps = _async_steps(opened(args, kwargs), function(*args, **kwargs))
+            try:
+                async for item in steps:
+                    yield item
+            finally:
+                await steps.aclose()
+
+        return run_async_generator
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def run_async(*args: Any, **kwargs: Any) -> Any:
+            with _running(opened(args, kwargs)) as context:
+                result = await cast("Awaitable[Any]", function(*args, **kwargs))
+                role.result(context, result)
+                return result
+
+        return run_async
+    if inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def run_generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            return (yield from _steps(opened(args, kwargs), function(*args, **kwargs)))
+
+        return run_generator
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with _running(opened(args, kwargs)) as context:
+            result = function(*args, **kwargs)
+            role.result(context, result)
+            return result
+
+    return run
+
+
+@contextmanager
+def _running(context: OpenSpan) -> Generator[OpenSpan]:
+    try:
+        with attached(context.live):
+            yield context
+    except BaseException as error:
+        context.end(error)
+        raise
+    context.end()
+
+
+def _steps(context: OpenSpan, inner: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """Run a generator with its span current inside each step, and never between them."""
+    step: Callable[[], Any] = functools.partial(next, inner)
+    while True:
+        try:
+            with attached(context.live):
+                item = step()
+        except StopIteration as stopped:
+            context.end()
+            return stopped.value
+        except BaseException as error:
+            context.end(error)
+            raise
+        try:
+            step = functools.partial(inner.send, (yield item))
+        except GeneratorExit:  # closed, or dropped: a finaliser may write nothing
+            inner.close()
+            end_later(context.end)
+            raise
+        except BaseException as error:  # noqa: BLE001 - thrown on into the generator, which decides
+            step = functools.partial(inner.throw, error)
+
+
+async def _async_steps(context: OpenSpan, inner: AsyncGenerator[Any, Any]) -> AsyncGenerator[Any, Any]:
+    """Run an async generator with its span current inside each step, and never between them."""
+    step: Callable[[], Awaitable[Any]] = inner.__anext__
+    while True:
+        try:
+            with attached(context.live):
+                item = await step()
+        except StopAsyncIteration:
+            context.end()
+            return
+        except BaseException as error:
+            context.end(error)
+            raise
+        try:
+            step = functools.partial(inner.asend, (yield item))
+        except GeneratorExit:
+            await inner.aclose()
+            end_later(context.end)
+            raise
+        except BaseException as error:  # noqa: BLE001 - thrown on into the generator, which decides
+            step = functools.partial(inner.athrow, error)
