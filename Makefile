@@ -34,7 +34,7 @@ gate: $(READY) ## lint, format, types, import directions, generated code
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m semconv.generate --check
 
-bench: $(READY) ## print what a call costs, next to the bare SDK
+bench: $(READY) $(VENV)-peers/.ready ## print what a call costs, next to the bare SDK
 	@$(BIN)/python -m tests.bench
 
 matrix: matrix-oldest matrix-middle ## run the replay tests on older SDKs; the newest are in `make test`
@@ -59,6 +59,7 @@ clean: ## remove what was made here
 
 # Receivers and other instrumentations stand apart: their pins differ, and one of them at a time is put on PYTHONPATH.
 PEERS := openllmetry openinference official
+vcr := vcrpy pyyaml
 openllmetry := opentelemetry-instrumentation-openai opentelemetry-semantic-conventions-ai
 openinference := openinference-instrumentation-openai openinference-instrumentation openinference-semantic-conventions
 official := opentelemetry-instrumentation-genai-openai opentelemetry-util-genai
@@ -67,7 +68,7 @@ $(VENV)-peers/.ready: Makefile | $(READY)
 	@echo 'setting up $(@D), once' >&2
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'ddapm-test-agent>=1.69'
-	@$(foreach peer,$(PEERS),$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(@D)/$(peer) $($(peer)) &&) true
+	@$(foreach peer,$(PEERS) vcr,$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(@D)/$(peer) $($(peer)) &&) true
 	@touch $@
 
 # --- environments --------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Start from zero code: under `opentelemetry-instrument`, or under `otel-agenttrace record -- …`.
 
-Runs before any instrumentor, so that one that breaks cannot keep us out; never raises; twice is a no-op.
+Runs before any instrumentor, so that one that breaks cannot keep us out; never raises; twice is a no-op. Without a
+cassette it only leaves hooks for the SDKs: what they need is imported with the first SDK.
 """
 
 from __future__ import annotations
@@ -11,69 +12,85 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import wrapt
-from opentelemetry import trace as otel_trace
-
 from otel_agenttrace.config import Config, resolve
 from otel_agenttrace.environment import OTEL_AGENTTRACE_CASSETTE
 from otel_agenttrace.errors import AgentTraceError, ConfigError
-from otel_agenttrace.processor import watch_provider
-from otel_agenttrace.spans import telemetry
 from otel_agenttrace_instrumentation import seams
-from otel_agenttrace_instrumentation.border import observe
-from otel_agenttrace_instrumentation.opening import failing_session, process_session
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 __all__ = ["pre_instrument"]
 
 _DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
-_started: list[Config] = []
+_OURS: Final = frozenset({"agenttrace_openai", "agenttrace_anthropic", "agenttrace_httpx"})
+_started: list[bool] = []
 
 
 def pre_instrument() -> None:
     """Install the seams, open the session the environment asks for, and watch the tracer provider."""
     if _started:
         return
+    _started.append(True)
     try:
-        observe(_start)
-    except AgentTraceError as error:  # the launcher would drop every instrumentor if this hook raised
-        sys.stderr.write(f"otel-agenttrace: {error}\n")
-
-
-def _start() -> None:
-    telemetry.spans_on = not _is_muted(os.environ.get(_DISABLED, ""))
-    try:
-        config = resolve(os.environ, pyproject_settings(Path.cwd()))
+        _start(resolve(os.environ, pyproject_settings(Path.cwd())), is_muted=_is_muted(os.environ.get(_DISABLED, "")))
     except ConfigError as error:
-        _start_failing(error)
-        raise
-    _started.append(config)
-    if config.cassette is None and not telemetry.spans_on:
-        return
-    seams.install()
-    if config.cassette is not None:
-        process_session(config.cassette, config.mode, lenient=True, export_replay=config.export_replay)
-    watch_provider(otel_trace.get_tracer_provider())
-    _watch_later_provider()
+        _tell(error)
+        _fail_each_call(error)
+    except AgentTraceError as error:  # the launcher would drop every instrumentor if this hook raised
+        _tell(error)
 
 
-def _start_failing(error: ConfigError) -> None:
-    """Let no call go live when it is not known whether it may."""
-    cassette = os.environ.get(OTEL_AGENTTRACE_CASSETTE)
-    if cassette:
-        failing_session(Path(cassette), error)
+def _tell(error: AgentTraceError) -> None:
+    sys.stderr.write(f"otel-agenttrace: {error}\n")
 
 
 def _is_muted(disabled: str) -> bool:
     names = {name.strip() for name in disabled.split(",")}
-    return "*" in names or {"agenttrace_openai", "agenttrace_anthropic", "agenttrace_httpx"} <= names
+    return "*" in names or names >= _OURS
 
 
-def _watch_later_provider() -> None:
+def _start(config: Config, *, is_muted: bool) -> None:
+    if is_muted:
+        from otel_agenttrace.spans import telemetry
+
+        telemetry.spans_on = False
+    if config.cassette is not None:
+        _open(config.cassette, config)
+    elif not is_muted:
+        seams.install()
+
+
+def _open(cassette: Path, config: Config) -> None:
+    from opentelemetry import trace as otel_trace
+
+    from otel_agenttrace.processor import watch_provider
+    from otel_agenttrace_instrumentation.border import observe
+    from otel_agenttrace_instrumentation.opening import process_session
+
+    def start() -> None:
+        process_session(cassette, config.mode, lenient=True, export_replay=config.export_replay)
+        watch_provider(otel_trace.get_tracer_provider())
+        _watch_later_provider(lambda: watch_provider(otel_trace.get_tracer_provider()))
+
+    observe(start)
+
+
+def _fail_each_call(error: ConfigError) -> None:
+    """Let no call go live when it is not known whether it may."""
+    cassette = os.environ.get(OTEL_AGENTTRACE_CASSETTE)
+    if cassette:
+        from otel_agenttrace_instrumentation.opening import failing_session
+
+        failing_session(Path(cassette), error)
+
+
+def _watch_later_provider(watch: Callable[[], None]) -> None:
     """Watch the provider that the application sets itself, when it does."""
+    import wrapt
+
+    from otel_agenttrace_instrumentation.border import observe
 
     def wrapper(wrapped: Callable[..., None], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         wrapped(*args, **kwargs)
-        observe(lambda: watch_provider(otel_trace.get_tracer_provider()))
+        observe(watch)
 
     wrapt.wrap_function_wrapper("opentelemetry.trace", "set_tracer_provider", wrapper)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,5 +84,7 @@ def is_true(value: str | None) -> bool:
 
 
 def _nearest(word: str, known: tuple[str, ...]) -> str:
+    import difflib  # only a typing error pays for it
+
     near = difflib.get_close_matches(word, known, n=1)
     return f" Did you mean {near[0]!r}?" if near else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 import zlib
@@ -59,7 +58,7 @@ class Attempt:
 
     def broke(self, error: BaseException) -> None:
         """Take the exception that ended the body, or the attempt before there was a response."""
-        cancelled = isinstance(error, asyncio.CancelledError | KeyboardInterrupt)
+        cancelled = type(error).__name__ == "CancelledError" or isinstance(error, KeyboardInterrupt)
         self.finish("cancelled" if cancelled else "noresponse" if self.status is None else "error", error)
 
     @property

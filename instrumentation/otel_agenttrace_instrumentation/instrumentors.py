@@ -7,7 +7,6 @@ from typing import Any
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
-from otel_agenttrace.spans import telemetry
 from otel_agenttrace_instrumentation import seams
 
 __all__ = ["AgentTraceInstrumentor", "AnthropicInstrumentor", "HttpxInstrumentor", "OpenAIInstrumentor"]
@@ -21,12 +20,16 @@ class AgentTraceInstrumentor(BaseInstrumentor):
         return ()
 
     def _instrument(self, **kwargs: Any) -> None:
+        from otel_agenttrace.spans import telemetry
+
         telemetry.tracer_provider = kwargs.get("tracer_provider")
         telemetry.meter_provider = kwargs.get("meter_provider")
         telemetry.spans_on = True
         seams.install()
 
     def _uninstrument(self, **kwargs: Any) -> None:
+        from otel_agenttrace.spans import telemetry
+
         telemetry.tracer_provider = None
         telemetry.meter_provider = None
         seams.uninstall()

@@ -1,20 +1,23 @@
-"""What is patched, in one table, when the program imports it. Installing twice is a no-op; removing restores the same objects."""
+"""What is patched, in one table, when the program imports it. Installing twice is a no-op; removing restores the same objects.
+
+Installing is light: what the patches need is imported with the first SDK, so that a program without one pays nothing.
+"""
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import wrapt
 
-from otel_agenttrace_instrumentation.border import Interrupt
-from otel_agenttrace_instrumentation.calls import LogicalCall, current_call
-from otel_agenttrace_instrumentation.tap import Tap
+if TYPE_CHECKING:
+    from otel_agenttrace_instrumentation.tap import Tap
 
 __all__ = ["HTTP_LIBRARIES", "PROVIDERS", "Seam", "install", "installed_seams", "missing_seams", "seams", "uninstall"]
 
@@ -55,17 +58,20 @@ def _tapped(kind: str) -> Callable[[ModuleType], Callable[..., Any]]:
     return make
 
 
-_taps: dict[str, Tap] = {}
-
-
+@functools.cache
 def _tap_of(module: ModuleType) -> Tap:
-    return _taps.setdefault(module.__name__, Tap(module))
+    from otel_agenttrace_instrumentation.tap import Tap
+
+    return Tap(module)
 
 
 # --- the logical calls of the SDKs ------------------------------------------------------------------------------------
 
 
 def _request(module: ModuleType) -> Callable[..., Any]:
+    from otel_agenttrace_instrumentation.border import Interrupt
+    from otel_agenttrace_instrumentation.calls import LogicalCall, current_call
+
     library = module.__name__.partition(".")[0]
 
     def wrapper(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -88,6 +94,9 @@ def _request(module: ModuleType) -> Callable[..., Any]:
 
 
 def _async_request(module: ModuleType) -> Callable[..., Any]:
+    from otel_agenttrace_instrumentation.border import Interrupt
+    from otel_agenttrace_instrumentation.calls import LogicalCall, current_call
+
     library = module.__name__.partition(".")[0]
 
     async def run(wrapped: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -113,6 +122,8 @@ def _async_request(module: ModuleType) -> Callable[..., Any]:
 
 
 def _retry_timeout(_: ModuleType) -> Callable[..., Any]:
+    from otel_agenttrace_instrumentation.calls import current_call
+
     def wrapper(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = current_call.get()
         return 0 if call is not None and call.claim is not None else wrapped(*args, **kwargs)

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Final
 
 from otel_agenttrace import semconv
@@ -22,6 +23,7 @@ from otel_agenttrace.cassette.exchanges import (
 )
 from otel_agenttrace.cassette.format import decode_spans
 from otel_agenttrace.cassette.index import Entry, Index, Line, scan
+from otel_agenttrace.cassette.pack import SUFFIX, unpacked
 from otel_agenttrace.cassette.writer import sidecar_folder
 from otel_agenttrace.errors import CassetteCorrupt, CassetteNotFound
 from otel_agenttrace.jsonvalue import parse
@@ -31,6 +33,7 @@ from otel_agenttrace.model import Call, Exchange, HttpRequest, Span, Trace
 __all__ = ["Cassette", "open_cassette"]
 
 _log = logging.getLogger("otel_agenttrace")
+_READ: Final = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
 _OWN: Final = ("agenttrace.call.", "agenttrace.request.", "agenttrace.content")
 
 
@@ -48,7 +51,7 @@ def open_cassette(path: Path, *, strict: bool = False, offset: int = 0) -> Casse
         CassetteTooNew: If a later release wrote it.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        descriptor = _unpacked(path) if path.suffix == SUFFIX else os.open(path, _READ)
     except (FileNotFoundError, NotADirectoryError):
         raise CassetteNotFound(path, _not_found_hint(path)) from None
     except OSError as error:
@@ -56,6 +59,14 @@ def open_cassette(path: Path, *, strict: bool = False, offset: int = 0) -> Casse
     cassette = Cassette(path, descriptor, offset)
     cassette.check(strict=strict)
     return cassette
+
+
+def _unpacked(path: Path) -> int:
+    """Return a descriptor of a packed cassette's content, in a file without a name."""
+    with TemporaryFile() as file:
+        file.write(unpacked(path))
+        file.flush()
+        return os.dup(file.fileno())
 
 
 def _not_found_hint(path: Path) -> str:

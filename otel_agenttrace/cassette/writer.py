@@ -47,7 +47,7 @@ def partial_path(path: Path) -> Path:
 
 def sidecar_folder(path: Path) -> Path:
     """Return the folder that holds the large bodies of a cassette or of its partial."""
-    return path.with_name(path.name.removesuffix(".partial") + ".bodies")
+    return path.with_name(path.name.removesuffix(".zst").removesuffix(".partial") + ".bodies")
 
 
 class Writer:

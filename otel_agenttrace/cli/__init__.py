@@ -19,6 +19,7 @@ UNREADABLE: Final = 3
 _COMMANDS: Final = {
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "doctor"),
+    "pack": ("look", "pack"),
     "record": ("run", "record"),
     "replay": ("run", "replay"),
     "show": ("look", "show"),

@@ -1,4 +1,4 @@
-"""`show` and `validate`: look at a cassette."""
+"""`show`, `validate` and `pack`: look at a cassette, check it, compress it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from otel_agenttrace.cassette.pack import pack as packed_file
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.errors import CassetteNotFound
 from otel_agenttrace.playback.excerpts import excerpt
@@ -15,7 +16,7 @@ from otel_agenttrace.pricing import cost_of_span
 from otel_agenttrace.report.terminal import console, trace_json, trace_tree
 from otel_agenttrace_exporters.cassette import FOLDER
 
-__all__ = ["show", "validate"]
+__all__ = ["pack", "show", "validate"]
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
@@ -85,3 +86,13 @@ def _tell(report: Validation) -> None:
         click.echo(f"{report.path}: {report.spans} spans, {report.calls} recorded calls, all readable")
     for problem in report.problems:
         click.echo(problem)
+
+
+@click.command(epilog="Example: otel-agenttrace pack run.otlp.jsonl")
+@click.argument("cassette", type=click.Path(path_type=Path, dir_okay=False))
+def pack(cassette: Path) -> None:
+    """Compress CASSETTE to CASSETTE.zst, which can be replayed and shown; nothing records into it."""
+    open_cassette(cassette, strict=True)
+    written = packed_file(cassette)
+    ratio = cassette.stat().st_size / written.stat().st_size
+    click.echo(f"{written}: {written.stat().st_size:,} bytes, {ratio:.0f} times smaller")

@@ -15,16 +15,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import anthropic
-import httpx
 import openai
 
+from tests.support.clients import http_libraries
 from tests.support.observed import Eyes, Observed
 from tests.support.provider import Provider
-
-try:
-    import httpx2
-except ImportError:  # SDKs of the time before it
-    httpx2 = None
 
 __all__ = ["Clients", "Scenario", "Surface", "deprecated_calls", "each", "opened", "settled", "surfaces", "taken"]
 
@@ -110,9 +105,11 @@ class _Lack:
         return _sync_result(self._told()) if not self.is_async else asyncio.run(self._told())
 
     async def _told(self) -> str:
+        provider = Provider()
+        provider.stop()
         try:
-            client: Any = self.clients(Provider(), is_async=self.is_async)
-        except (AttributeError, ImportError, TypeError, RuntimeError) as error:
+            client: Any = self.clients(provider, is_async=self.is_async)
+        except (AttributeError, TypeError, RuntimeError) as error:  # no such class, or it wants something else
             return f"no such client: {error}"
         try:
             return _first_missing(client, self.needs)
@@ -130,11 +127,10 @@ def _first_missing(client: object, needs: str) -> str:
 
 # --- running --------------------------------------------------------------------------------------------------------
 
-_HTTP_ERRORS: Final = (httpx.HTTPError, httpx.StreamError, *((httpx2.HTTPError, httpx2.StreamError) if httpx2 else ()))
-_SHOWN_ERRORS: Final = (
+_SHOWN_ERRORS: Final[tuple[type[BaseException], ...]] = (
     openai.OpenAIError,
     anthropic.AnthropicError,
-    *_HTTP_ERRORS,
+    *(library.HTTPError for library in http_libraries()),
     TimeoutError,
     asyncio.TimeoutError,
     asyncio.CancelledError,
