@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Literal, TypeAlias
@@ -265,6 +265,21 @@ class Span:
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def _response_id(span: Span) -> str | None:
+    value = span.attributes.get(semconv.GEN_AI_RESPONSE_ID)
+    return value if isinstance(value, str) and value else None
+
+
+def _is_first(span: Span, recorded: Set[str | None], seen: set[object]) -> bool:
+    response_id = _response_id(span)
+    if response_id is None:
+        return True
+    if response_id in recorded or (span.trace_id, response_id) in seen:
+        return False
+    seen.add((span.trace_id, response_id))
+    return True
+
+
 def _unknown_cost(_: Span) -> float | None:
     return None
 
@@ -278,16 +293,15 @@ class Trace:
 
     @property
     def inferences(self) -> tuple[Span, ...]:
-        """One span for each call to a model: of two spans that tell the same response, the one with a recorded exchange."""
-        chosen: dict[object, Span] = {}
-        for span in self.spans:
-            if span.is_inference:
-                response_id = span.attributes.get(semconv.GEN_AI_RESPONSE_ID)
-                identity = (span.trace_id, response_id) if response_id else span.span_id
-                held = chosen.get(identity)
-                if held is None or (held.read_call is None and span.read_call is not None):
-                    chosen[identity] = span
-        return tuple(chosen.values())
+        """One span for each call to a model, in order of their start.
+
+        Two instrumentations may tell the same call. A recorded call counts for itself; a span without a recording is
+        left out if a recorded call has its response id, or if another span of its trace has.
+        """
+        told = [span for span in self.spans if span.is_inference]
+        recorded = {_response_id(span) for span in told if span.read_call is not None} - {None}
+        seen: set[object] = set()
+        return tuple(span for span in told if span.read_call is not None or _is_first(span, recorded, seen))
 
     @property
     def tool_calls(self) -> tuple[Span, ...]:

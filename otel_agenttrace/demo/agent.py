@@ -54,6 +54,12 @@ def _words(lines: Iterator[str]) -> Iterator[str]:
                 yield choice["delta"].get("content", "")
 
 
+def main() -> None:
+    """Ask the provider at the URL on the command line."""
+    client = httpx.Client(base_url=sys.argv[1])
+    sys.stdout.write(advise(client, "What do I pack for Lisbon tomorrow?") + "\n")
+    client.close()
+
+
 if __name__ == "__main__":
-    with httpx.Client(base_url=sys.argv[1]) as client:
-        sys.stdout.write(advise(client, "What do I pack for Lisbon tomorrow?") + "\n")
+    main()

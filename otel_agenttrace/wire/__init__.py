@@ -1,1 +1,1 @@
-"""One module per provider API."""
+"""One module per provider API: request and response, JSON or server-sent events, to and from the model. Pure."""

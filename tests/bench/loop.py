@@ -9,6 +9,7 @@ import json
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from typing import Any
 
 import openai
@@ -75,8 +76,7 @@ def main() -> None:
         with at.record(path, quiet=True):
             _run(url, with_tools=with_tools)
     else:
-        import vcr
-
+        vcr: Any = import_module("vcr")
         with vcr.use_cassette(path):
             _run(url, with_tools=with_tools)
     server.shutdown()

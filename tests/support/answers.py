@@ -56,7 +56,6 @@ Handler: TypeAlias = Callable[[Question, tuple[str, ...]], Answer]
 """Gives the answer to a question; the texts are the variable parts of its path."""
 
 
-
 def routed(table: Iterable[tuple[str, Handler]], question: Question) -> Answer | None:
     """Return what the handler for a method and path answers, or None; a row is `POST /files/([^/]+)` and its handler."""
     asked = f"{question.request.method} {question.path}"

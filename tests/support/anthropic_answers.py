@@ -7,7 +7,17 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from tests.support.answers import Handler, Question, binary_answer, json_answer, routed, sample, sse_answer, text_of, words_of
+from tests.support.answers import (
+    Handler,
+    Question,
+    binary_answer,
+    json_answer,
+    routed,
+    sample,
+    sse_answer,
+    text_of,
+    words_of,
+)
 from tests.support.loopback import Answer
 
 __all__ = ["answer"]
@@ -70,7 +80,12 @@ def _content(question: Question) -> Iterator[dict[str, Any]]:
         yield {"type": "text", "text": question.echo("asking the tools")}
         for index, tool in enumerate(tools):
             arguments = sample(tool["input_schema"], text, question.number)
-            yield {"type": "tool_use", "id": f"{question.id('toolu_')}{index}", "name": tool["name"], "input": arguments}
+            yield {
+                "type": "tool_use",
+                "id": f"{question.id('toolu_')}{index}",
+                "name": tool["name"],
+                "input": arguments,
+            }
         return
     schema = _output_schema(body)
     said = json.dumps(sample(schema, question.echo(text), question.number), ensure_ascii=False) if schema else None

@@ -18,6 +18,7 @@ __all__ = [
     "ModuleClient",
     "aiohttp_client",
     "anthropic_client",
+    "anthropic_client_on",
     "azure_client",
     "azure_token_client",
     "fake_key",
@@ -73,13 +74,22 @@ def azure_token_client(provider: Provider, *, is_async: bool) -> Any:
 
 
 def openai_client_on(library: str, provider: Provider, *, is_async: bool) -> Any:
-    """Return an OpenAI client on a user's own HTTP client of httpx or httpx2, with hooks and a transport of its own."""
+    """Return an OpenAI client on a user's own HTTP client of httpx or httpx2."""
+    return openai_client(provider, is_async=is_async, http_client=_own_http_client(library, is_async=is_async))
+
+
+def anthropic_client_on(library: str, provider: Provider, *, is_async: bool) -> Any:
+    """Return an Anthropic client on a user's own HTTP client of httpx or httpx2."""
+    return anthropic_client(provider, is_async=is_async, http_client=_own_http_client(library, is_async=is_async))
+
+
+def _own_http_client(library: str, *, is_async: bool) -> Any:
+    """Return an HTTP client with a hook and a transport of its own."""
     http: Any = next(found for found in http_libraries() if found.__name__ == library)
     client = http.AsyncClient if is_async else http.Client
     transport = http.AsyncHTTPTransport() if is_async else http.HTTPTransport()
     hook = _async_hook if is_async else _hook
-    own = client(transport=transport, event_hooks={"response": [hook]}, timeout=5.0)
-    return openai_client(provider, is_async=is_async, http_client=own)
+    return client(transport=transport, event_hooks={"response": [hook]}, timeout=5.0)
 
 
 def _hook(response: Any) -> None:
@@ -126,8 +136,7 @@ class ModuleClient:
         module: Any = openai
         module._load_client().close()
         module._reset_client()
-        openai.api_key = None
-        openai.base_url = None
+        module.api_key = module.base_url = module.http_client = None
 
 
 def module_client(provider: Provider, *, is_async: bool) -> Any:

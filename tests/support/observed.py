@@ -73,7 +73,7 @@ def _facts_of(value: object) -> object:
 
 def _model_facts(model: BaseModel) -> Facts:
     return {
-        "type": type_name(model),
+        "class": type_name(model),
         "request_id": getattr(model, "_request_id", None),
         "dump": model.model_dump(warnings=False),
         "shape": _shape_of(model),
@@ -85,7 +85,7 @@ def _shape_of(value: object) -> object:
     if isinstance(value, BaseModel):
         members = {name: _shape_of(getattr(value, name, None)) for name in type(value).model_fields}
         return {
-            "type": type_name(value),
+            "class": type_name(value),
             "set": sorted(value.model_fields_set),
             "extra": sorted(value.model_extra or ()),
             "fields": {name: shape for name, shape in members.items() if shape},
@@ -104,7 +104,7 @@ def _is_http_response(value: object) -> bool:
 
 def _response_facts(response: Any) -> Facts:
     return {
-        "type": type_name(response),
+        "class": type_name(response),
         "status": response.status_code,
         "headers": _header_facts(response.headers),
         "method": response.request.method,
@@ -120,7 +120,7 @@ def _header_facts(headers: Any) -> list[list[str]]:
 
 def _wrapper_facts(value: Any) -> Facts:
     """Return the facts of what wraps a response: raw and binary responses, streams."""
-    facts: dict[str, object] = {"type": type_name(value)}
+    facts: dict[str, object] = {"class": type_name(value)}
     response = getattr(value, "http_response", None) or getattr(value, "response", None)
     if response is not None and _is_http_response(response):
         facts["response"] = _response_facts(response)
@@ -131,7 +131,7 @@ def _wrapper_facts(value: Any) -> Facts:
 
 
 def _error_facts(error: BaseException) -> Facts:
-    facts: dict[str, object] = {"type": type_name(error), "message": str(error)}
+    facts: dict[str, object] = {"class": type_name(error), "message": str(error)}
     for name in ("status_code", "body", "code", "param", "type", "request_id"):
         if (told := getattr(error, name, None)) is not None:
             facts[f"error_{name}"] = _facts_of(told)

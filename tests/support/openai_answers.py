@@ -134,7 +134,12 @@ def _transcription(question: Question, _: tuple[str, ...]) -> Answer:
         return sse_answer([f"data: {json.dumps(event, ensure_ascii=False)}" for event in events])
     if parts.get("response_format") == b"text":
         return Answer(200, (("content-type", "text/plain; charset=utf-8"),), (text.encode(),))
-    usage = {"type": "tokens", "input_tokens": 14, "output_tokens": question.number, "total_tokens": 14 + question.number}
+    usage = {
+        "type": "tokens",
+        "input_tokens": 14,
+        "output_tokens": question.number,
+        "total_tokens": 14 + question.number,
+    }
     return json_answer({"text": text, "usage": usage})
 
 

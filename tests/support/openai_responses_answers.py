@@ -157,7 +157,11 @@ def _stream(question: Question, output: list[dict[str, Any]]) -> Iterator[dict[s
 
 
 def _item_events(index: int, item: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    added = {**item, **({"content": []} if "content" in item else {}), **({"arguments": ""} if "arguments" in item else {})}
+    added = {
+        **item,
+        **({"content": []} if "content" in item else {}),
+        **({"arguments": ""} if "arguments" in item else {}),
+    }
     if "status" in item:
         added["status"] = "in_progress"
     at = {"output_index": index, "item_id": item["id"]}

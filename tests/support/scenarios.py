@@ -13,12 +13,15 @@ from tests.support.surface import Scenario, each, opened, settled, taken
 __all__ = [
     "Expect",
     "abandoning",
+    "answers_differ",
+    "breaks",
     "cancelling",
     "cancelling_inside",
     "closing_early",
     "creating",
     "fails",
     "gathering",
+    "listing",
     "raw",
     "raw_streaming",
     "reading_lazily",
@@ -48,6 +51,18 @@ def creating(path: str, **request: Any) -> Scenario:
 
     async def scenario(client: Any, see: Eyes) -> None:
         see(await settled(_call(client, path, request)))
+
+    return scenario
+
+
+def listing(path: str, **request: Any) -> Scenario:
+    """Return a scenario that shows a page, then every entry of all pages."""
+
+    async def scenario(client: Any, see: Eyes) -> None:
+        page = await settled(_call(client, path, request))
+        see(page)
+        async for entry in each(page):
+            see(entry)
 
     return scenario
 
@@ -211,7 +226,7 @@ def shows(kind: str, *words: str, least: int = 1) -> Expect:
 def _kind_of(result: object) -> str:
     """Return the bare name of the class of a result."""
     facts = cast("Mapping[str, object]", result) if isinstance(result, Mapping) else {}
-    named = str(facts["type"]) if "type" in facts else type(result).__name__
+    named = str(facts["class"]) if "class" in facts else type(result).__name__
     return named.partition("[")[0].rpartition(".")[2]
 
 
@@ -220,10 +235,32 @@ def fails(kind: str, *words: str, status: int | None = None, cause: str = "", af
 
     def expect(seen: Observed) -> None:
         assert seen.error is not None, seen.results
-        assert seen.error["type"].endswith(f".{kind}"), seen.error
+        assert seen.error["class"].endswith(f".{kind}"), seen.error
         assert seen.error.get("error_status_code") == status, seen.error
         assert cause in str(seen.error["cause"]), seen.error
         assert len(seen.results) >= after, seen.results
         assert all(word in str(seen.error) for word in words), seen.error
+
+    return expect
+
+
+def breaks(kind: str) -> Expect:
+    """Return an expectation: a stream that breaks; some SDKs wrap the HTTP client's error, some let it out."""
+
+    def expect(seen: Observed) -> None:
+        assert seen.error is not None, seen.results
+        assert kind in f"{seen.error['class']} {seen.error['cause']}", seen.error
+
+    return expect
+
+
+def answers_differ(kind: str) -> Expect:
+    """Return an expectation: two results of a class that are not the same."""
+    two = shows(kind, "echo", "hello", least=2)
+
+    def expect(seen: Observed) -> None:
+        two(seen)
+        first, second = seen.results
+        assert first["dump"]["id"] != second["dump"]["id"]
 
     return expect

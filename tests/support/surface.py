@@ -12,6 +12,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import anthropic
@@ -78,7 +79,7 @@ def surfaces(
         expect: Fails if a live run did not do what it should.
         calls: How many logical calls it makes.
         inferences: How many of them are inferences; all, if not given.
-        needs: A path of attributes from the client, which older SDKs may not have: `responses.stream`.
+        needs: What older SDKs may not have: attributes of the client, `responses.stream`, or of an SDK, `openai.types.…`.
         kinds: `sync`, `async` or both.
         is_built_before: Whether the client is made before recording starts.
     """
@@ -102,27 +103,36 @@ class _Lack:
     is_async: bool
 
     def __call__(self) -> str:
-        return _sync_result(self._told()) if not self.is_async else asyncio.run(self._told())
+        client = _closed_client(self.clients, self.is_async)
+        return client if isinstance(client, str) else _first_missing(client, self.needs)
 
-    async def _told(self) -> str:
+
+@cache
+def _closed_client(clients: Clients, is_async: bool) -> Any:
+    """Return a client to look at, or why there is none."""
+
+    async def made() -> Any:
         provider = Provider()
         provider.stop()
-        try:
-            client: Any = self.clients(provider, is_async=self.is_async)
-        except (AttributeError, TypeError, RuntimeError) as error:  # no such class, or it wants something else
-            return f"no such client: {error}"
-        try:
-            return _first_missing(client, self.needs)
-        finally:
-            await settled(client.close())
+        client = clients(provider, is_async=is_async)
+        await settled(client.close())
+        return client
+
+    try:
+        return asyncio.run(made()) if is_async else _sync_result(made())
+    except (AttributeError, StopIteration, RuntimeError, TypeError) as error:  # no such class, or it wants another one
+        return f"no such client: {error}"
+
+
+_MODULES: Final = {"openai": openai, "anthropic": anthropic}
 
 
 def _first_missing(client: object, needs: str) -> str:
-    at = client
-    for name in needs.split(".") if needs else ():
-        if (at := getattr(at, name, None)) is None:
-            return f"{type(client).__name__} has no {needs}"
-    return ""
+    first, *names = needs.split(".") if needs else [""]
+    at: object = _MODULES.get(first) or getattr(client, first, None) if first else client
+    for name in names:
+        at = getattr(at, name, None)
+    return "" if at is not None else f"{type(client).__name__} has no {needs}"
 
 
 # --- running --------------------------------------------------------------------------------------------------------
