@@ -148,11 +148,12 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class RaisedError:
-    """An exception of the transport: class name, text, and whether the class is one of httpx or a builtin."""
+    """An exception of the transport: class name, text, where the class is from, and the class of its cause in httpcore."""
 
     name: str
     message: str
     library: Literal["httpx", "builtins", "other"]
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from otel_agenttrace.model import Chunk, End, Exchange, HttpRequest, RaisedError
 
@@ -129,10 +129,24 @@ _DECODERS: Final[dict[str, Callable[[], _Inflater]]] = {
 }
 
 
+_LIBRARIES: Final[Mapping[str, Literal["httpx", "builtins"]]] = {
+    "httpx": "httpx",
+    "httpx2": "httpx",
+    "builtins": "builtins",
+    "asyncio": "builtins",
+}
+
+
 def _raised(error: BaseException, redactor: Redactor) -> RaisedError:
     """Return what is stored of an exception of the transport."""
-    package = type(error).__module__.partition(".")[0]
-    library = (
-        "httpx" if package in ("httpx", "httpx2") else "builtins" if package in ("builtins", "asyncio") else "other"
+    cause = type(error.__cause__)
+    return RaisedError(
+        name=type(error).__name__,
+        message=redactor.redact_text(str(error)),
+        library=_LIBRARIES.get(_package(type(error)), "other"),
+        cause=cause.__name__ if _package(cause) in ("httpcore", "httpcore2") else "",
     )
-    return RaisedError(type(error).__name__, redactor.redact_text(str(error)), library)
+
+
+def _package(kind: type) -> str:
+    return kind.__module__.partition(".")[0]

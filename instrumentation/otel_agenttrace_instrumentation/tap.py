@@ -80,12 +80,20 @@ class Tap:
             return ReplayExhausted("The recorded attempt ended without an answer and without an error.")
         kind = getattr(self.library if error.library == "httpx" else builtins, error.name, None)
         if isinstance(kind, type) and issubclass(kind, self.library.RequestError):
-            return kind(error.message, request=request)
+            raised = kind(error.message, request=request)
+            raised.__cause__ = self._cause(error)
+            return raised
         if isinstance(kind, type) and issubclass(kind, Exception):
             return kind(error.message)
         return ReplayExhausted(
             f"The recorded attempt ended with {error.name}: {error.message}, which cannot be raised again."
         )
+
+    def _cause(self, error: RaisedError) -> BaseException | None:
+        """Return the exception of the connection pool that the recorded one came from."""
+        pool = sys.modules.get(self.library.__name__.replace("httpx", "httpcore"))
+        kind = getattr(pool, error.cause, None) if error.cause else None
+        return kind(error.message) if isinstance(kind, type) and issubclass(kind, Exception) else None
 
 
 def _pairs(response: Any) -> list[tuple[str, str]]:
@@ -93,8 +101,10 @@ def _pairs(response: Any) -> list[tuple[str, str]]:
     return [(name.decode(encoding), value.decode(encoding)) for name, value in response.headers.raw]
 
 
-def _is_cancelled(recorded: Exchange) -> bool:
-    return recorded.status is None and recorded.end == "cancelled"
+async def _wait_for_cancel(recorded: Exchange, since_ns: int) -> None:
+    """Wait as long as the recorded call did until it was cancelled, and a little more, to be cancelled again."""
+    if recorded.end == "cancelled":
+        await asyncio.sleep((recorded.end_ns - since_ns) / 1e9 + _GRACE_S)
 
 
 def _sync_transport(tap: Tap) -> type:
@@ -130,8 +140,8 @@ def _async_transport(tap: Tap) -> type:
             if attempt is None:
                 return await self.inner.handle_async_request(request)
             try:
-                if recorded is not None and _is_cancelled(recorded):
-                    await asyncio.sleep((recorded.end_ns - recorded.start_ns) / 1e9 + _GRACE_S)
+                if recorded is not None and recorded.status is None:
+                    await _wait_for_cancel(recorded, recorded.start_ns)
                 response = tap.answer(recorded, request) if recorded else await self.inner.handle_async_request(request)
             except BaseException as error:
                 attempt.broke(error)
@@ -226,6 +236,7 @@ def _recorded_stream(tap: Tap) -> type:
         async def __aiter__(self) -> AsyncIterator[bytes]:
             for chunk in _chunks(self._recorded):
                 yield chunk
+            await _wait_for_cancel(self._recorded, self._recorded.start_ns + _last_offset_ns(self._recorded))
             self._end()
 
         def _end(self) -> None:
@@ -238,6 +249,10 @@ def _recorded_stream(tap: Tap) -> type:
                 )
 
     return RecordedStream
+
+
+def _last_offset_ns(recorded: Exchange) -> int:
+    return recorded.chunks[-1].offset_ns if recorded.chunks else 0
 
 
 def _chunks(recorded: Exchange) -> Iterator[bytes]:

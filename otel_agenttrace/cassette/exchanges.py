@@ -162,7 +162,7 @@ def exchange_event(exchange: Exchange, first: HttpRequest, sidecar: str | None =
         attributes[semconv.AGENTTRACE_EXCHANGE_CHUNKS] = _chunks_text(exchange.chunks)
     if exchange.error is not None:
         error = exchange.error
-        attributes[semconv.AGENTTRACE_EXCHANGE_ERROR] = compact([error.library, error.name, error.message])
+        attributes[semconv.AGENTTRACE_EXCHANGE_ERROR] = compact([error.library, error.name, error.message, error.cause])
     return Event(
         semconv.EVENT_AGENTTRACE_EXCHANGE,
         exchange.start_ns,
@@ -324,7 +324,6 @@ def _read_chunks(written: str) -> Iterator[Chunk]:
 def _error(written: str) -> RaisedError | None:
     if not written:
         return None
-    library, name, message = (text(item) or "" for item in array(parse(written)))
-    return RaisedError(
-        name, message, "httpx" if library == "httpx" else "builtins" if library == "builtins" else "other"
-    )
+    library, name, message, cause = (text(item) or "" for item in array(parse(written)))
+    known = "httpx" if library == "httpx" else "builtins" if library == "builtins" else "other"
+    return RaisedError(name, message, known, cause)

@@ -72,7 +72,8 @@ def _content(question: Question) -> Iterator[dict[str, Any]]:
     body = question.body
     last = body["messages"][-1]["content"]
     text = text_of(last)
-    if (body.get("thinking") or {}).get("type") in ("enabled", "adaptive"):
+    thinking: Mapping[str, Any] = body.get("thinking") or {}
+    if thinking.get("type") in ("enabled", "adaptive"):
         signature = hashlib.sha256(f"{question.number}".encode()).hexdigest()
         yield {"type": "thinking", "thinking": f"Thinking of {question.number} and {text}.", "signature": signature}
     tools = [tool for tool in body.get("tools") or () if "input_schema" in tool]
@@ -93,12 +94,13 @@ def _content(question: Question) -> Iterator[dict[str, Any]]:
 
 
 def _output_schema(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    form = body.get("output_format") or (body.get("output_config") or {}).get("format") or {}
+    config: Mapping[str, Any] = body.get("output_config") or {}
+    form: Mapping[str, Any] = body.get("output_format") or config.get("format") or {}
     return form.get("schema")
 
 
 def _has_result(content: Any) -> bool:
-    return isinstance(content, list) and any(part["type"] == "tool_result" for part in content)
+    return not isinstance(content, str) and any(part["type"] == "tool_result" for part in content)
 
 
 def _results(content: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import secrets
+from contextlib import suppress
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -34,10 +35,8 @@ __all__ = [
 def http_libraries() -> tuple[Any, ...]:
     """Return httpx, and httpx2 where it is installed."""
     found: list[ModuleType] = [httpx]
-    try:
+    with suppress(ImportError):  # an SDK of the time before it
         found.append(importlib.import_module("httpx2"))
-    except ImportError:  # an SDK of the time before it
-        pass
     return tuple(found)
 
 
@@ -49,7 +48,8 @@ def fake_key() -> str:
 def openai_client(provider: Provider, *, is_async: bool, **options: Any) -> Any:
     """Return an OpenAI client that does not retry, unless the options say so."""
     made = openai.AsyncOpenAI if is_async else openai.OpenAI
-    return made(**{"api_key": fake_key(), "base_url": provider.openai_url, "max_retries": 0, **options})
+    settings: dict[str, Any] = {"base_url": provider.openai_url, "max_retries": 0, **options}
+    return made(api_key=fake_key(), **settings)
 
 
 def router_client(provider: Provider, *, is_async: bool) -> Any:
@@ -108,7 +108,7 @@ def aiohttp_client(provider: Provider, *, is_async: bool) -> Any:
         RuntimeError: If it misses a package for it.
     """
     assert is_async
-    own: Any = vars(openai)["DefaultAioHttpClient"] if "DefaultAioHttpClient" in vars(openai) else None
+    own: Any = vars(openai).get("DefaultAioHttpClient")
     if own is None:
         raise AttributeError("openai.DefaultAioHttpClient")
     return openai_client(provider, is_async=True, http_client=own())
@@ -117,7 +117,8 @@ def aiohttp_client(provider: Provider, *, is_async: bool) -> Any:
 def anthropic_client(provider: Provider, *, is_async: bool, **options: Any) -> Any:
     """Return an Anthropic client that does not retry, unless the options say so."""
     made = anthropic.AsyncAnthropic if is_async else anthropic.Anthropic
-    return made(**{"api_key": fake_key(), "base_url": provider.anthropic_url, "max_retries": 0, **options})
+    settings: dict[str, Any] = {"base_url": provider.anthropic_url, "max_retries": 0, **options}
+    return made(api_key=fake_key(), **settings)
 
 
 class ModuleClient:

@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from io import BufferedReader
@@ -160,10 +161,8 @@ class LoopbackServer:
 
 
 def _shut(connection: socket.socket) -> None:
-    try:
+    with suppress(OSError):  # gone already
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:  # gone already
-        pass
 
 
 # --- HTTP/1.1 -------------------------------------------------------------------------------------------------------

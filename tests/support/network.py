@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final, NamedTuple, cast
@@ -22,7 +22,7 @@ class NetworkEvent(NamedTuple):
 
 
 @contextmanager
-def watched_network() -> Iterator[list[NetworkEvent]]:
+def watched_network() -> Generator[list[NetworkEvent], None, None]:
     """Collect the events of all threads for the length of a block: connections, and names that are looked up."""
     _install_hook()
     events: list[NetworkEvent] = []

@@ -55,7 +55,7 @@ def _base64_floats(vector: list[float]) -> str:
 
 def _moderation(question: Question, _: tuple[str, ...]) -> Answer:
     categories = {"violence": False, "self-harm": False, "sexual": False}
-    scores = {name: question.number / 1000 for name in categories}
+    scores = dict.fromkeys(categories, question.number / 1000)
     result = {
         "flagged": "kill" in json.dumps(question.body["input"]),
         "categories": categories,

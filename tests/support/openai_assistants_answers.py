@@ -88,7 +88,7 @@ def _run(question: Question, thread: str, name: str, status: str) -> dict[str, A
 def _run_events(question: Question, thread: str, name: str) -> list[str]:
     text = question.echo("the thread")
     message = _message(question, thread, "assistant", text)
-    deltas = [
+    deltas: list[dict[str, Any]] = [
         {
             "id": message["id"],
             "object": "thread.message.delta",

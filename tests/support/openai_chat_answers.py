@@ -60,7 +60,7 @@ def _message(question: Question, index: int) -> dict[str, Any]:
     if tools and body["messages"][-1]["role"] != "tool" and body.get("tool_choice") != "none":
         calls = [_tool_call(question, at, tool, text) for at, tool in enumerate(tools)]
         return {**message, "tool_calls": calls}
-    form = body.get("response_format") or {}
+    form: dict[str, Any] = body.get("response_format") or {}
     if form.get("type") == "json_schema":
         filled = sample(form["json_schema"]["schema"], question.echo(text), question.number)
         return {**message, "content": json.dumps(filled, ensure_ascii=False)}
@@ -114,16 +114,17 @@ def _usage(question: Question, messages: list[dict[str, Any]]) -> dict[str, Any]
 
 def _chat_chunks(question: Question, messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     frame = _chat_frame(question, "chat.completion.chunk")
-    wants_usage = bool((question.body.get("stream_options") or {}).get("include_usage"))
+    options: dict[str, Any] = question.body.get("stream_options") or {}
+    wants_usage = bool(options.get("include_usage"))
     usage = {"usage": None} if wants_usage else {}
     for index, message in enumerate(messages):
         for delta in _deltas(message):
             words = [delta["content"]] if delta.get("content") else []
             logprobs = _logprobs(words) if words and _wants_logprobs(question, message) else None
-            choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": None}
+            choice: dict[str, Any] = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": None}
             yield {**frame, "choices": [choice], **usage}
-        choice = {"index": index, "delta": {}, "logprobs": None, "finish_reason": _finish_reason(message)}
-        yield {**frame, "choices": [choice], **usage}
+        last: dict[str, Any] = {"index": index, "delta": {}, "logprobs": None, "finish_reason": _finish_reason(message)}
+        yield {**frame, "choices": [last], **usage}
     if wants_usage:
         yield {**frame, "choices": [], "usage": _usage(question, messages)}
 
@@ -134,7 +135,7 @@ def _deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"content": word}
     for index, call in enumerate(message.get("tool_calls") or ()):
         arguments: str = call["function"]["arguments"]
-        begun = {**call, "index": index, "function": {**call["function"], "arguments": ""}}
+        begun: dict[str, Any] = {**call, "index": index, "function": {**call["function"], "arguments": ""}}
         yield {"tool_calls": [begun]}
         for at in range(0, len(arguments), _ARGUMENT_PIECE):
             piece = {"arguments": arguments[at : at + _ARGUMENT_PIECE]}

@@ -109,7 +109,8 @@ def _output(question: Question) -> list[dict[str, Any]]:
     tools = [tool for tool in body.get("tools") or () if tool.get("type") == "function"]
     if tools and last.get("type") != "function_call_output":
         return [_reasoning(question), *(_tool_call(question, at, tool, text) for at, tool in enumerate(tools))]
-    form = (body.get("text") or {}).get("format") or {}
+    text_options: dict[str, Any] = body.get("text") or {}
+    form: dict[str, Any] = text_options.get("format") or {}
     if form.get("type") == "json_schema":
         filled = sample(form["schema"], question.echo(text), question.number)
         return [_message(question, json.dumps(filled, ensure_ascii=False))]
@@ -134,7 +135,7 @@ def _tool_call(question: Question, index: int, tool: Mapping[str, Any], text: st
 
 
 def _message(question: Question, text: str) -> dict[str, Any]:
-    part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
     return {"id": question.id("msg_"), "type": "message", "role": "assistant", "status": "completed", "content": [part]}
 
 
@@ -157,7 +158,7 @@ def _stream(question: Question, output: list[dict[str, Any]]) -> Iterator[dict[s
 
 
 def _item_events(index: int, item: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    added = {
+    added: dict[str, Any] = {
         **item,
         **({"content": []} if "content" in item else {}),
         **({"arguments": ""} if "arguments" in item else {}),

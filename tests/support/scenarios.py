@@ -21,6 +21,7 @@ __all__ = [
     "creating",
     "fails",
     "gathering",
+    "helping",
     "listing",
     "raw",
     "raw_streaming",
@@ -85,6 +86,18 @@ def streaming(path: str, **request: Any) -> Scenario:
         see(stream)
         async for event in each(stream):
             see(event)
+
+    return scenario
+
+
+def helping(path: str, final: str, **request: Any) -> Scenario:
+    """Return a scenario that reads the events of a stream helper, and asks it for its final result."""
+
+    async def scenario(client: Any, see: Eyes) -> None:
+        async with opened(_call(client, path, request)) as stream:
+            async for event in each(stream):
+                see(event)
+            see(await settled(getattr(stream, final)()))
 
     return scenario
 
@@ -225,8 +238,9 @@ def shows(kind: str, *words: str, least: int = 1) -> Expect:
 
 def _kind_of(result: object) -> str:
     """Return the bare name of the class of a result."""
-    facts = cast("Mapping[str, object]", result) if isinstance(result, Mapping) else {}
-    named = str(facts["class"]) if "class" in facts else type(result).__name__
+    named = type(result).__name__
+    if isinstance(result, Mapping):
+        named = str(cast("Mapping[str, object]", result).get("class", named))
     return named.partition("[")[0].rpartition(".")[2]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import warnings
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -211,7 +211,7 @@ async def taken(values: Any, count: int) -> list[Any]:
 
 
 @asynccontextmanager
-async def opened(manager: Any) -> AsyncIterator[Any]:
+async def opened(manager: Any) -> AsyncGenerator[Any, None]:
     """Enter a sync or async context manager."""
     if hasattr(manager, "__aenter__"):
         async with manager as value:
@@ -222,7 +222,7 @@ async def opened(manager: Any) -> AsyncIterator[Any]:
 
 
 @contextmanager
-def deprecated_calls() -> Iterator[None]:
+def deprecated_calls() -> Generator[None, None, None]:
     """Let a block call what the SDK warns about."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
