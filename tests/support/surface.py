@@ -22,7 +22,7 @@ from tests.support.clients import http_libraries
 from tests.support.observed import Eyes, Observed
 from tests.support.provider import Provider
 
-__all__ = ["Clients", "Scenario", "Surface", "deprecated_calls", "each", "opened", "settled", "surfaces", "taken"]
+__all__ = ["Clients", "Scenario", "Surface", "deprecated_calls", "each", "opened", "run_scenario", "settled", "surfaces", "taken"]
 
 _T = TypeVar("_T")
 
@@ -153,17 +153,20 @@ def _prepared(
 ) -> Callable[[Provider], Callable[[], Observed]]:
     def prepare(provider: Provider) -> Callable[[], Observed]:
         built = clients(provider, is_async=is_async) if is_built_before else None
-
-        async def run() -> Observed:
-            return await _observed(built or clients(provider, is_async=is_async), scenario)
-
-        return lambda: asyncio.run(run()) if is_async else _sync_result(run())
+        return lambda: run_scenario(lambda: built or clients(provider, is_async=is_async), scenario, is_async=is_async)
 
     return prepare
 
 
-async def _observed(client: Any, scenario: Scenario) -> Observed:
+def run_scenario(make_client: Callable[[], Any], scenario: Scenario, *, is_async: bool) -> Observed:
+    """Return what a scenario shows, run with a client that is closed afterwards."""
+    running = _observed(make_client, scenario)
+    return asyncio.run(running) if is_async else _sync_result(running)
+
+
+async def _observed(make_client: Callable[[], Any], scenario: Scenario) -> Observed:
     see = Eyes()
+    client = make_client()
     try:
         await scenario(client, see)
         return see.observed()
