@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import threading
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -109,7 +110,7 @@ def _entry(number: int, entry: Mapping[str, Any]) -> Interaction | Unserved:
         return Unserved(number, f"no HTTP exchange, but {', '.join(sorted(entry))}")
     asked: Mapping[str, Any] = entry["request"]
     answered: Mapping[str, Any] = entry["response"]
-    address = urlsplit(asked["uri"])
+    address = urlsplit(str(asked["uri"]))
     api = _HOSTS.get(address.netloc)
     if api is None:
         return Unserved(number, f"{address.netloc} speaks another API")
@@ -234,4 +235,4 @@ def _answer_of(interaction: Interaction) -> Answer:
 
 
 def _events(body: bytes) -> tuple[bytes, ...]:
-    return tuple(piece + b"\n\n" for piece in body.removesuffix(b"\n\n").split(b"\n\n"))
+    return (body,) if _is_gzip(body) else tuple(re.split(rb"(?<=\n\n)", body))

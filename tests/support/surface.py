@@ -22,7 +22,18 @@ from tests.support.clients import http_libraries
 from tests.support.observed import Eyes, Observed
 from tests.support.provider import Provider
 
-__all__ = ["Clients", "Scenario", "Surface", "deprecated_calls", "each", "opened", "run_scenario", "settled", "surfaces", "taken"]
+__all__ = [
+    "Clients",
+    "Scenario",
+    "Surface",
+    "deprecated_calls",
+    "each",
+    "opened",
+    "run_scenario",
+    "settled",
+    "surfaces",
+    "taken",
+]
 
 _T = TypeVar("_T")
 

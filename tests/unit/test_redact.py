@@ -23,7 +23,7 @@ def placeholder(value: str) -> str:
 
 @pytest.fixture
 def one() -> Redactor:
-    return redactor({"OPENAI_API_KEY": KEY, "DB_PASSWORD": AWKWARD, "HOME": "/home/someone/long-enough"})
+    return redactor({"OPENAI_API_KEY": KEY, "DB_PASSWORD": AWKWARD, "HOME": "/srv/someone/long-enough"})
 
 
 # --- which values ---------------------------------------------------------------------------------------------------
