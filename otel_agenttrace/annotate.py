@@ -39,7 +39,7 @@ class OpenSpan:
     @property
     def span_id(self) -> str:
         """The id of the span, in lower-case hex."""
-        return self.live.record.span_id
+        return self.live.head.span_id
 
     def set(self, **attributes: AttributeValue) -> None:
         """Set attributes; `__` in a name stands for a dot."""

@@ -16,10 +16,9 @@ from opentelemetry import trace as otel_trace
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.config import RecordMode, record_mode, resolve
 from otel_agenttrace.model import Trace
-from otel_agenttrace.pricing import cost_of_span
 from otel_agenttrace.processor import watch_provider
 from otel_agenttrace.sessions import Session
-from otel_agenttrace_instrumentation.opening import close_session, open_session, prepare_session
+from otel_agenttrace_instrumentation.opening import close_session, cost_function, open_session, prepare_session
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 __all__ = ["SessionContext", "load", "record", "replay", "session", "start", "stop"]
@@ -49,7 +48,7 @@ class SessionContext:
             mode=self._mode,
         )
         path = settings.cassette or Path("run.otlp.jsonl")
-        prepared = prepare_session(path, settings.mode, export_replay=self._export_replay or settings.export_replay)
+        prepared = prepare_session(path, settings.mode, export_replay=self._export_replay, config=settings)
         watch_provider(otel_trace.get_tracer_provider())
         self._session = open_session(prepared)
         return self._session
@@ -144,4 +143,4 @@ def load(path: str | Path) -> Trace:
         CassetteCorrupt: If nothing in it is readable.
         CassetteTooNew: If a later release wrote it.
     """
-    return open_cassette(Path(path)).trace(cost_of_span)
+    return open_cassette(Path(path)).trace(cost_function(resolve({}, pyproject_settings(Path.cwd()))))

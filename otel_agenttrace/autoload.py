@@ -67,7 +67,7 @@ def _open(cassette: Path, config: Config) -> None:
     from otel_agenttrace_instrumentation.opening import process_session
 
     def start() -> None:
-        process_session(cassette, config.mode, lenient=True, export_replay=config.export_replay)
+        process_session(cassette, config.mode, lenient=True, config=config)
         watch_provider(otel_trace.get_tracer_provider())
         _watch_later_provider(lambda: watch_provider(otel_trace.get_tracer_provider()))
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, cast, get_args
+from urllib.parse import urlsplit
 
 from otel_agenttrace.environment import (
     CI,
@@ -15,13 +17,33 @@ from otel_agenttrace.environment import (
 )
 from otel_agenttrace.errors import ConfigError
 
-__all__ = ["Config", "RecordMode", "is_true", "record_mode", "resolve"]
+__all__ = ["Config", "RecordMode", "UrlPolicy", "Verdict", "is_true", "record_mode", "resolve"]
 
 RecordMode: TypeAlias = Literal["none", "once", "new", "all"]
 """VCR's four: replay only; record if there is no cassette; record what is missing; record everything anew."""
 
+Verdict: TypeAlias = Literal["record", "pass", "block"]
+
 _MODES: Final = get_args(RecordMode)
-_PYPROJECT_KEYS: Final = ("cassette", "export-replay", "mode", "prices")
+_PYPROJECT_KEYS: Final = ("block", "cassette", "export-replay", "mode", "pass", "prices")
+
+
+@dataclass(frozen=True, slots=True)
+class UrlPolicy:
+    """Which requests are none of our business, and which may not be made. Patterns match host and path: `*.test/v1/*`."""
+
+    passed: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
+
+    def verdict(self, url: str) -> Verdict:
+        """Return what is to happen to a request: `block` before `pass` before `record`."""
+        if not (self.passed or self.blocked):
+            return "record"
+        parts = urlsplit(url)
+        place = f"{parts.hostname or ''}{parts.path}"
+        if any(fnmatchcase(place, pattern) for pattern in self.blocked):
+            return "block"
+        return "pass" if any(fnmatchcase(place, pattern) for pattern in self.passed) else "record"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +53,7 @@ class Config:
     cassette: Path | None = None
     mode: RecordMode = "once"
     export_replay: bool = False
+    policy: UrlPolicy = UrlPolicy()
     prices: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
@@ -63,8 +86,18 @@ def resolve(
         cassette=Path(str(path)) if path else None,
         mode=record_mode(str(value), source),
         export_replay=is_true(exported) if exported else pyproject.get("export-replay") is True,
+        policy=UrlPolicy(_patterns(pyproject, "pass"), _patterns(pyproject, "block")),
         prices=cast("Mapping[str, object]", prices) if isinstance(prices, dict) else {},
     )
+
+
+def _patterns(pyproject: Mapping[str, object], key: str) -> tuple[str, ...]:
+    value = pyproject.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in cast("list[object]", value)):
+        raise ConfigError(
+            f"[tool.otel-agenttrace] {key} is {value!r}.\n  to fix   a list of patterns: ['*.example.com/*']"
+        )
+    return tuple(cast("list[str]", value))
 
 
 def record_mode(value: str, source: str) -> RecordMode:

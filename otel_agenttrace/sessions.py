@@ -13,7 +13,7 @@ import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -23,11 +23,12 @@ from otel_agenttrace import semconv
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.recording import Recording
 from otel_agenttrace.cassette.writer import RecordedCall, Writer, partial_path
-from otel_agenttrace.config import RecordMode
+from otel_agenttrace.config import RecordMode, UrlPolicy
 from otel_agenttrace.environment import RUN
 from otel_agenttrace.errors import AgentTraceError, CassetteError, EgressBlocked, ReplayError, ReplayMiss
 from otel_agenttrace.matching import Requested
 from otel_agenttrace.model import AttributeValue, Outcome, OutcomeKind, Span, Trace
+from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.playback.player import Claim, Player
 from otel_agenttrace.redact import Redactor
 
@@ -86,6 +87,7 @@ class SessionOptions:
     environ: MutableMapping[str, str]
     export_replay: bool = False
     in_place: bool = False
+    policy: UrlPolicy = field(default_factory=UrlPolicy)
     cost_of: Callable[[Span], float | None] | None = None
 
 
@@ -245,19 +247,21 @@ class Session:
             raise self._missed(self._player.miss(requested, site()), requested)
         if is_loopback(requested.request.origin):
             return None
-        raise self._blocked(requested.request.origin, site())
+        raise self.blocked(requested.request.origin, site())
 
     def _missed(self, miss: ReplayMiss, requested: Requested) -> ReplayMiss:
         self.misses.append(miss)
         self.note(Outcome("miss", key=requested.key, detail=str(miss)))
         return miss
 
-    def _blocked(self, origin: str, site: str) -> EgressBlocked:
+    def blocked(self, origin: str, site: str) -> EgressBlocked:
+        """Return the error that says why a request may not leave."""
         host = urlsplit(origin).hostname or origin
         return EgressBlocked(
             host,
-            f"Replay keeps a connection to {host} from leaving: no recording answers it.\n  at       {site}\n"
-            f"  to fix   record again with the call, or let it live: otel-agenttrace record {self.path} -- …",
+            f"A request to {host} is kept from leaving: no recording answers it, or [tool.otel-agenttrace] blocks it.\n"
+            f"  at       {site}\n  cassette {self.path}\n"
+            f"  to fix   record again with the call, or let it pass: pass = ['{host}/*']",
         )
 
     def note(self, outcome: Outcome) -> None:
@@ -369,6 +373,12 @@ class Session:
         if self.options.cost_of is None:
             return Trace(tuple(spans))
         return Trace(tuple(spans), self.options.cost_of)
+
+    def print_summary(self) -> None:
+        """Print the trace so far as a tree, to the standard output."""
+        from otel_agenttrace.report.terminal import console, trace_tree
+
+        console().print(trace_tree(self.trace, excerpt=excerpt))
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:

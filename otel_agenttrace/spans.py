@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -82,28 +82,50 @@ _NOTHING: Final[Mapping[str, AttributeValue]] = {}
 _active: ContextVar[LiveSpan | None] = ContextVar("otel_agenttrace_span", default=None)
 
 
+@dataclass(slots=True)
+class SpanHead:
+    """What of a span is known when it starts; ids are lower-case hex."""
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    name: str
+    kind: SpanKind
+    start_ns: int
+    scope: str = SCOPE
+    scope_version: str = VERSION
+    schema_url: str = semconv.SCHEMA_URL
+
+
 class LiveSpan:
     """A span that is open. `attributes` go to both sides, `content` to the cassette only."""
 
     def __init__(
-        self, otel: otel_trace.Span, record: Span, path: str, *, under: SpanContext, adopted: bool = False
+        self,
+        otel: otel_trace.Span,
+        head: SpanHead,
+        attributes: dict[str, AttributeValue],
+        path: str,
+        *,
+        under: SpanContext,
+        adopted: bool = False,
     ) -> None:
         self.otel = otel
         self.path = path
         self.under = under
         self.adopted = adopted
-        self.attributes: dict[str, AttributeValue] = dict(record.attributes)
+        self.attributes = attributes
         self.content: dict[str, AttributeValue] = {}
-        self.record = record
+        self.head = head
         self._events: list[Event] = []
         self._links: list[Link] = []
-        self._children: Counter[str] = Counter()
+        self._children: dict[str, int] = {}
         self._status: tuple[SpanStatus, str] = ("UNSET", "")
 
     def child_path(self, name: str) -> str:
         """Return the path of the next child of this name: the lane of the calls under it."""
-        ordinal = self._children[name]
-        self._children[name] += 1
+        ordinal = self._children.get(name, 0)
+        self._children[name] = ordinal + 1
         return f"{self.path}/{name}#{ordinal}"
 
     def set(self, attributes: Mapping[str, AttributeValue]) -> None:
@@ -144,19 +166,17 @@ class LiveSpan:
             hidden = SpanContext(held.trace_id, held.span_id, held.is_remote, TraceFlags(0), held.trace_state)
             vars(self.otel)["_context"] = hidden
 
-    def end(self, session: Session | None, end_ns: int | None = None, recorded: RecordedCall | None = None) -> Span:
+    def end(self, session: Session | None, end_ns: int | None = None, recorded: RecordedCall | None = None) -> None:
         """End the span on both sides, unless it is another's, and hand it to the session."""
         ended = end_ns or time.time_ns()
-        span = self.finished(ended)
         if not self.adopted:
             self.otel.end(ended)
         if session is not None:
-            session.write(span, recorded)
-        return span
+            session.write(self.finished(ended), recorded)
 
     def finished(self, end_ns: int) -> Span:
         """Return the record of the span as it stands."""
-        record = self.record
+        record = self.head
         held = self._held() if self.adopted else _NOTHING
         status, message = self._status
         return Span(
@@ -225,32 +245,28 @@ def open_span(
 ) -> LiveSpan:
     """Start a span of ours under the current one; one that is not exported is for the cassette only."""
     start = start_ns or time.time_ns()
-    present = {key: value for key, value in attributes.items() if value is not None}
+    present: dict[str, AttributeValue] = {key: value for key, value in attributes.items() if value is not None}
     outer = otel_trace.get_current_span().get_span_context()
     parent = _active.get()
     otel = _start(name, kind, present, start) if exported else otel_trace.INVALID_SPAN
     given = otel.get_span_context()
     fresh = given.is_valid and given.span_id != outer.span_id
     above = _above(outer, parent)
-    record = Span(
+    head = SpanHead(
         trace_id=f"{given.trace_id:032x}" if fresh else above[0] if above else f"{_random.getrandbits(128):032x}",
         span_id=f"{given.span_id:016x}" if fresh else f"{_random.getrandbits(64):016x}",
         parent_span_id=above[1] if above else None,
         name=name,
         kind=kind,
         start_ns=start,
-        attributes=present,
-        scope=SCOPE,
-        scope_version=VERSION,
-        schema_url=semconv.SCHEMA_URL,
     )
-    return LiveSpan(otel, record, parent.child_path(name) if parent else f"/{name}", under=outer)
+    return LiveSpan(otel, head, present, parent.child_path(name) if parent else f"/{name}", under=outer)
 
 
 def _above(outer: SpanContext, parent: LiveSpan | None) -> tuple[str, str] | None:
     """Return trace and span id of the innermost open span, be it ours or another's."""
-    if parent is not None and (outer == parent.under or _hex(outer)[1] == parent.record.span_id):
-        return parent.record.trace_id, parent.record.span_id
+    if parent is not None and (outer == parent.under or _hex(outer)[1] == parent.head.span_id):
+        return parent.head.trace_id, parent.head.span_id
     return _hex(outer) if outer.is_valid else None
 
 
@@ -272,7 +288,7 @@ def adopt_span(otel: otel_trace.Span, start_ns: int) -> LiveSpan:
     trace_id, span_id = _hex(otel.get_span_context())
     parent = getattr(sdk, "parent", None)
     scope = getattr(sdk, "instrumentation_scope", None)
-    record = Span(
+    head = SpanHead(
         trace_id=trace_id,
         span_id=span_id,
         parent_span_id=_hex(parent)[1] if parent is not None else None,
@@ -284,4 +300,4 @@ def adopt_span(otel: otel_trace.Span, start_ns: int) -> LiveSpan:
         schema_url=getattr(scope, "schema_url", "") or "",
     )
     owner = _active.get()
-    return LiveSpan(otel, record, owner.path if owner else "", under=otel.get_span_context(), adopted=True)
+    return LiveSpan(otel, head, {}, owner.path if owner else "", under=otel.get_span_context(), adopted=True)

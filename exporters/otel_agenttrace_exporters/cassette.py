@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from otel_agenttrace.config import RecordMode, resolve
+from otel_agenttrace.config import resolve
 from otel_agenttrace.processor import hand_over
 from otel_agenttrace_instrumentation.border import observe
 from otel_agenttrace_instrumentation.opening import close_session, process_session
@@ -35,7 +35,7 @@ class CassetteSpanExporter(SpanExporter):
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
-        self.session = _session_at(Path(path), "all") if path is not None else _session_of_environment()
+        self.session = process_session(Path(path), "all") if path is not None else _session_of_environment()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Write the spans that are not written yet."""
@@ -52,15 +52,11 @@ class CassetteSpanExporter(SpanExporter):
         return True
 
 
-def _session_at(path: Path, mode: RecordMode) -> Session:
-    return process_session(path, mode, lenient=True)
-
-
 def _session_of_environment() -> Session:
     config = resolve(os.environ, pyproject_settings(Path.cwd()))
     if config.cassette is not None:
-        return _session_at(config.cassette, config.mode)
-    return process_session(fresh_cassette(Path.cwd()), "all", in_place=True)
+        return process_session(config.cassette, config.mode, lenient=True, config=config)
+    return process_session(fresh_cassette(Path.cwd()), "all", in_place=True, config=config)
 
 
 def fresh_cassette(folder: Path) -> Path:

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -53,6 +54,7 @@ _open_calls: dict[int, LogicalCall] = {}
 _abandoned: deque[tuple[Attempt, End]] = deque()
 _adopted: weakref.WeakSet[Any] = weakref.WeakSet()
 
+_CONTENT: Final = frozenset({"messages", "input", "prompt", "system", "instructions", "tools"})
 _LLM_KINDS: Final = frozenset({"LLM", "EMBEDDING"})
 _OLD_REQUEST_TYPES: Final = frozenset({"chat", "completion", "embedding"})
 
@@ -68,11 +70,16 @@ class Wanted:
 
 
 class LogicalCall:
-    """A call that is under way. `library` is the SDK that makes it, None for a bare HTTP client."""
+    """A call that is under way.
 
-    def __init__(self, library: str | None) -> None:
+    `library` is the SDK that makes it, None for a bare HTTP client. `given` is the body as the SDK has it, which saves
+    parsing the request where nothing is recorded.
+    """
+
+    def __init__(self, library: str | None, given: Json = None) -> None:
         finish_abandoned()
         self.library = library
+        self._given = given
         self.ticket = next(_tickets)
         self.start_ns = time.time_ns()
         self.session: Session | None = None
@@ -80,6 +87,7 @@ class LogicalCall:
         self.span: LiveSpan | None = None
         self.error: BaseException | None = None
         self.interrupt: BaseException | None = None
+        self._place = _NOWHERE
         self._route: Route | None = None
         self._asked: InferenceRequest | None = None
         self._requested: Requested | None = None
@@ -109,11 +117,12 @@ class LogicalCall:
         return attempt, self._answer()
 
     def _begin(self, wanted: Wanted) -> None:
-        self.session = current_session()
-        self._route = route(wanted.method, wanted.url)
+        self.session = self._session_for(wanted)
+        self._place = _place(wanted.method, wanted.url)
+        self._route = self._place.route
         if self._route is None and self.session is None:
             return
-        body = _parsed(wanted)
+        body = self._given if self.session is None and self._given is not None else _parsed(wanted)
         self._asked = observe(lambda: self._decoded(body))
         if self.session is not None:
             self.session.on_drain(finish_abandoned)
@@ -123,6 +132,19 @@ class LogicalCall:
         self.span = observe(lambda: self._open_span(wanted))
         if self.session is not None and self._requested is not None:
             self._ask(self.session, self._requested)
+
+    def _session_for(self, wanted: Wanted) -> Session | None:
+        """Return the session in force, unless the URL policy keeps the request from it.
+
+        Raises:
+            EgressBlocked: If the policy blocks the request.
+        """
+        session = current_session()
+        verdict = session.options.policy.verdict(wanted.url) if session is not None else "record"
+        if session is not None and verdict == "block":
+            self.interrupt = session.blocked(wanted.url, _call_site())
+            raise self.interrupt
+        return session if verdict == "record" else None
 
     def _ask(self, session: Session, asked: Requested) -> None:
         owner = active_span()
@@ -185,8 +207,14 @@ class LogicalCall:
     # --- the span ---------------------------------------------------------------------------------------------------
 
     def _decoded(self, body: Json) -> InferenceRequest | None:
+        """Return what a request asks; its messages are read only where they are exported."""
         found = self._route
-        return None if found is None or not found.codec.operation else found.codec.decode_request(obj(body))
+        if found is None or not found.codec.operation:
+            return None
+        asked = obj(body)
+        if not content.is_captured():
+            asked = {name: value for name, value in asked.items() if name not in _CONTENT}
+        return found.codec.decode_request(asked)
 
     def _open_span(self, wanted: Wanted) -> LiveSpan:
         attributes = self._start_attributes(wanted)
@@ -195,7 +223,7 @@ class LogicalCall:
             span = adopt_span(adopted, self.start_ns)
             span.set(attributes)
             if self.session is not None:
-                self.session.claim_span(span.record.span_id)
+                self.session.claim_span(span.head.span_id)
             return span
         return open_span(
             self._span_name(wanted), attributes, kind="CLIENT", start_ns=self.start_ns, exported=self._route is not None
@@ -203,14 +231,13 @@ class LogicalCall:
 
     def _span_name(self, wanted: Wanted) -> str:
         if self._asked is None:
-            return f"{wanted.method} {urlsplit(wanted.url).path}" if self._route else wanted.method
+            return f"{wanted.method} {self._place.path}" if self._route else wanted.method
         return f"{self._asked.operation} {self._asked.model}" if self._asked.model else self._asked.operation
 
     def _start_attributes(self, wanted: Wanted) -> Mapping[str, AttributeValue]:
-        address = urlsplit(wanted.url)
         attributes: dict[str, AttributeValue] = {
-            semconv.SERVER_ADDRESS: address.hostname or "",
-            semconv.SERVER_PORT: address.port or (443 if address.scheme == "https" else 80),
+            semconv.SERVER_ADDRESS: self._place.address,
+            semconv.SERVER_PORT: self._place.port,
         }
         if self._asked is None or self._route is None:
             return {**attributes, "http.request.method": wanted.method}
@@ -306,7 +333,7 @@ class LogicalCall:
 
     def _note_live(self) -> None:
         if self.session is not None and self.span is not None and self._requested is not None and self._attempts:
-            self.session.note(Outcome("live", self.span.record.span_id, None, self._requested.key))
+            self.session.note(Outcome("live", self.span.head.span_id, None, self._requested.key))
 
     def _end_replayed(self, session: Session, claim: Claim, end_ns: int) -> None:
         if self.span is None:
@@ -326,10 +353,30 @@ class LogicalCall:
         if not session.options.export_replay and session.mode == "none":
             self.span.hide()
         self.span.end(session, end_ns)
-        session.note(Outcome(outcome, self.span.record.span_id, entry.span_id, entry.key, detail))
+        session.note(Outcome(outcome, self.span.head.span_id, entry.span_id, entry.key, detail))
 
 
 # --- what calls are made of ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a request goes."""
+
+    route: Route | None
+    address: str
+    port: int
+    path: str
+
+
+_NOWHERE: Final = _Place(None, "", 0, "")
+
+
+@lru_cache(maxsize=256)
+def _place(method: str, url: str) -> _Place:
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return _Place(route(method, url), parts.hostname or "", port, parts.path)
 
 
 def _parsed(wanted: Wanted) -> Json:
@@ -387,7 +434,7 @@ def _call_site() -> str:
             break
         frame = frame.f_back
     owner = active_span()
-    told = f", span {owner.record.name!r}" if owner is not None else ""
+    told = f", span {owner.head.name!r}" if owner is not None else ""
     return (found or "(no frame of yours)") + told
 
 

@@ -11,7 +11,6 @@ from typing import cast
 
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.errors import AgentTraceError
-from otel_agenttrace.pricing import cost_of_span
 from otel_agenttrace.sessions import Session
 from otel_agenttrace_instrumentation import seams
 
@@ -36,7 +35,7 @@ def recording_line(session: Session) -> str:
     """Return what was recorded, by this process and its children."""
     path = session.path if session.path.exists() else session.run.file
     try:
-        trace = open_cassette(path, offset=session.offset).trace(cost_of_span)
+        trace = open_cassette(path, offset=session.offset).trace(session.options.cost_of)
     except AgentTraceError:
         return f"recorded 0 calls: {_nothing_seen(session)} · {path}"
     if not trace.spans:

@@ -15,7 +15,7 @@ from otel_agenttrace.spans import SCOPE, VERSION
 if TYPE_CHECKING:
     from otel_agenttrace.spans import LiveSpan
 
-__all__ = ["CONTENT_SWITCH", "Capture", "capture_from", "content_attributes", "export_content", "tell"]
+__all__ = ["CONTENT_SWITCH", "Capture", "capture_from", "content_attributes", "export_content", "is_captured", "tell"]
 
 CONTENT_SWITCH: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
@@ -39,6 +39,12 @@ _CHOICES: Final[Mapping[str, Capture]] = {
 def capture_from(environ: Mapping[str, str]) -> Capture:
     """Return what the content switch of the GenAI conventions says; anything it does not know means nowhere."""
     return _CHOICES.get(environ.get(CONTENT_SWITCH, "").strip().lower(), Capture())
+
+
+def is_captured() -> bool:
+    """Whether the content switch asks for messages anywhere."""
+    capture = capture_from(os.environ)
+    return capture.on_spans or capture.on_events
 
 
 def content_attributes(asked: InferenceRequest, response: InferenceResponse) -> dict[str, AttributeValue]:

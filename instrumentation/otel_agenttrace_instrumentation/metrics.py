@@ -85,12 +85,20 @@ def _current() -> _Instruments:
     return _instruments[0]
 
 
+def _is_heard() -> bool:
+    """Whether a meter provider is set: the API's own stand-ins only cost time."""
+    provider = telemetry.meter_provider or otel_metrics.get_meter_provider()
+    return not type(provider).__module__.startswith("opentelemetry.metrics")
+
+
 def record(span: LiveSpan, asked: InferenceRequest, last: Attempt, end_ns: int) -> None:
     """Measure a live inference: duration, time to first chunk, tokens."""
+    if not _is_heard():
+        return
     instruments = _current()
     held = span.attributes
     common = {name: held[name] for name in _COMMON if name in held}
-    instruments.observe("gen_ai.client.inference.duration", (end_ns - span.record.start_ns) / 1e9, common)
+    instruments.observe("gen_ai.client.inference.duration", (end_ns - span.head.start_ns) / 1e9, common)
     if asked.stream and last.first_chunk_ns is not None:
         _record_stream(instruments, common, last)
     for attribute, counter in _TOKENS:

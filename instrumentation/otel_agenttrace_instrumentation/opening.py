@@ -5,14 +5,15 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from otel_agenttrace.config import RecordMode
+from otel_agenttrace.config import Config, RecordMode
 from otel_agenttrace.errors import AgentTraceError
-from otel_agenttrace.model import AttributeValue
-from otel_agenttrace.pricing import cost_of_span
+from otel_agenttrace.model import AttributeValue, Span
+from otel_agenttrace.pricing import cost_of_span, price_table
 from otel_agenttrace.redact import redactor
 from otel_agenttrace.sessions import Session, SessionOptions, open_sessions
 from otel_agenttrace.spans import end_dropped
@@ -20,7 +21,7 @@ from otel_agenttrace_instrumentation import seams
 from otel_agenttrace_instrumentation.calls import finish_open_calls
 from otel_agenttrace_instrumentation.closing import closing_line, sdks_seen
 
-__all__ = ["close_session", "failing_session", "open_session", "prepare_session", "process_session"]
+__all__ = ["close_session", "cost_function", "failing_session", "open_session", "prepare_session", "process_session"]
 
 _PLACEHOLDER: Final = "agenttrace-replay"
 _KEYS: Final = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AZURE_OPENAI_API_KEY")
@@ -34,17 +35,25 @@ def prepare_session(
     resource: Mapping[str, AttributeValue] | None = None,
     export_replay: bool = False,
     in_place: bool = False,
+    config: Config | None = None,
 ) -> Session:
-    """Return a session that is not open yet."""
+    """Return a session that is not open yet; prices and URL policy are those of the settings."""
+    config = config or Config()
     options = SessionOptions(
         redactor=redactor(os.environ),
         resource=resource or _resource(os.environ),
         environ=os.environ,
-        export_replay=export_replay,
+        export_replay=export_replay or config.export_replay,
         in_place=in_place,
-        cost_of=cost_of_span,
+        policy=config.policy,
+        cost_of=cost_function(config),
     )
     return Session(path, mode, options)
+
+
+def cost_function(config: Config) -> Callable[[Span], float | None]:
+    """Return what prices a span: the user's own table on top of the published prices."""
+    return partial(cost_of_span, table=price_table(config.prices)) if config.prices else cost_of_span
 
 
 def open_session(session: Session, *, lenient: bool = False) -> Session:
@@ -70,7 +79,7 @@ def process_session(
     lenient: bool = False,
     export_replay: bool = False,
     in_place: bool = False,
-    resource: Mapping[str, AttributeValue] | None = None,
+    config: Config | None = None,
 ) -> Session:
     """Return the open session of a cassette, opening one for the whole process if there is none; it ends at exit.
 
@@ -80,7 +89,7 @@ def process_session(
     for session in open_sessions():
         if session.path.absolute() == path.absolute():
             return session
-    session = prepare_session(path, mode, resource=resource, export_replay=export_replay, in_place=in_place)
+    session = prepare_session(path, mode, export_replay=export_replay, in_place=in_place, config=config)
     open_session(session, lenient=lenient)
     atexit.register(_close_at_exit, session)
     return session

@@ -75,7 +75,7 @@ def _request(module: ModuleType) -> Callable[..., Any]:
     library = module.__name__.partition(".")[0]
 
     def wrapper(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        call = LogicalCall(library)
+        call = LogicalCall(library, _given(args, kwargs))
         token = current_call.set(call)
         try:
             result = wrapped(*args, **kwargs)
@@ -100,7 +100,7 @@ def _async_request(module: ModuleType) -> Callable[..., Any]:
     library = module.__name__.partition(".")[0]
 
     async def run(wrapped: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        call = LogicalCall(library)
+        call = LogicalCall(library, _given(args, kwargs))
         token = current_call.set(call)
         try:
             result = await wrapped(*args, **kwargs)
@@ -119,6 +119,13 @@ def _async_request(module: ModuleType) -> Callable[..., Any]:
         return run(wrapped, args, kwargs)
 
     return wrapper
+
+
+def _given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return the body of a request as the SDK has it: `request(cast_to, options)`."""
+    options = kwargs.get("options", args[1] if len(args) > 1 else None)
+    body = getattr(options, "json_data", None)
+    return cast("Any", body) if isinstance(body, dict) else None
 
 
 def _retry_timeout(_: ModuleType) -> Callable[..., Any]:

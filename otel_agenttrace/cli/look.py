@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
+from otel_agenttrace.api import load
 from otel_agenttrace.cassette.pack import pack as packed_file
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.errors import CassetteNotFound
 from otel_agenttrace.playback.excerpts import excerpt
-from otel_agenttrace.pricing import cost_of_span
 from otel_agenttrace.report.terminal import console, trace_json, trace_tree
 from otel_agenttrace_exporters.cassette import FOLDER
 
@@ -26,7 +26,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead
 @_JSON
 def show(cassette: Path | None, *, as_json: bool) -> None:
     """Show a run as a tree of spans: model, tokens, cost, time, first line of text. Without CASSETTE: the newest run."""
-    trace = open_cassette(cassette or _newest(Path.cwd())).trace(cost_of_span)
+    trace = load(cassette or _newest(Path.cwd()))
     if as_json:
         click.echo(json.dumps(trace_json(trace), indent=2))
     else:

@@ -13,10 +13,11 @@ from typing import Final
 
 import click
 
-from otel_agenttrace.config import record_mode
+from otel_agenttrace.config import resolve
 from otel_agenttrace.environment import OTEL_AGENTTRACE_CASSETTE, OTEL_AGENTTRACE_MODE
 from otel_agenttrace.sessions import Session
 from otel_agenttrace_instrumentation.opening import close_session, open_session, prepare_session
+from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 __all__ = ["record", "replay"]
 
@@ -67,7 +68,8 @@ def _run(cassette: Path, mode: str, command: tuple[str, ...], *, fail_on: tuple[
     command = command[1:] if command[0] == "--" else command
     if not command:
         raise click.UsageError("Missing argument 'COMMAND...'.")
-    session = open_session(prepare_session(cassette, record_mode(mode, "--mode")))
+    config = resolve(os.environ, pyproject_settings(Path.cwd()), cassette=cassette, mode=mode)
+    session = open_session(prepare_session(cassette, config.mode, config=config))
     try:
         code = _exit_code(command, _environment(session))
     except OSError as error:

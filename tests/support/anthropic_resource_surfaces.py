@@ -97,7 +97,11 @@ RESOURCE_SURFACES: Final[tuple[Surface, ...]] = (
         needs="beta.files",
     ),
     *anthropic_surfaces(
-        "completions", scenario=_legacy_completion, expect=shows("Completion", "echo 1:"), needs="completions"
+        "completions",
+        scenario=_legacy_completion,
+        expect=shows("Completion", "echo 1:"),
+        inferences=0,  # the old API is told by its URL only
+        needs="completions",
     ),
     *anthropic_surfaces(
         "low-level post and get",

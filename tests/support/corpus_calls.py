@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import anthropic
 import openai
@@ -22,10 +22,9 @@ _METHODS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "/responses": ("responses.create", ("model", "input")),
     "/embeddings": ("embeddings.create", ("model", "input", "encoding_format")),
     "/v1/messages": ("messages.create", ("model", "messages", "max_tokens")),
-    "/v1/messages?beta=true": ("beta.messages.create", ("model", "messages", "max_tokens")),
     "/v1/messages/count_tokens": ("messages.count_tokens", ("model", "messages")),
 }
-"""The method for a target, and the arguments it cannot do without; the rest of a body goes as it is."""
+"""The method for a path, and the arguments it cannot do without."""
 
 _PREFIXES: Final = ("/api/v1", "/openai/v1", "/v1")
 _TIMEOUT_S: Final = 5.0
@@ -92,23 +91,42 @@ def _called(client: Any, interaction: Interaction) -> Any:
         headers = {"content-type": interaction.content_type}
         return client.request(interaction.method, interaction.target, content=interaction.asked, headers=headers)
     _, target = _split(interaction)
-    path, required = _METHODS.get(target.partition("?")[0] if interaction.api == "azure" else target, ("", ()))
-    if interaction.method == "POST" and path and set(required).issubset(body or ()):
-        return _method_called(client, path, required, body)
+    path, _, query = target.partition("?")
+    name, required = _METHODS.get(path, ("", ()))
+    method = _method(client, name)
+    if interaction.method == "POST" and method is not None and set(required).issubset(body or ()):
+        return method(
+            **_arguments(body, required), extra_query=None if interaction.api == "azure" else dict(parse_qsl(query))
+        )
     send = getattr(client, interaction.method.lower())
-    return send(target, cast_to=object) if body is None else send(target, cast_to=object, body=body)
-
-
-def _method_called(client: Any, path: str, required: tuple[str, ...], body: Mapping[str, Any]) -> Any:
-    at = client
-    for name in path.split("."):
-        at = getattr(at, name)
-    named = {name: body[name] for name in required}
-    if _is_stream(body):
-        named["stream"] = True
-    return at(
-        **named, extra_body={name: value for name, value in body.items() if name not in named}, timeout=_TIMEOUT_S
+    return (
+        send(target, cast_to=object)
+        if body is None
+        else send(target, cast_to=object, body=body, **_streams(client, body))
     )
+
+
+def _method(client: Any, name: str) -> Any:
+    """Return a method by its path, or None where the installed SDK has none."""
+    at = client if name else None
+    for part in name.split("."):
+        at = getattr(at, part, None)
+    return at
+
+
+def _arguments(body: Mapping[str, Any], required: tuple[str, ...]) -> dict[str, Any]:
+    """Return the arguments for a body; the whole of it stands beside them, for SDKs rewrite what they do not know."""
+    named = {name: body[name] for name in required} | ({"stream": True} if _is_stream(body) else {})
+    return {**named, "extra_body": body, "timeout": _TIMEOUT_S}
+
+
+def _streams(client: Any, body: Any) -> dict[str, Any]:
+    """Return what a low-level call needs to answer with a stream."""
+    if not _is_stream(body):
+        return {}
+    sdk: Any = anthropic if type(client).__module__.startswith("anthropic") else openai
+    is_async = type(client).__name__.startswith("Async")
+    return {"stream": True, "stream_cls": (sdk.AsyncStream if is_async else sdk.Stream)[object]}
 
 
 def _is_stream(body: Any) -> bool:
