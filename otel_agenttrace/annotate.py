@@ -80,6 +80,9 @@ class OpenSpan:
 
     def tell(self, content: Mapping[str, object]) -> None:
         """Put content into the cassette, and on the exported span if the content switch says so."""
+        observe(lambda: self._tell(content))
+
+    def _tell(self, content: Mapping[str, object]) -> None:
         written = {name: _written(value) for name, value in content.items()}
         self.live.content.update(written)
         export_content(self.live, written)
@@ -95,9 +98,12 @@ class OpenSpan:
 
 def _written(value: object) -> str:
     """Return a value as it is stored: text as it is, anything else as JSON in which foreign objects are their `repr`."""
-    return (
-        value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=repr)
-    )
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=repr)
+    except (TypeError, ValueError, RecursionError):  # keys that JSON has not, a circle, too deep
+        return repr(value)
 
 
 def _open(name: str, attributes: Mapping[str, AttributeValue], kind: SpanKind = "INTERNAL") -> OpenSpan:
@@ -244,13 +250,14 @@ def tool(function: Any = None, /) -> Any:
 
 
 def _decorator(given: Any, role: Callable[[str, Callable[..., Any]], _Role]) -> Any:
-    if callable(given):
-        return _traced(given, role(getattr(given, "__name__", "call"), given))
+    def decorate(function: Any) -> Any:
+        if isinstance(function, staticmethod | classmethod):
+            bound = cast("Any", function)
+            return bound.__class__(decorate(bound.__func__))
+        return _traced(function, role(name or getattr(function, "__name__", "call"), function))
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        return _traced(function, role(given or function.__name__, function))
-
-    return decorate
+    name = given if isinstance(given, str) else None
+    return decorate if given is None or name is not None else decorate(given)
 
 
 def _traced(function: Callable[..., Any], role: _Role) -> Callable[..., Any]:
@@ -264,17 +271,7 @@ def _traced(function: Callable[..., Any], role: _Role) -> Callable[..., Any]:
         return role.open({name: value for name, value in bound.items() if name not in ("self", "cls")})
 
     if inspect.isasyncgenfunction(function):
-
-        @functools.wraps(function)
-        async def run_async_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-            steps = _async_steps(opened(args, kwargs), function(*args, **kwargs))
-            try:
-                async for item in steps:
-                    yield item
-            finally:
-                await steps.aclose()
-
-        return run_async_generator
+        return _traced_async_generator(function, opened)
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
@@ -337,24 +334,32 @@ def _steps(context: OpenSpan, inner: Generator[Any, Any, Any]) -> Generator[Any,
             step = functools.partial(inner.throw, error)
 
 
-async def _async_steps(context: OpenSpan, inner: AsyncGenerator[Any, Any]) -> AsyncGenerator[Any, Any]:
-    """Run an async generator with its span current inside each step, and never between them."""
-    step: Callable[[], Awaitable[Any]] = inner.__anext__
-    while True:
-        try:
-            with attached(context.live):
-                item = await step()
-        except StopAsyncIteration:
-            context.end()
-            return
-        except BaseException as error:
-            context.end(error)
-            raise
-        try:
-            step = functools.partial(inner.asend, (yield item))
-        except GeneratorExit:
-            await inner.aclose()
-            end_later(context.end)
-            raise
-        except BaseException as error:  # noqa: BLE001 - thrown on into the generator, which decides
-            step = functools.partial(inner.athrow, error)
+def _traced_async_generator(
+    function: Callable[..., AsyncGenerator[Any, Any]], opened: Callable[..., OpenSpan]
+) -> Callable[..., AsyncGenerator[Any, Any]]:
+    """Return an async generator function, since there is no async `yield from` to hand one on."""
+
+    @functools.wraps(function)
+    async def run_async_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        context, inner = opened(args, kwargs), function(*args, **kwargs)
+        step: Callable[[], Awaitable[Any]] = inner.__anext__
+        while True:
+            try:
+                with attached(context.live):
+                    item = await step()
+            except StopAsyncIteration:
+                context.end()
+                return
+            except BaseException as error:
+                context.end(error)
+                raise
+            try:
+                step = functools.partial(inner.asend, (yield item))
+            except GeneratorExit:
+                await inner.aclose()
+                end_later(context.end)
+                raise
+            except BaseException as error:  # noqa: BLE001 - thrown on into the generator, which decides
+                step = functools.partial(inner.athrow, error)
+
+    return run_async_generator

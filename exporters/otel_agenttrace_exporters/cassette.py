@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from otel_agenttrace.cassette.places import fresh_cassette
 from otel_agenttrace.config import resolve
 from otel_agenttrace.processor import hand_over
 from otel_agenttrace_instrumentation.border import observe
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
 
     from otel_agenttrace.sessions import Session
 
-__all__ = ["CassetteSpanExporter", "fresh_cassette"]
-
-FOLDER: Final = ".agenttrace"
-"""Where recordings go that nobody named, below the working directory."""
+__all__ = ["CassetteSpanExporter"]
 
 
 class CassetteSpanExporter(SpanExporter):
@@ -56,10 +54,5 @@ def _session_of_environment() -> Session:
     config = resolve(os.environ, pyproject_settings(Path.cwd()))
     if config.cassette is not None:
         return process_session(config.cassette, config.mode, lenient=True, config=config)
-    return process_session(fresh_cassette(Path.cwd()), "all", in_place=True, config=config)
-
-
-def fresh_cassette(folder: Path) -> Path:
-    """Return the path of a new recording nobody named; its name sorts by time."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    return folder / FOLDER / f"{stamp}-{os.getpid()}.otlp.jsonl"
+    fresh = fresh_cassette(Path.cwd(), datetime.now(), os.getpid())
+    return process_session(fresh, "all", in_place=True, config=config)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, MutableMapping
 from functools import partial
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
-from otel_agenttrace.config import Config, RecordMode
+from otel_agenttrace.config import Config, RecordMode, resolve
 from otel_agenttrace.errors import AgentTraceError
 from otel_agenttrace.model import AttributeValue, Span
 from otel_agenttrace.pricing import cost_of_span, price_table
@@ -20,6 +21,7 @@ from otel_agenttrace.spans import end_dropped
 from otel_agenttrace_instrumentation import seams
 from otel_agenttrace_instrumentation.calls import finish_open_calls
 from otel_agenttrace_instrumentation.closing import closing_line, sdks_seen
+from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 __all__ = ["close_session", "cost_function", "failing_session", "open_session", "prepare_session", "process_session"]
 
@@ -83,13 +85,17 @@ def process_session(
 ) -> Session:
     """Return the open session of a cassette, opening one for the whole process if there is none; it ends at exit.
 
+    Without a `config` the prices and the URL policy are those of the environment and of pyproject.toml.
+
     Raises:
         CassetteError: If a cassette that must answer cannot be read, unless lenient.
+        ConfigError: If a setting has no meaning.
     """
     for session in open_sessions():
         if session.path.absolute() == path.absolute():
             return session
-    session = prepare_session(path, mode, export_replay=export_replay, in_place=in_place, config=config)
+    settings = config or resolve(os.environ, pyproject_settings(Path.cwd()))
+    session = prepare_session(path, mode, export_replay=export_replay, in_place=in_place, config=settings)
     open_session(session, lenient=lenient)
     atexit.register(_close_at_exit, session)
     return session
@@ -137,6 +143,6 @@ def _withdraw_keys(environ: MutableMapping[str, str]) -> None:
 def _resource(environ: Mapping[str, str]) -> Mapping[str, AttributeValue]:
     """Return the resource of this process as the OpenTelemetry variables tell it."""
     pairs = (pair.partition("=") for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",") if "=" in pair)
-    told: dict[str, AttributeValue] = {name.strip(): value.strip() for name, _, value in pairs}
+    told: dict[str, AttributeValue] = {name.strip(): unquote(value.strip()) for name, _, value in pairs}
     service = environ.get("OTEL_SERVICE_NAME") or told.get("service.name") or "unknown_service"
     return {**told, "service.name": service, "process.pid": os.getpid()}

@@ -3,62 +3,62 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import shutil
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
 from otel_agenttrace.api import load
 from otel_agenttrace.cassette.pack import pack as packed_file
+from otel_agenttrace.cassette.places import newest_cassette
 from otel_agenttrace.cassette.reader import open_cassette
-from otel_agenttrace.errors import CassetteNotFound
+from otel_agenttrace.cassette.validation import Validation, validated
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.report.terminal import console, trace_json, trace_tree
-from otel_agenttrace_exporters.cassette import FOLDER
 
 __all__ = ["pack", "show", "validate"]
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+_CASSETTE = click.Path(path_type=Path, dir_okay=False)
+_CASSETTE_OR_INPUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
 
 @click.command(epilog="Example: otel-agenttrace show run.otlp.jsonl")
-@click.argument("cassette", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("cassette", required=False, type=_CASSETTE_OR_INPUT)
 @_JSON
 def show(cassette: Path | None, *, as_json: bool) -> None:
-    """Show a run as a tree of spans: model, tokens, cost, time, first line of text. Without CASSETTE: the newest run."""
-    trace = load(cassette or _newest(Path.cwd()))
-    if as_json:
-        click.echo(json.dumps(trace_json(trace), indent=2))
-    else:
-        console().print(trace_tree(trace, excerpt=excerpt))
+    """Show a run as a tree of spans: model, tokens, cost, time, first line of text.
 
-
-def _newest(folder: Path) -> Path:
-    """Return the newest cassette in a folder and the folder of unnamed recordings.
-
-    Raises:
-        CassetteNotFound: If there is none.
+    Without CASSETTE: the newest run. With -: what comes from the standard input.
     """
-    found = [*folder.glob("*.otlp.jsonl"), *(folder / FOLDER).glob("*.otlp.jsonl")]
-    if not found:
-        raise CassetteNotFound(
-            folder / "*.otlp.jsonl", "record a run: otel-agenttrace record run.otlp.jsonl -- python agent.py"
-        )
-    return max(found, key=lambda path: path.stat().st_mtime_ns)
+    with _readable(cassette or newest_cassette(Path.cwd())) as path:
+        trace = load(path)
+        if as_json:
+            click.echo(json.dumps(trace_json(trace), indent=2))
+        else:
+            console().print(trace_tree(trace, excerpt=excerpt))
 
 
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """What reading a whole cassette has shown."""
-
-    path: str
-    spans: int
-    calls: int
-    problems: list[str]
+@contextmanager
+def _readable(path: Path) -> Generator[Path]:
+    """Give a file that can be read twice: the standard input is kept in one."""
+    if str(path) != "-":
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        kept = Path(folder, "stdin")
+        with kept.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield kept
 
 
 @click.command(epilog="Example: otel-agenttrace validate run.otlp.jsonl")
-@click.argument("cassettes", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("cassettes", nargs=-1, required=True, type=_CASSETTE_OR_INPUT)
 @_JSON
 def validate(cassettes: tuple[Path, ...], *, as_json: bool) -> None:
     """Read every line and every recorded call of each CASSETTE. Exits 1 if something is damaged, 3 if all of it is."""
@@ -72,13 +72,8 @@ def validate(cassettes: tuple[Path, ...], *, as_json: bool) -> None:
 
 
 def _validated(path: Path) -> Validation:
-    cassette = open_cassette(path)
-    problems = [str(problem) for problem in cassette.index.problems]
-    problems += cassette.damaged_calls()
-    if cassette.index.torn:
-        problems.append(f"{path}: the last line is torn")
-    spans = sum(1 for _ in cassette.spans())
-    return Validation(str(path), spans, len(cassette.index.calls), problems)
+    with _readable(path) as readable:
+        return validated(readable)
 
 
 def _tell(report: Validation) -> None:
@@ -89,7 +84,7 @@ def _tell(report: Validation) -> None:
 
 
 @click.command(epilog="Example: otel-agenttrace pack run.otlp.jsonl")
-@click.argument("cassette", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("cassette", type=_CASSETTE)
 def pack(cassette: Path) -> None:
     """Compress CASSETTE to CASSETTE.zst, which can be replayed and shown; nothing records into it."""
     open_cassette(cassette, strict=True)

@@ -1,0 +1,35 @@
+"""Where recordings stand that nobody named. A working directory in, paths out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from otel_agenttrace.errors import CassetteNotFound
+
+__all__ = ["fresh_cassette", "newest_cassette"]
+
+_FOLDER: Final = ".agenttrace"
+"""Where recordings go that nobody named, below the working directory."""
+
+_PATTERN: Final = "*.otlp.jsonl"
+
+
+def fresh_cassette(folder: Path, begun: datetime, pid: int) -> Path:
+    """Return the path of a new recording nobody named; its name sorts by time."""
+    return folder / _FOLDER / f"{begun:%Y%m%d-%H%M%S}-{pid}.otlp.jsonl"
+
+
+def newest_cassette(folder: Path) -> Path:
+    """Return the newest cassette in a folder and in its folder of unnamed recordings.
+
+    Raises:
+        CassetteNotFound: If there is none.
+    """
+    found = [*folder.glob(_PATTERN), *(folder / _FOLDER).glob(_PATTERN)]
+    if not found:
+        raise CassetteNotFound(
+            folder / _PATTERN, "record a run: otel-agenttrace record run.otlp.jsonl -- python agent.py"
+        )
+    return max(found, key=lambda path: path.stat().st_mtime_ns)
