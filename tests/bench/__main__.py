@@ -15,6 +15,7 @@ from tests.bench import calls, files, start
 from tests.bench.figures import Figure
 
 _BENCHES: Sequence[Callable[[], Sequence[Figure]]] = (
+    calls.one_sdk_span,
     calls.recording,
     calls.instrumentation_alone,
     calls.replaying,
@@ -33,7 +34,8 @@ def main() -> int:
     for bench in _BENCHES:
         for figure in bench():
             missed += not figure.is_kept
-            mark = "[green]kept[/]" if figure.is_kept else "[red]missed[/]"
+            colour = "green" if figure.is_kept else "red"
+            mark = f"[{colour}]{figure.verdict}[/]"
             table.add_row(figure.what, figure.bare, figure.ours, figure.told, figure.bound_told, mark)
     Console(width=130).print(table)
     return int(missed > 0)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx2
 import openai
@@ -19,7 +19,16 @@ from opentelemetry.sdk.trace import TracerProvider
 import otel_agenttrace as at
 from tests.bench.figures import Figure, interleaved, median_us
 
-__all__ = ["ANSWER", "first_chunk", "instrumentation_alone", "messages", "recorded_calls", "recording", "replaying"]
+__all__ = [
+    "ANSWER",
+    "first_chunk",
+    "instrumentation_alone",
+    "messages",
+    "one_sdk_span",
+    "recorded_calls",
+    "recording",
+    "replaying",
+]
 
 _COUNT = 40
 _TEXT = 'lorem ipsum dolor "sit" amet, consectetur adipiscing elit sed do '
@@ -35,6 +44,22 @@ ANSWER = json.dumps(
         "usage": {"prompt_tokens": 900, "completion_tokens": 300, "total_tokens": 1200},
     }
 ).encode()
+
+
+_ASKED: Final = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "openai",
+    "gen_ai.request.model": "gpt-4o",
+    "server.address": "api.openai.com",
+    "server.port": 443,
+}
+_ANSWERED: Final = {
+    "gen_ai.response.id": "chatcmpl-1",
+    "gen_ai.response.model": "gpt-4o-2024-08-06",
+    "gen_ai.response.finish_reasons": ("stop",),
+    "gen_ai.usage.input_tokens": 900,
+    "gen_ai.usage.output_tokens": 300,
+}
 
 
 def messages(number: int) -> list[Any]:
@@ -86,6 +111,26 @@ def _bare() -> float:
 def _set_provider() -> None:
     if not isinstance(otel_trace.get_tracer_provider(), TracerProvider):
         otel_trace.set_tracer_provider(TracerProvider())
+
+
+def one_sdk_span() -> list[Figure]:
+    """What one span of the OpenTelemetry SDK costs here, opened by hand with as many attributes: the rest is ours."""
+    _set_provider()
+    tracer = otel_trace.get_tracer("bench")
+
+    def traced(number: int) -> None:
+        with tracer.start_as_current_span("chat gpt-4o", attributes=_ASKED) as span:
+            _create(number)
+            span.set_attributes(_ANSWERED)
+
+    def ours() -> float:
+        with _unhooked():
+            return median_us(traced, _COUNT)
+
+    bare, spanned, added = interleaved(_bare, ours)
+    return [
+        Figure("one span of the OpenTelemetry SDK, added", added, None, "µs", f"{bare:,.0f} µs", f"{spanned:,.0f} µs")
+    ]
 
 
 def recording() -> list[Figure]:

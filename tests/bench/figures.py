@@ -12,11 +12,11 @@ __all__ = ["Figure", "interleaved", "median_us"]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measured value and its bound; `at_least` turns the bound round."""
+    """A measured value and its bound; `at_least` turns the bound round. Without a bound it is a yardstick for others."""
 
     what: str
     value: float
-    bound: float
+    bound: float | None
     unit: str
     bare: str = ""
     ours: str = ""
@@ -25,6 +25,8 @@ class Figure:
     @property
     def is_kept(self) -> bool:
         """Whether the bound holds."""
+        if self.bound is None:
+            return True
         return self.value >= self.bound if self.at_least else self.value <= self.bound
 
     @property
@@ -35,7 +37,12 @@ class Figure:
     @property
     def bound_told(self) -> str:
         """The bound as text."""
-        return f"{'≥' if self.at_least else '≤'} {self.bound:g} {self.unit}"
+        return "" if self.bound is None else f"{'≥' if self.at_least else '≤'} {self.bound:g} {self.unit}"
+
+    @property
+    def verdict(self) -> str:
+        """Whether the bound holds, as text."""
+        return "yardstick" if self.bound is None else "kept" if self.is_kept else "missed"
 
 
 def median_us(step: Callable[[int], object], count: int) -> float:
