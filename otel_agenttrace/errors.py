@@ -4,6 +4,7 @@ AgentTraceError
 ├─ ConfigError(ValueError)
 ├─ CassetteError
 │  ├─ CassetteNotFound(FileNotFoundError)
+│  ├─ CassetteInaccessible            .path .reason
 │  ├─ CassetteCorrupt(ValueError)     .path .line
 │  └─ CassetteTooNew                  .version .supported
 ├─ ReplayError
@@ -11,11 +12,14 @@ AgentTraceError
 │  ├─ ReplayExhausted
 │  └─ EgressBlocked(ConnectionError)  .host
 ├─ IngestError                        .path .line
+├─ NotEncodable(ValueError)           .api .part
 └─ CheckFailed(AssertionError)        .findings
 """
 
 from __future__ import annotations
 
+import shlex
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,15 +30,18 @@ __all__ = [
     "AgentTraceError",
     "CassetteCorrupt",
     "CassetteError",
+    "CassetteInaccessible",
     "CassetteNotFound",
     "CassetteTooNew",
     "CheckFailed",
     "ConfigError",
     "EgressBlocked",
     "IngestError",
+    "NotEncodable",
     "ReplayError",
     "ReplayExhausted",
     "ReplayMiss",
+    "error_type",
 ]
 
 
@@ -58,13 +65,25 @@ class CassetteNotFound(CassetteError, FileNotFoundError):
         self.path = path
 
 
-class CassetteCorrupt(CassetteError, ValueError):
-    """A line of a cassette is not what the format promises."""
+class CassetteInaccessible(CassetteError):
+    """The system does not let a cassette be opened, or what stands at its path is no file."""
 
-    def __init__(self, path: Path, line: int, reason: str) -> None:
+    def __init__(self, path: Path, purpose: str, reason: str) -> None:
         super().__init__(
-            f"{path}:{line}: {reason}\n  to fix   look: otel-agenttrace validate {path}, or record it again"
+            f"{path} cannot be {purpose}: {reason}.\n"
+            "  to fix   name a file, in a folder that you may write to, such as run.otlp.jsonl"
         )
+        self.path = path
+        self.reason = reason
+
+
+class CassetteCorrupt(CassetteError, ValueError):
+    """A line of a cassette, or the file itself (`line` is None), is not what the format promises."""
+
+    def __init__(self, path: Path, line: int | None, reason: str) -> None:
+        where = f"{path}" if line is None else f"{path}:{line}"
+        command = f"otel-agenttrace validate {shlex.quote(str(path))}"
+        super().__init__(f"{where}: {reason}\n  to fix   look: {command}, or record it again")
         self.path = path
         self.line = line
         self.reason = reason
@@ -132,3 +151,22 @@ class CheckFailed(AgentTraceError, AssertionError):
     def __init__(self, message: str, findings: Sequence[object] = ()) -> None:
         super().__init__(message)
         self.findings = tuple(findings)
+
+
+class NotEncodable(AgentTraceError, ValueError):
+    """A response has a part that an API has no place for: `.api` and `.part` tell which."""
+
+    def __init__(self, api: str, part: str) -> None:
+        super().__init__(f"{api} has no place for a part of type {part!r} in a response")
+        self.api = api
+        self.part = part
+
+
+def error_type(error: BaseException) -> str:
+    """Return what an exception is called in `error.type`: its class by the shortest way it can be imported."""
+    kind = type(error)
+    if kind.__module__ == "builtins":
+        return kind.__qualname__
+    package = kind.__module__.partition(".")[0]
+    is_public = getattr(sys.modules.get(package), kind.__qualname__, None) is kind
+    return f"{package if is_public else kind.__module__}.{kind.__qualname__}"

@@ -8,7 +8,18 @@ from typing import Final
 from otel_agenttrace import semconv
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, integer, obj, text
 from otel_agenttrace.model import InferenceRequest, InferenceResponse, Message, Part, Usage
-from otel_agenttrace.wire.codec import Codec, arguments, count, error_type, output, parameters, text_part, tool_call
+from otel_agenttrace.wire.anthropic_messages_encode import encode_response, encode_stream
+from otel_agenttrace.wire.codec import (
+    Codec,
+    arguments,
+    count,
+    error_type,
+    generic_tool,
+    joined,
+    output,
+    parameters,
+    text_part,
+)
 
 __all__ = ["CODEC"]
 
@@ -50,7 +61,7 @@ def _message(message: JsonObject) -> Message:
 
 def _tool(tool: JsonObject) -> JsonObject:
     if "input_schema" not in tool:
-        return tool
+        return generic_tool(tool)
     described = {"description": tool["description"]} if "description" in tool else {}
     return {"type": "function", "name": tool.get("name"), **described, "parameters": tool["input_schema"]}
 
@@ -65,14 +76,14 @@ def _blocks(content: Json) -> Iterator[Part]:
 def _part(block: JsonObject) -> Part:
     kind = text(block.get("type")) or ""
     if kind == "text":
-        return {**{name: value for name, value in block.items() if name != "text"}, "content": block.get("text") or ""}
+        return {**_without(block, "text"), "content": text(block.get("text")) or ""}
     if kind == "thinking":
         signed = {"signature": block["signature"]} if block.get("signature") else {}
-        return {"type": "reasoning", "content": block.get("thinking") or "", **signed}
+        return {"type": "reasoning", "content": text(block.get("thinking")) or "", **signed}
     if kind == "redacted_thinking":
         return {"type": "reasoning", "content": "", "redacted": block.get("data")}
     if kind == "tool_use":
-        return tool_call(block.get("id"), block.get("name"), block.get("input"))
+        return _tool_use(block)
     if kind == "tool_result":
         return _tool_result(block)
     if kind == "server_tool_use":
@@ -84,7 +95,7 @@ def _part(block: JsonObject) -> Part:
             "server_tool_call": called,
         }
     if kind.endswith("_tool_result"):
-        answer = {"type": kind.removesuffix("_tool_result"), "content": block.get("content")}
+        answer = {**_without(block, "tool_use_id"), "type": kind.removesuffix("_tool_result")}
         return {
             "type": "server_tool_call_response",
             "id": block.get("tool_use_id"),
@@ -95,11 +106,31 @@ def _part(block: JsonObject) -> Part:
     return block
 
 
+def _without(block: JsonObject, member: str) -> dict[str, Json]:
+    return {name: value for name, value in block.items() if name != member}
+
+
+def _tool_use(block: JsonObject) -> Part:
+    """Return a call; its input is JSON, and text in it stays text."""
+    part: dict[str, Json] = {
+        "type": "tool_call",
+        "name": text(block.get("name")) or "",
+        "arguments": block.get("input"),
+    }
+    call_id = text(block.get("id"))
+    return part if call_id is None else {**part, "id": call_id}
+
+
 def _tool_result(block: JsonObject) -> Part:
     content = block.get("content")
-    response: Json = content if isinstance(content, str) else [dict(part) for part in _blocks(content)]
+    response: Json = content if isinstance(content, str) else [dict(_flat(part)) for part in map(obj, array(content))]
     failed = {"is_error": True} if block.get("is_error") is True else {}
     return {"type": "tool_call_response", "id": block.get("tool_use_id"), "response": response, **failed}
+
+
+def _flat(block: JsonObject) -> Part:
+    """Return a block of a result; a result within stays as it is, however deep."""
+    return block if block.get("type") == "tool_result" else _part(block)
 
 
 def _media(block: JsonObject, modality: str) -> Part:
@@ -140,7 +171,8 @@ def _usage(usage: JsonObject) -> Usage:
     plain = count(usage.get("input_tokens"))
     read, written = count(usage.get("cache_read_input_tokens")), count(usage.get("cache_creation_input_tokens"))
     together = plain + (read or 0) + (written or 0) if plain is not None else None
-    return Usage(together, count(usage.get("output_tokens")), read, written)
+    thought = count(obj(usage.get("output_tokens_details")).get("thinking_tokens"))
+    return Usage(together, count(usage.get("output_tokens")), read, written, thought)
 
 
 # --- streams ----------------------------------------------------------------------------------------------------------
@@ -172,24 +204,35 @@ def _known(usage: JsonObject) -> JsonObject:
 _DELTAS: Final = {
     "text_delta": "text",
     "thinking_delta": "thinking",
-    "signature_delta": "signature",
     "input_json_delta": "partial_json",
+    "compaction_delta": "content",
 }
 
 
 def _extend(block: dict[str, Json], delta: JsonObject) -> None:
-    name = _DELTAS.get(text(delta.get("type")) or "")
+    kind = text(delta.get("type")) or ""
+    name = _DELTAS.get(kind)
     if name is not None:
-        block[name] = f"{block.get(name) or ''}{delta.get(name) or ''}"
-    elif delta.get("type") == "citations_delta":
+        block[name] = joined(block.get(name), text(delta.get(name)))
+    elif kind == "signature_delta":
+        block["signature"] = delta.get("signature")
+    elif kind == "citations_delta":
         block["citations"] = [*array(block.get("citations")), delta.get("citation")]
 
 
 def _finished(block: Mapping[str, Json]) -> JsonObject:
+    """Return a block with the input that its pieces stand for; the text of them where they were cut off."""
     if "partial_json" not in block:
         return block
-    written = {name: value for name, value in block.items() if name != "partial_json"}
-    return {**written, "input": arguments(block["partial_json"] or "{}")}
+    return {**_without(block, "partial_json"), "input": arguments(block["partial_json"] or "{}")}
 
 
-CODEC: Final = Codec("anthropic.messages", semconv.OPERATION_CHAT, _decode_request, _decode_response, _decode_stream)
+CODEC: Final = Codec(
+    "anthropic.messages",
+    semconv.OPERATION_CHAT,
+    _decode_request,
+    _decode_response,
+    _decode_stream,
+    encode_response,
+    encode_stream,
+)

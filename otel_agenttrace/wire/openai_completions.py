@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from otel_agenttrace import semconv
+from otel_agenttrace.errors import NotEncodable
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, integer, obj, text
 from otel_agenttrace.model import InferenceRequest, InferenceResponse, Message
 from otel_agenttrace.wire.codec import Codec, error_type, output, text_part
-from otel_agenttrace.wire.openai_chat import response_attributes, shared_parameters, usage_of
+from otel_agenttrace.wire.encoding import choices, content, kind_of
+from otel_agenttrace.wire.openai_chat import about, response_attributes, shared_parameters, usage_of
+from otel_agenttrace.wire.openai_chat_encode import body, chunks, finish_word
+from otel_agenttrace.wire.sse import SseEvent
 
 __all__ = ["CODEC"]
 
@@ -43,19 +47,53 @@ def _decode_response(body: JsonObject) -> InferenceResponse:
 
 
 def _decode_stream(events: Sequence[Json]) -> InferenceResponse:
-    whole: dict[str, Json] = {}
     texts: dict[int, str] = {}
     reasons: dict[int, Json] = {}
-    for event in map(obj, events):
-        whole.update({name: event[name] for name in ("id", "model", "usage", "error") if event.get(name)})
-        for choice in map(obj, array(event.get("choices"))):
+    for chunk in map(obj, events):
+        for choice in map(obj, array(chunk.get("choices"))):
             index = integer(choice.get("index")) or 0
             texts[index] = texts.get(index, "") + (text(choice.get("text")) or "")
             reasons[index] = choice.get("finish_reason") or reasons.get(index)
-    choices = [{"text": texts[index], "finish_reason": reasons[index]} for index in sorted(texts)]
-    return _decode_response({**whole, "choices": choices})
+    told = [{"text": texts[index], "finish_reason": reasons[index]} for index in sorted(texts)]
+    return _decode_response({**about(events), "choices": told})
+
+
+# --- the way back -----------------------------------------------------------------------------------------------------
+
+
+def _encode_response(response: InferenceResponse) -> JsonObject:
+    told = [_choice(index, _text(each), each.finish_reason) for index, each in enumerate(choices(response))]
+    return body(response, "text_completion", told)
+
+
+def _encode_stream(response: InferenceResponse) -> list[SseEvent]:
+    return chunks(response, "text_completion", list(_pieces(response)))
+
+
+def _pieces(response: InferenceResponse) -> Iterator[JsonObject]:
+    for index, message in enumerate(choices(response)):
+        yield _choice(index, _text(message), None)
+        if message.finish_reason is not None:
+            yield _choice(index, "", message.finish_reason)
+
+
+def _choice(index: int, told: str, reason: str | None) -> JsonObject:
+    return {"index": index, "text": told, "logprobs": None, "finish_reason": finish_word(reason)}
+
+
+def _text(message: Message) -> str:
+    other = next((kind for part in message.parts if (kind := kind_of(part)) != "text"), None)
+    if other is not None:
+        raise NotEncodable("openai.completions", other)
+    return "".join(map(content, message.parts))
 
 
 CODEC: Final = Codec(
-    "openai.completions", semconv.OPERATION_TEXT_COMPLETION, _decode_request, _decode_response, _decode_stream
+    "openai.completions",
+    semconv.OPERATION_TEXT_COMPLETION,
+    _decode_request,
+    _decode_response,
+    _decode_stream,
+    _encode_response,
+    _encode_stream,
 )

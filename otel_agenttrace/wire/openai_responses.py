@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, integer, obj, text
 from otel_agenttrace.model import InferenceRequest, InferenceResponse, Message, Part, Usage
-from otel_agenttrace.wire.codec import Codec, count, error_type, output, parameters, text_part, tool_call
+from otel_agenttrace.wire.codec import (
+    Codec,
+    count,
+    custom_call,
+    error_type,
+    joined,
+    output,
+    parameters,
+    text_part,
+    tool_call,
+)
 from otel_agenttrace.wire.openai_chat import media_part, response_attributes, tool_definition
+from otel_agenttrace.wire.openai_responses_encode import encode_response, encode_stream
+from otel_agenttrace.wire.openai_responses_events import ARGUMENTS, TEXTS
 
 __all__ = ["CODEC", "FETCH"]
 
@@ -20,7 +33,7 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     "previous_response_id": semconv.GEN_AI_REQUEST_PREVIOUS_RESPONSE_ID,
 }
 _OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
-_CALLS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
+_CALLS: Final = frozenset({"function_call", "custom_tool_call"})
 _CALL_OUTPUTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
 
 
@@ -75,8 +88,10 @@ def _parts(item: JsonObject, kind: str) -> Iterator[Part]:
             yield text_part(content)
         for part in array(content):
             yield media_part(obj(part))
-    elif kind in _CALLS:
-        yield tool_call(item.get("call_id"), item.get("name"), item.get(_CALLS[kind]))
+    elif kind == "function_call":
+        yield tool_call(item.get("call_id"), item.get("name"), item.get("arguments"))
+    elif kind == "custom_tool_call":
+        yield custom_call(item.get("call_id"), item.get("name"), item.get("input"))
     elif kind == "reasoning":
         pieces = (*array(item.get("summary")), *array(content))
         kept = {name: item[name] for name in ("id", "encrypted_content") if item.get(name)}
@@ -117,7 +132,7 @@ def _finish_reason(body: JsonObject, items: Sequence[JsonObject]) -> str | None:
     """Return why generation ended. The API tells a status; `completed` is told as chat completions would."""
     status = text(body.get("status"))
     if status == "completed":
-        return "tool_calls" if any(item.get("type") in _CALLS for item in items) else "stop"
+        return "tool_calls" if any(text(item.get("type")) in _CALLS for item in items) else "stop"
     if status == "incomplete":
         return text(obj(body.get("incomplete_details")).get("reason")) or "incomplete"
     return status if status in ("failed", "cancelled") else None
@@ -137,41 +152,84 @@ def _usage(usage: JsonObject) -> Usage:
 # --- streams ----------------------------------------------------------------------------------------------------------
 
 
+@dataclass(slots=True)
+class _Item:
+    """An item as far as a stream has told it: itself, and the texts of its lists, by their member and place."""
+
+    told: JsonObject = field(default_factory=dict[str, Json])
+    texts: dict[tuple[str, int], dict[str, Json]] = field(default_factory=dict[tuple[str, int], "dict[str, Json]"])
+
+    def whole(self) -> JsonObject:
+        lists: dict[str, list[Json]] = {}
+        for member, place in sorted(self.texts):
+            lists.setdefault(member, [*array(self.told.get(member))]).append(self.texts[member, place])
+        return {**self.told, **lists}
+
+
+_TEXTS: Final = {f"{told.event}.delta": told for told in TEXTS}
+_ARGUMENTS: Final = {f"{told.event}.delta": told for told in ARGUMENTS}
+
+
 def _decode_stream(events: Sequence[Json]) -> InferenceResponse:
+    """Return the response of the last event that carries it, or what the items tell of one that was cut off."""
     whole: JsonObject = {}
-    items: dict[int, dict[str, Json]] = {}
+    items: dict[int, _Item] = {}
     for event in map(obj, events):
         kind = text(event.get("type")) or ""
         if obj(event.get("response")):
             whole = obj(event["response"])
         elif kind == "error":
-            whole = {**whole, "error": {"type": text(event.get("code")) or "error"}}
+            failure = error_type(event) or text(event.get("code")) or "error"
+            whole = {**whole, "error": {"type": failure}}
         else:
             _extend(items, kind, event)
     if not array(whole.get("output")):
-        whole = {**whole, "output": [items[index] for index in sorted(items)]}
+        whole = {**whole, "output": [items[index].whole() for index in sorted(items)]}
     return _decode_response(whole)
 
 
-def _extend(items: dict[int, dict[str, Json]], kind: str, event: JsonObject) -> None:
-    index = integer(event.get("output_index")) or 0
+def _extend(items: dict[int, _Item], kind: str, event: JsonObject) -> None:
+    index, delta = integer(event.get("output_index")) or 0, event.get("delta")
     if kind in ("response.output_item.added", "response.output_item.done"):
-        items[index] = dict(obj(event.get("item")))
-        return
-    held = items.setdefault(index, {"type": "message"}) if kind.endswith(".delta") else {}
-    delta = text(event.get("delta")) or ""
-    if kind == "response.output_text.delta":
-        before = text(obj(next(iter(array(held.get("content"))), None)).get("text")) or ""
-        held["content"] = [{"type": "output_text", "text": before + delta}]
-    elif kind == "response.function_call_arguments.delta":
-        held["arguments"] = f"{held.get('arguments') or ''}{delta}"
+        items[index] = _Item(obj(event.get("item")))
+    elif kind in _TEXTS and isinstance(delta, str):
+        told = _TEXTS[kind]
+        held = items.setdefault(index, _Item({"type": told.item}))
+        part = held.texts.setdefault((told.member, integer(event.get(told.index)) or 0), {"type": told.part})
+        part[told.text] = joined(part.get(told.text), delta)
+    elif kind in _ARGUMENTS and isinstance(delta, str):
+        streamed = _ARGUMENTS[kind]
+        held = items.setdefault(index, _Item({"type": streamed.item}))
+        held.told = {**held.told, streamed.member: joined(held.told.get(streamed.member), delta)}
+
+
+# --- fetching one that was made ---------------------------------------------------------------------------------------
 
 
 def _decode_fetch(body: JsonObject) -> InferenceRequest:
     return InferenceRequest(semconv.OPERATION_FETCH_RESPONSE)
 
 
-CODEC: Final = Codec("openai.responses", semconv.OPERATION_CHAT, _decode_request, _decode_response, _decode_stream)
+def _fetched(response: InferenceResponse) -> InferenceResponse:
+    """Return what a fetch tells: its tokens belong to the call that made it, and count there."""
+    return replace(response, usage=Usage())
+
+
+CODEC: Final = Codec(
+    "openai.responses",
+    semconv.OPERATION_CHAT,
+    _decode_request,
+    _decode_response,
+    _decode_stream,
+    encode_response,
+    encode_stream,
+)
 FETCH: Final = Codec(
-    "openai.responses.retrieve", semconv.OPERATION_FETCH_RESPONSE, _decode_fetch, _decode_response, _decode_stream
+    "openai.responses.retrieve",
+    semconv.OPERATION_FETCH_RESPONSE,
+    _decode_fetch,
+    lambda body: _fetched(_decode_response(body)),
+    lambda events: _fetched(_decode_stream(events)),
+    encode_response,
+    encode_stream,
 )

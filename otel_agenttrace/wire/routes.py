@@ -50,8 +50,9 @@ _HOSTS: Final = (
 """Hosts by their ending. Where the conventions have no name for a provider, its own stands."""
 
 _REST: Final = (
-    r"/(openai|v\d+)/.*\b(images|audio|files|batches|models|moderations|assistants|threads|uploads|vector_stores"
-    r"|fine_tuning|responses|chat|completions|complete|realtime|containers|videos|evals|conversations|skills)\b"
+    r"/(openai(/deployments/[^/]+)?(/v\d+)?|v\d+)/(images|audio|files|batches|models|moderations|assistants|threads|uploads"
+    r"|vector_stores|fine_tuning|responses|chat|completions|complete|realtime|containers|videos|evals|conversations"
+    r"|skills)\b"
 )
 _OPENAI: Final = semconv.PROVIDER_OPENAI
 _ANTHROPIC: Final = semconv.PROVIDER_ANTHROPIC
@@ -59,27 +60,25 @@ _PATHS: Final = tuple(
     (re.compile(pattern), method, provider, codec)
     for pattern, method, provider, codec in (
         (r"/chat/completions$", "POST", _OPENAI, openai_chat.CODEC),
-        (r"/messages$", "POST", _ANTHROPIC, anthropic_messages.CODEC),
+        (r"/v1/messages$", "POST", _ANTHROPIC, anthropic_messages.CODEC),
         (r"/responses$", "POST", _OPENAI, openai_responses.CODEC),
         (r"/embeddings$", "POST", _OPENAI, openai_embeddings.CODEC),
         (r"/completions$", "POST", _OPENAI, openai_completions.CODEC),
-        (r"/responses/[^/]+$", "GET", _OPENAI, openai_responses.FETCH),
-        (r"/messages/(count_tokens|batches)\b", "", _ANTHROPIC, generic.CODEC),
-        (
-            _REST,
-            "",
-            _OPENAI,
-            generic.CODEC,
-        ),
+        (r"/(v\d+|openai)/responses/[^/]+$", "GET", _OPENAI, openai_responses.FETCH),
+        (r"/v1/messages/(count_tokens|batches)\b", "", _ANTHROPIC, generic.CODEC),
+        (_REST, "", _OPENAI, generic.CODEC),
     )
 )
-_ALSO_THREADS: Final = re.compile(r"/threads/[^/]+/messages$")
+"""Paths by their ending. Many services have messages and files: only the shape of these APIs' own addresses counts."""
 
 
 def route(method: str, url: str) -> Route | None:
     """Return the API a request speaks, or None if it is no model API that is known."""
-    parts = urlsplit(url)
-    return _route(method.upper(), parts.hostname or "", _shape(parts.path))
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # no address: `http://[`
+        return None
+    return _route(method.upper(), parts.hostname or "", _shape(parts.path.rstrip("/")))
 
 
 def _shape(path: str) -> str:
@@ -95,8 +94,6 @@ def _route(method: str, host: str, path: str) -> Route | None:
     known = next((provider for ending, provider in _HOSTS if host == ending or host.endswith(f".{ending}")), None)
     for pattern, wanted, spoken, codec in _PATHS:
         if pattern.search(path) and wanted in ("", method):
-            if codec is anthropic_messages.CODEC and _ALSO_THREADS.search(path):
-                continue
             return Route(_provider(known, spoken, path), codec)
     return Route(known, generic.CODEC) if known is not None else None
 

@@ -1,17 +1,20 @@
-"""Server-sent events: bytes of a body in, data of each event out. A tail that is cut off is left out."""
+"""Server-sent events: bytes of a body in, data of each event out, and back. A tail that is cut off is left out."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from otel_agenttrace.jsonvalue import Json, parse
 
-__all__ = ["SseEvent", "events", "json_events"]
+__all__ = ["DONE", "SseEvent", "event_bytes", "events", "json_events"]
 
-_BETWEEN: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
-_LINES: Final = re.compile(rb"\r\n|\n|\r")
+_LINE_END: Final = rb"(?:\r\n|\n|\r(?!\n))"
+_BETWEEN: Final = re.compile(_LINE_END + rb"{2}")
+_LINES: Final = re.compile(_LINE_END)
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +25,16 @@ class SseEvent:
     data: str
 
 
+DONE: Final = SseEvent("", "[DONE]")
+"""How OpenAI's older streams end."""
+
+
 def events(body: bytes) -> list[SseEvent]:
-    """Return the events of a body; a last one without its empty line counts if it is whole JSON or a marker."""
-    return [event for block in _BETWEEN.split(body) if (event := _event(block)) is not None]
+    """Return the events of a body; a last one without its empty line counts if it is whole JSON or the end mark."""
+    *whole, tail = _BETWEEN.split(body.removeprefix(_BYTE_ORDER_MARK))
+    found = [event for block in whole if (event := _event(block)) is not None]
+    last = _event(tail)
+    return [*found, last] if last is not None and (last == DONE or _parsed(last.data)) else found
 
 
 def _event(block: bytes) -> SseEvent | None:
@@ -50,3 +60,15 @@ def _parsed(data: str) -> tuple[Json, ...]:
         return (parse(data),)
     except (ValueError, RecursionError):  # `[DONE]`, or cut off
         return ()
+
+
+def event_bytes(told: Iterable[SseEvent]) -> bytes:
+    """Return the body that tells these events."""
+    return b"".join(map(_written, told))
+
+
+def _written(event: SseEvent) -> bytes:
+    name = [f"event: {event.name}"] if event.name else []
+    lines = [*name, *(f"data: {line}" for line in event.data.split("\n")), "", ""]
+    # half a surrogate pair, as JSON can name it, has no UTF-8; this writes the escape JSON would
+    return "\n".join(lines).encode("utf-8", "backslashreplace")
