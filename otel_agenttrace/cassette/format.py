@@ -7,9 +7,10 @@ numbers. Reading is tolerant: ids in base64, named enums, numbers for integers, 
 from __future__ import annotations
 
 import base64
-import binascii
+import contextlib
 import json
 import math
+import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar, cast
 
@@ -114,15 +115,18 @@ def _any_value(value: AttributeValue) -> str:
     if isinstance(value, int):
         return f'{{"intValue":"{value}"}}'
     if isinstance(value, float):
-        return f'{{"doubleValue":{value!r}}}' if math.isfinite(value) else f'{{"doubleValue":"{_special(value)}"}}'
+        finite = math.isfinite(value)
+        return f'{{"doubleValue":{float.__repr__(value)}}}' if finite else f'{{"doubleValue":"{_special(value)}"}}'
     if isinstance(value, bytes):
         return f'{{"bytesValue":"{base64.b64encode(value).decode()}"}}'
     if isinstance(value, Mapping):
-        members = ",".join(_pair(key, member) for key, member in value.items())
+        members = ",".join(_pair(str(key), member) for key, member in value.items())
         return f'{{"kvlistValue":{{"values":[{members}]}}}}'
     if value is None:
         return "{}"
-    return f'{{"arrayValue":{{"values":[{",".join(map(_any_value, value))}]}}}}'
+    if isinstance(value, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance] - applications pass anything
+        return f'{{"arrayValue":{{"values":[{",".join(map(_any_value, value))}]}}}}'
+    return _any_value(str(value))
 
 
 def _special(value: float) -> str:
@@ -134,7 +138,7 @@ def _special(value: float) -> str:
 
 def format_version(document: Json) -> int | None:
     """Return the cassette format a document says it has, or None for a foreign one."""
-    for resource_spans in array(obj(document).get("resourceSpans")):
+    for resource_spans in array(_member(obj(document), "resourceSpans")):
         attributes = _attributes(obj(obj(resource_spans).get("resource")).get("attributes"))
         version = attributes.get(semconv.AGENTTRACE_FORMAT_VERSION)
         if isinstance(version, int):
@@ -174,8 +178,8 @@ def _span(record: JsonObject, scope_spans: JsonObject, resource: Mapping[str, At
         parent_span_id=_parent_id(_member(record, "parentSpanId")),
         name=text(record.get("name")) or "",
         kind=_named(record.get("kind"), _KINDS, "SPAN_KIND_"),
-        start_ns=_int(_member(record, "startTimeUnixNano")) or 0,
-        end_ns=_int(_member(record, "endTimeUnixNano")) or None,
+        start_ns=_time(record, "startTimeUnixNano"),
+        end_ns=_time(record, "endTimeUnixNano") or None,
         attributes=_attributes(record.get("attributes")),
         events=tuple(_read_event(obj(event)) for event in array(record.get("events"))),
         links=tuple(_read_link(obj(link)) for link in array(record.get("links"))),
@@ -190,7 +194,7 @@ def _span(record: JsonObject, scope_spans: JsonObject, resource: Mapping[str, At
 
 def _read_event(record: JsonObject) -> Event:
     name = text(record.get("name")) or ""
-    return Event(name, _int(_member(record, "timeUnixNano")) or 0, _attributes(record.get("attributes")))
+    return Event(name, _time(record, "timeUnixNano"), _attributes(record.get("attributes")))
 
 
 def _read_link(record: JsonObject) -> Link:
@@ -205,17 +209,13 @@ def _id(value: Json, size: int, name: str) -> str:
     """Return an id as hex: hex as it is, base64 (protobuf's JSON) decoded."""
     written = text(value) or ""
     if len(written) == 2 * size:
-        try:
+        with contextlib.suppress(ValueError):
             return bytes.fromhex(written).hex()
-        except ValueError:
-            pass
-    try:
+    with contextlib.suppress(ValueError):
         decoded = base64.b64decode(written, validate=True)
-    except binascii.Error:
-        decoded = b""
-    if len(decoded) != size:
-        raise ValueError(f"{name} {written[:40]!r} is neither {2 * size} hex digits nor base64 of {size} bytes")
-    return decoded.hex()
+        if len(decoded) == size:
+            return decoded.hex()
+    raise ValueError(f"{name} {reprlib.repr(value)} is neither {2 * size} hex digits nor base64 of {size} bytes")
 
 
 def _parent_id(value: Json) -> str | None:
@@ -229,6 +229,15 @@ def _named(value: Json, names: tuple[_Name, ...], prefix: str) -> _Name:
         return names[index] if 0 <= index < len(names) else names[0]
     written = (text(value) or "").removeprefix(prefix)
     return cast("_Name", written) if written in names else names[0]
+
+
+def _time(record: JsonObject, name: str) -> int:
+    """Return a time in nanoseconds, 0 for none; a word is no time, and a sign that the line is damaged."""
+    value = _member(record, name)
+    time_ns = _int(value)
+    if time_ns is None and value and isinstance(value, str):
+        raise ValueError(f"{name} {reprlib.repr(value)} is no number")
+    return time_ns or 0
 
 
 def _int(value: Json) -> int | None:
@@ -260,7 +269,7 @@ def _read_double(value: Json) -> float | None:
 def _read_bytes(value: Json) -> bytes | None:
     try:
         return base64.b64decode(text(value) or "", validate=True)
-    except binascii.Error:
+    except ValueError:
         return None
 
 

@@ -8,34 +8,41 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.exchanges import Definition, definitions
 from otel_agenttrace.cassette.format import FORMAT_VERSION, decode_spans, format_version
 from otel_agenttrace.errors import CassetteCorrupt, CassetteTooNew
-from otel_agenttrace.jsonvalue import Json, parse
+from otel_agenttrace.jsonvalue import parse
 from otel_agenttrace.model import Span
 
 __all__ = ["Entry", "Index", "Line", "scan"]
 
-_END: Final = b"}]}]}]}\n"
 _STRING: Final = rb'"((?:[^"\\]|\\.)*)"'
 _OURS: Final = re.compile(
-    rb'\{"resourceSpans":\[\{"resource":\{"attributes":\[\{"key":"agenttrace\.format\.version","value":\{"intValue":"(\d+)"\}\}'
-    rb'(?:,\{"key":"agenttrace\.rules\.version","value":\{"intValue":"(\d+)"\}\})?'
+    rb'\{"resourceSpans":\[\{"resource":\{"attributes":\[\{"key":"agenttrace\.format\.version","value":\{"intValue":"(\d{1,9})"\}\}'
+    rb'(?:,\{"key":"agenttrace\.rules\.version","value":\{"intValue":"(\d{1,9})"\}\})?'
 )
 _SPAN: Final = b'"spans":[{"attributes":['
 _CALL: Final = re.compile(
     rb'\{"key":"agenttrace\.call\.key","value":\{"stringValue":"([0-9a-f]{64})"\}\}'
-    rb',\{"key":"agenttrace\.call\.ticket","value":\{"intValue":"(-?\d+)"\}\}'
+    rb',\{"key":"agenttrace\.call\.ticket","value":\{"intValue":"(-?\d{1,19})"\}\}'
     rb',\{"key":"agenttrace\.call\.origin","value":\{"stringValue":' + _STRING + rb"\}\}"
     rb',\{"key":"agenttrace\.call\.lane","value":\{"stringValue":' + _STRING + rb"\}\}"
     rb',\{"key":"agenttrace\.call\.defines","value":\{"stringValue":' + _STRING + rb"\}\}"
 )
+_SPAN_ID: Final = b'"spanId":"'
+_TAIL: Final = re.compile(
+    rb'"spanId":"([0-9a-f]{16})","startTimeUnixNano":"(\d{1,20})",'
+    rb'"status":\{(?:"code":[0-2])?,?(?:"message":' + _STRING + rb")?\}"
+    rb',"traceId":"([0-9a-f]{32})"\}\]\}\]\}\]\}\n'
+)
+_TORN: Final = "unexpected end of data"
+"""What Python says of a text that ends within a character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,9 @@ class Index:
     torn: bool = False
 
 
+_Calls: TypeAlias = "Iterable[tuple[Entry, tuple[Definition, ...]]]"
+
+
 def scan(path: Path, source: Iterable[bytes], offset: int = 0) -> Index:
     """Return the index of the lines of a file; the last one may be torn.
 
@@ -91,42 +101,54 @@ def scan(path: Path, source: Iterable[bytes], offset: int = 0) -> Index:
 
 
 def _add(index: Index, path: Path, line: Line, raw: bytes) -> None:
-    ours = _OURS.match(raw)
-    if ours is None or not raw.endswith(_END):
-        _add_parsed(index, path, line, raw)
+    try:
+        calls = _own_calls(path, line, raw)
+        if calls is None:
+            calls = _parsed_calls(path, line, raw)
+    except (ValueError, RecursionError) as error:
+        if _is_torn(raw, error):
+            index.torn = True
+        else:
+            index.problems.append(CassetteCorrupt(path, line.number, _reason(raw, error)))
         return
-    _check_version(path, int(ours[1]))
     index.lines.append(line)
-    found = _CALL.match(raw, raw.find(_SPAN) + len(_SPAN))
-    if found is not None:
-        rules = int(ours[2]) if ours[2] else None
-        key, ticket, origin, lane, defines = found.groups()
-        span_at = raw.rfind(b'"spanId":"') + 10
-        start_at = raw.find(b'"startTimeUnixNano":"', span_at) + 21
-        trace_at = raw.rfind(b'"traceId":"') + 11
+    for entry, defined in calls:
+        index.calls.append(entry)
+        for definition in defined:
+            index.holders.setdefault(definition.digest, (definition, entry))
+
+
+def _own_calls(path: Path, line: Line, raw: bytes) -> _Calls | None:
+    """Return the call of a line as this release writes it, if it holds one; None if it is another line."""
+    ours = _OURS.match(raw)
+    begin = raw.find(_SPAN)
+    tail = _TAIL.fullmatch(raw, raw.rfind(_SPAN_ID))
+    if ours is None or begin < 0 or tail is None:
+        return None
+    _check_version(path, int(ours[1]))
+    found = _CALL.match(raw, begin + len(_SPAN))
+    if found is None:
+        return []
+    key, ticket, origin, lane, defines = found.groups()
+    try:
         entry = Entry(
             line=line,
             key=key.decode(),
             ticket=int(ticket),
             origin=_unescaped(origin),
             lane=_unescaped(lane),
-            start_ns=int(raw[start_at : raw.index(b'"', start_at)]),
-            span_id=raw[span_at : span_at + 16].decode(),
-            trace_id=raw[trace_at : trace_at + 32].decode(),
-            rules=rules,
+            start_ns=int(tail[2]),
+            span_id=tail[1].decode(),
+            trace_id=tail[4].decode(),
+            rules=int(ours[2]) if ours[2] else None,
         )
-        _add_call(index, entry, _unescaped(defines))
+        return [(entry, tuple(definitions(_unescaped(defines))))]
+    except ValueError:
+        return None
 
 
 def _unescaped(inner: bytes) -> str:
     return json.loads(b'"' + inner + b'"') if b"\\" in inner else inner.decode()
-
-
-def _add_call(index: Index, entry: Entry, defines: str) -> None:
-    index.calls.append(entry)
-    if defines:
-        for definition in definitions(defines):
-            index.holders.setdefault(definition.digest, (definition, entry))
 
 
 def _check_version(path: Path, version: int | None) -> None:
@@ -134,47 +156,35 @@ def _check_version(path: Path, version: int | None) -> None:
         raise CassetteTooNew(path, version, FORMAT_VERSION)
 
 
-def _add_parsed(index: Index, path: Path, line: Line, raw: bytes) -> None:
-    try:
-        document = parse(raw)
-        _check_version(path, format_version(document))
-        spans = list(decode_spans(document))
-    except (ValueError, RecursionError) as error:
-        _add_problem(index, path, line, raw, error)
-        return
-    index.lines.append(line)
-    rules = _rules(document)
-    for entry, defines in _entries(line, spans, rules):
-        _add_call(index, entry, defines)
+def _parsed_calls(path: Path, line: Line, raw: bytes) -> _Calls:
+    document = parse(raw)
+    _check_version(path, format_version(document))
+    return list(_entries(line, decode_spans(document)))
 
 
-def _add_problem(index: Index, path: Path, line: Line, raw: bytes, error: Exception) -> None:
-    if not raw.endswith(b"\n"):
-        index.torn = True
-    else:
-        index.problems.append(CassetteCorrupt(path, line.number, _reason(raw, error)))
+def _is_torn(raw: bytes, error: Exception) -> bool:
+    """Whether a line is the beginning of a JSON object and no more, as a killed process leaves it."""
+    if raw.endswith(b"\n") or not raw.lstrip().startswith(b"{") or b"\0" in raw:
+        return False
+    if isinstance(error, UnicodeDecodeError):
+        return error.reason == _TORN
+    return isinstance(error, json.JSONDecodeError) and error.msg != "Extra data"
 
 
 def _reason(raw: bytes, error: Exception) -> str:
-    if b"\0" in raw[:1024] or isinstance(error, UnicodeDecodeError):
+    if b"\0" in raw or (isinstance(error, UnicodeDecodeError) and not raw.lstrip().startswith(b"{")):
         return "binary data, not a line of OTLP/JSON"
     if isinstance(error, json.JSONDecodeError):
         return f"not JSON: {error.msg} at column {error.colno}"
     return str(error)
 
 
-def _rules(document: Json) -> int | None:
-    for span in decode_spans(document):
-        rules = span.resource.get(semconv.AGENTTRACE_RULES_VERSION)
-        return rules if isinstance(rules, int) else None
-    return None
-
-
-def _entries(line: Line, spans: list[Span], rules: int | None) -> Iterator[tuple[Entry, str]]:
+def _entries(line: Line, spans: Iterable[Span]) -> _Calls:
     for position, span in enumerate(spans):
         key = span.attributes.get(semconv.AGENTTRACE_CALL_KEY)
         if isinstance(key, str):
             ticket = span.attributes.get(semconv.AGENTTRACE_CALL_TICKET)
+            rules = span.resource.get(semconv.AGENTTRACE_RULES_VERSION)
             entry = Entry(
                 line=line,
                 key=key,
@@ -184,7 +194,7 @@ def _entries(line: Line, spans: list[Span], rules: int | None) -> Iterator[tuple
                 start_ns=span.start_ns,
                 span_id=span.span_id,
                 trace_id=span.trace_id,
-                rules=rules,
+                rules=rules if isinstance(rules, int) else None,
                 position=position,
             )
-            yield entry, str(span.attributes.get(semconv.AGENTTRACE_CALL_DEFINES) or "")
+            yield entry, tuple(definitions(str(span.attributes.get(semconv.AGENTTRACE_CALL_DEFINES) or "")))

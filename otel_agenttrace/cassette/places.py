@@ -13,7 +13,7 @@ __all__ = ["fresh_cassette", "newest_cassette"]
 _FOLDER: Final = ".agenttrace"
 """Where recordings go that nobody named, below the working directory."""
 
-_PATTERN: Final = "*.otlp.jsonl"
+_PATTERNS: Final = ("*.otlp.jsonl", "*.otlp.jsonl.zst")
 
 
 def fresh_cassette(folder: Path, begun: datetime, pid: int) -> Path:
@@ -27,9 +27,9 @@ def newest_cassette(folder: Path) -> Path:
     Raises:
         CassetteNotFound: If there is none.
     """
-    found = [*folder.glob(_PATTERN), *(folder / _FOLDER).glob(_PATTERN)]
+    found = [path for place in (folder, folder / _FOLDER) for pattern in _PATTERNS for path in place.glob(pattern)]
     if not found:
         raise CassetteNotFound(
-            folder / _PATTERN, "record a run: otel-agenttrace record run.otlp.jsonl -- python agent.py"
+            folder / _PATTERNS[0], "record a run: otel-agenttrace record run.otlp.jsonl -- python agent.py"
         )
     return max(found, key=lambda path: path.stat().st_mtime_ns)

@@ -6,11 +6,13 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryFile
-from typing import Final
+from typing import Final, TypeVar
 
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.exchanges import (
@@ -22,43 +24,60 @@ from otel_agenttrace.cassette.exchanges import (
     whole_body,
 )
 from otel_agenttrace.cassette.format import decode_spans
+from otel_agenttrace.cassette.held import check_is_file
 from otel_agenttrace.cassette.index import Entry, Index, Line, scan
 from otel_agenttrace.cassette.pack import SUFFIX, unpacked
-from otel_agenttrace.cassette.writer import sidecar_folder
-from otel_agenttrace.errors import CassetteCorrupt, CassetteNotFound
+from otel_agenttrace.cassette.sidecars import read_sidecar
+from otel_agenttrace.cassette.writer import partial_path
+from otel_agenttrace.errors import CassetteCorrupt, CassetteInaccessible, CassetteNotFound
 from otel_agenttrace.jsonvalue import parse
 from otel_agenttrace.matching import Body
 from otel_agenttrace.model import Call, Exchange, HttpRequest, Span, Trace
 
 __all__ = ["Cassette", "open_cassette"]
 
+_Read = TypeVar("_Read")
 _log = logging.getLogger("otel_agenttrace")
 _READ: Final = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
 _OWN: Final = ("agenttrace.call.", "agenttrace.request.", "agenttrace.content")
 
 
-def open_cassette(path: Path, *, strict: bool = False, offset: int = 0) -> Cassette:
+def open_cassette(
+    path: Path, *, strict: bool = False, offset: int = 0, warn: Callable[[str], object] = _log.warning
+) -> Cassette:
     """Return the cassette at a path, indexed from a byte offset on. A torn last line is a warning.
 
     Args:
         path: The cassette or its partial.
         strict: Whether one bad line spoils it all (replay), or is named and skipped (analysis).
         offset: Where to begin, in bytes.
+        warn: Is told of each line that is left out.
 
     Raises:
         CassetteNotFound: If there is no file.
+        CassetteInaccessible: If it cannot be opened.
         CassetteCorrupt: If nothing is readable, or, when strict, if one line is not.
         CassetteTooNew: If a later release wrote it.
     """
+    descriptor = _opened(path)
     try:
-        descriptor = _unpacked(path) if path.suffix == SUFFIX else os.open(path, _READ)
+        cassette = Cassette(path, descriptor, offset, None if strict else warn)
+    except OSError as error:
+        raise CassetteCorrupt(path, None, f"cannot be read: {error.strerror}") from error
+    cassette.check()
+    if cassette.index.torn:
+        warn(f"{path}: the last line is torn (the recording process was killed); it is left out")
+    return cassette
+
+
+def _opened(path: Path) -> int:
+    try:
+        check_is_file(path, "read")
+        return _unpacked(path) if path.suffix == SUFFIX else os.open(path, _READ)
     except (FileNotFoundError, NotADirectoryError):
         raise CassetteNotFound(path, _not_found_hint(path)) from None
     except OSError as error:
-        raise CassetteCorrupt(path, 0, f"cannot be opened: {error.strerror}") from error
-    cassette = Cassette(path, descriptor, offset)
-    cassette.check(strict=strict)
-    return cassette
+        raise CassetteInaccessible(path, "read", f"{error.strerror}") from error
 
 
 def _unpacked(path: Path) -> int:
@@ -70,36 +89,43 @@ def _unpacked(path: Path) -> int:
 
 
 def _not_found_hint(path: Path) -> str:
-    partial = path.with_name(path.name + ".partial")
+    partial = partial_path(path)
     if partial.exists():
         return f"a run that did not end left {partial}: use it by that name"
-    return f"record it: otel-agenttrace record {path} -- python agent.py"
+    return f"record it: otel-agenttrace record {quote(str(path))} -- python agent.py"
 
 
 class Cassette:
     """An open cassette. Thread-safe; content is read from disk when it is asked for."""
 
-    def __init__(self, path: Path, descriptor: int, offset: int) -> None:
+    def __init__(self, path: Path, descriptor: int, offset: int, warn: Callable[[str], object] | None) -> None:
         self.path = path
+        self._absolute = path.absolute()
         self._descriptor = descriptor
         self._closer = weakref.finalize(self, os.close, descriptor)
+        self._warn = warn
         self._bodies: dict[tuple[int, int], Body] = {}
-        self._lock = threading.RLock()
+        self.renew_lock()
         with open(descriptor, "rb", closefd=False) as file:
             file.seek(offset)
             self.index: Index = scan(path, file, offset)
 
-    def check(self, *, strict: bool) -> None:
+    def renew_lock(self) -> None:
+        """Take a new lock: after a fork the old one may be held by a thread that is not there."""
+        self._lock = threading.RLock()
+
+    def check(self) -> None:
         """Raise what makes the cassette useless, warn of the rest."""
         problems = self.index.problems
         if not self.index.lines:
             raise problems[0] if problems else CassetteCorrupt(self.path, 1, self._nothing())
-        if problems and strict:
-            raise problems[0]
         for problem in problems:
-            _log.warning("line skipped: %s", problem)
-        if self.index.torn:
-            _log.warning("%s: the last line is torn (the recording process was killed); it is left out", self.path)
+            self._skip(problem)
+
+    def _skip(self, damage: CassetteCorrupt) -> None:
+        if self._warn is None:
+            raise damage
+        self._warn(f"line skipped: {damage}")
 
     def _nothing(self) -> str:
         return "only a torn line" if self.index.torn else "the file is empty"
@@ -114,10 +140,19 @@ class Cassette:
         return Trace(tuple(spans), cost_of) if cost_of is not None else Trace(tuple(spans))
 
     def spans(self) -> Iterator[Span]:
-        """Yield the spans in the order of the file, without the content of recorded calls."""
-        entries = {(entry.line.offset, entry.position): entry for entry in self.index.calls}
+        """Yield the spans in the order of the file, without the content of recorded calls.
+
+        Raises:
+            CassetteCorrupt: If the cassette was opened strictly and a line is not what the format promises.
+        """
+        entries = {self._place(entry): entry for entry in self.index.calls}
         for line in self.index.lines:
-            for position, span in enumerate(self._decoded(line)):
+            try:
+                decoded = self._decoded(line)
+            except CassetteCorrupt as damage:
+                self._skip(damage)
+                continue
+            for position, span in enumerate(decoded):
                 entry = entries.get((line.offset, position))
                 yield span if entry is None else self._light(span, entry)
 
@@ -132,24 +167,21 @@ class Cassette:
         Raises:
             CassetteCorrupt: If its line is not what the format promises.
         """
-        span = self._span(entry)
-        try:
+        with self._damage_named(entry):
+            span = self._span(entry)
             request = stored_request(span, self._body(entry))
-            attempts = read_attempts(span.events, request, self._sidecar)
-        except (ValueError, KeyError, OSError, RecursionError) as error:
-            raise CassetteCorrupt(self.path, entry.line.number, f"the recorded call is damaged: {error}") from error
-        return Call(entry.key, attempts, entry.lane, entry.ticket)
+            return Call(entry.key, read_attempts(span.events, request, self._sidecar), entry.lane, entry.ticket)
 
-    def damaged_calls(self) -> list[str]:
-        """Return what is wrong with each recorded call that cannot be read."""
-        return [damage for entry in self.index.calls if (damage := self._damage(entry))]
-
-    def _damage(self, entry: Entry) -> str | None:
-        try:
-            self.call(entry)
-        except CassetteCorrupt as error:
-            return str(error)
-        return None
+    def damages(self) -> Iterator[CassetteCorrupt]:
+        """Yield what is wrong with the lines and their recorded calls, the first of each line, in their order."""
+        found = {problem.line: problem for problem in self.index.problems}
+        for damage in (
+            *(_damage(self._decoded, line) for line in self.index.lines),
+            *(_damage(self.call, entry) for entry in self.index.calls),
+        ):
+            if damage is not None:
+                found.setdefault(damage.line, damage)
+        yield from (found[line] for line in sorted(found, key=lambda line: line or 0))
 
     def answers(self, entry: Entry) -> tuple[Exchange, ...]:
         """Return the attempts of a recorded call, their requests told only where they differ from the first.
@@ -157,10 +189,8 @@ class Cassette:
         Raises:
             CassetteCorrupt: If its line is not what the format promises.
         """
-        try:
+        with self._damage_named(entry):
             return read_attempts(self._span(entry).events, HttpRequest("", entry.origin, ""), self._sidecar)
-        except (ValueError, OSError) as error:
-            raise CassetteCorrupt(self.path, entry.line.number, f"the recorded call is damaged: {error}") from error
 
     def request(self, entry: Entry) -> HttpRequest:
         """Return the first request of a recorded call.
@@ -168,18 +198,27 @@ class Cassette:
         Raises:
             CassetteCorrupt: If its line is not what the format promises.
         """
-        try:
+        with self._damage_named(entry):
             return stored_request(self._span(entry), self._body(entry))
-        except (ValueError, KeyError, RecursionError) as error:
-            raise CassetteCorrupt(self.path, entry.line.number, f"the recorded request is damaged: {error}") from error
+
+    @contextmanager
+    def _damage_named(self, entry: Entry) -> Generator[None]:
+        """Turn what damage inside a line leads to into an error that names the line."""
+        try:
+            yield
+        except CassetteCorrupt:
+            raise
+        except (ValueError, LookupError, OSError, RecursionError) as error:
+            raise CassetteCorrupt(self.path, entry.line.number, f"the recorded call is damaged: {error}") from error
 
     def _sidecar(self, digest: str) -> bytes:
-        if len(digest) != 64 or digest.strip("0123456789abcdef"):
-            raise ValueError(f"{digest[:80]!r} is no digest")
-        return (sidecar_folder(self.path) / digest).read_bytes()
+        return read_sidecar(self._absolute, digest)
 
     def _span(self, entry: Entry) -> Span:
-        return self._decoded(entry.line)[entry.position]
+        spans = self._decoded(entry.line)
+        if entry.position >= len(spans):
+            raise ValueError("the line holds no span")
+        return spans[entry.position]
 
     def _decoded(self, line: Line) -> list[Span]:
         try:
@@ -206,6 +245,9 @@ class Cassette:
             return self._bodies[self._place(wanted)]
 
     def _holders(self, reference: Reference) -> list[Entry]:
+        missing = [digest for digest in reference.digests if digest not in self.index.holders]
+        if missing:
+            raise ValueError(f"it shares content with a line that is not there ({missing[0][:40]})")
         return [self.index.holders[digest][1] for digest in reference.digests]
 
     def _held(self, reference: Reference) -> dict[str, tuple[Definition, Body]]:
@@ -217,3 +259,11 @@ class Cassette:
 
     def _place(self, entry: Entry) -> tuple[int, int]:
         return entry.line.offset, entry.position
+
+
+def _damage(read: Callable[[_Read], object], item: _Read) -> CassetteCorrupt | None:
+    try:
+        read(item)
+    except CassetteCorrupt as damage:
+        return damage
+    return None

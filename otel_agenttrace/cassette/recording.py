@@ -1,15 +1,18 @@
 """The file a run records to, from its first line to its name. Several processes may share it.
 
 A named cassette grows in a partial beside it. Each root of a run holds a shared lock on the partial while it lives; the
-last one that ends gives the file its name. A partial that nobody holds was left by a killed run and is begun anew.
+last one that ends gives the file its name. A partial that nobody holds was left by a killed run and makes room.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from pathlib import Path
 
+from otel_agenttrace.cassette.held import HeldFile, make_folder, recordable
+from otel_agenttrace.cassette.sidecars import remove_unused, sidecars
 from otel_agenttrace.cassette.writer import partial_path
 
 try:
@@ -19,52 +22,75 @@ except ImportError:  # no advisory locks on this system: one root per cassette
 
 __all__ = ["Recording"]
 
+_log = logging.getLogger("otel_agenttrace")
+
 
 class Recording:
-    """A partial that is being recorded to, held by one root process."""
+    """A partial that is being recorded to, held by one root process.
+
+    Raises:
+        CassetteInaccessible: If nothing can be recorded to the path.
+    """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.partial = partial_path(path)
-        self._life = self._open()
-        while not self._is_named():  # another root gave it its name between our open and our lock
-            os.close(self._life)
-            self._life = self._open()
-
-    def _open(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-        life = os.open(self.partial, flags, 0o600)
-        if _lock(life, exclusive=True, wait=False) and self._is_named(life):
-            os.ftruncate(life, 0)
-        _lock(life, exclusive=False, wait=True)
-        return life
-
-    def _is_named(self, life: int | None = None) -> bool:
-        try:
-            return os.path.samestat(self.partial.stat(), os.fstat(self._life if life is None else life))
-        except FileNotFoundError:
-            return False
+        with recordable(path):
+            make_folder(path.parent)
+            self._older_bodies = sidecars(path)
+            self._life = _begun(self.partial)
+        self._pid = os.getpid()
 
     def finish(self) -> Path:
         """Give the recording its name if no other root is alive, and return where it stands.
 
         A run that recorded nothing leaves an older cassette as it is.
         """
-        alone = _lock(self._life, exclusive=True, wait=False)
-        if alone:
-            with contextlib.suppress(FileNotFoundError):
-                if self.partial.stat().st_size:
-                    self.partial.replace(self.path)
-                else:
-                    self.partial.unlink()
+        alone = self._is_alone()
+        if alone and not self._is_empty():
+            alone = self._name()
         self.leave()
         return self.path if alone else self.partial
 
+    def _is_alone(self) -> bool:
+        try:
+            alone = _lock(self._life.descriptor(), exclusive=True, wait=False)
+        except OSError:  # the partial was removed, and with it what could be named
+            return False
+        return alone and self._life.is_at(self.partial)
+
+    def _is_empty(self) -> bool:
+        return os.fstat(self._life.descriptor()).st_size == 0
+
+    def _name(self) -> bool:
+        try:
+            self.partial.replace(self.path)
+        except OSError as error:
+            _log.warning("the recording stays in %s: %s cannot be written: %s", self.partial, self.path, error.strerror)
+            return False
+        with contextlib.suppress(OSError):  # what is left over takes room, no more
+            remove_unused(self.path, self._older_bodies)
+        return True
+
     def leave(self) -> None:
-        """Let go without a rename: the partial stays."""
-        with contextlib.suppress(OSError):
-            os.close(self._life)
+        """Let go without a rename: the partial stays if there is something in it and the process is not a fork."""
+        if os.getpid() == self._pid and self._is_alone() and self._is_empty():
+            with contextlib.suppress(OSError):
+                self.partial.unlink()
+        self._life.close()
+
+
+def _begun(partial: Path) -> HeldFile:
+    """Return the partial of the living roots, or a new one."""
+    while True:
+        existed = partial.exists()
+        life = HeldFile(partial, os.O_RDWR | os.O_CREAT)
+        if existed and _lock(life.descriptor(), exclusive=True, wait=False) and life.is_at(partial):
+            partial.unlink()  # not emptied: a child that has outlived its killed run would go on in it
+        _lock(life.descriptor(), exclusive=False, wait=True)
+        if life.is_at(partial):
+            return life
+        life.close()  # another root removed it, or gave it its name, between our open and our lock
 
 
 def _lock(descriptor: int, *, exclusive: bool, wait: bool) -> bool:

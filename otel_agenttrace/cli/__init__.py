@@ -10,8 +10,9 @@ import click
 
 from otel_agenttrace.errors import AgentTraceError, CassetteError, IngestError
 
-__all__ = ["FINDINGS", "UNREADABLE", "WRONG_USE", "main"]
+__all__ = ["CLEAN", "FINDINGS", "UNREADABLE", "WRONG_USE", "main"]
 
+CLEAN: Final = 0
 FINDINGS: Final = 1
 WRONG_USE: Final = 2
 UNREADABLE: Final = 3
@@ -26,6 +27,8 @@ _COMMANDS: Final = {
     "validate": ("look", "validate"),
 }
 
+_UNLIMITED: Final = 1_000
+
 
 class _LazyGroup(click.Group):
     """Imports the module of a command when the command is used."""
@@ -38,6 +41,15 @@ class _LazyGroup(click.Group):
             return None
         module, attribute = _COMMANDS[cmd_name]
         return getattr(import_module(f"otel_agenttrace.cli.{module}"), attribute)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _first_sentence(command)) for name, command in commands.items()])
+
+
+def _first_sentence(command: click.Command | None) -> str:
+    return command.get_short_help_str(limit=_UNLIMITED) if command is not None else ""
 
 
 @click.command(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 import click
-from rich.table import Table
 from rich.text import Text
 
 from otel_agenttrace.report.terminal import console
@@ -18,6 +18,8 @@ from otel_agenttrace_instrumentation.checkup import Check, checkup
 __all__ = ["doctor"]
 
 _MARKS: Final = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
+
+_GAPS: Final = len("  ✓    ")
 
 
 @click.command(epilog="Example: otel-agenttrace doctor")
@@ -28,16 +30,20 @@ def doctor(*, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(check) for check in checks], indent=2))
     else:
-        console().print(_table(checks))
+        shown = console()
+        for line in _lines(checks):
+            shown.print(line, soft_wrap=True)
     raise SystemExit(int(any(check.verdict == "problem" for check in checks)))
 
 
-def _table(checks: tuple[Check, ...]) -> Table:
-    table = Table(box=None, show_header=False, pad_edge=False)
+def _lines(checks: tuple[Check, ...]) -> Iterator[Text]:
+    areas = max(len(check.area) for check in checks)
+    subjects = max(len(check.subject) for check in checks)
     area = ""
     for check in checks:
         mark, colour = _MARKS[check.verdict]
         told = check.area if check.area != area else ""
         area = check.area
-        table.add_row(Text(told, "bold"), Text(mark, colour), Text(check.subject), Text(check.detail, "dim"))
-    return table
+        detail = check.detail.replace("\n", "\n" + " " * (areas + subjects + _GAPS))
+        columns = ((f"{told:{areas}}", "bold"), (mark, colour), f"{check.subject:{subjects}}", (detail, "dim"))
+        yield Text("  ").join(Text.assemble(column) for column in columns)

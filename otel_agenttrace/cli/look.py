@@ -18,6 +18,7 @@ from otel_agenttrace.cassette.pack import pack as packed_file
 from otel_agenttrace.cassette.places import newest_cassette
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.validation import Validation, validated
+from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.report.terminal import console, trace_json, trace_tree
 
@@ -61,26 +62,32 @@ def _readable(path: Path) -> Generator[Path]:
 @click.argument("cassettes", nargs=-1, required=True, type=_CASSETTE_OR_INPUT)
 @_JSON
 def validate(cassettes: tuple[Path, ...], *, as_json: bool) -> None:
-    """Read every line and every recorded call of each CASSETTE. Exits 1 if something is damaged, 3 if all of it is."""
+    """Read every line and every recorded call of each CASSETTE.
+
+    Exits 1 if something is damaged, 3 if that is only what cannot be read at all.
+    """
     reports = [_validated(path) for path in cassettes]
     if as_json:
         click.echo(json.dumps([asdict(report) for report in reports], indent=2))
     else:
         for report in reports:
             _tell(report)
-    raise SystemExit(int(any(report.problems for report in reports)))
+    damaged = any(report.problems for report in reports if report.readable)
+    raise SystemExit(FINDINGS if damaged else CLEAN if all(report.readable for report in reports) else UNREADABLE)
 
 
 def _validated(path: Path) -> Validation:
     with _readable(path) as readable:
-        return validated(readable)
+        return validated(readable, str(path))
 
 
 def _tell(report: Validation) -> None:
     if not report.problems:
         click.echo(f"{report.path}: {report.spans} spans, {report.calls} recorded calls, all readable")
     for problem in report.problems:
-        click.echo(problem)
+        click.echo(problem if report.readable else f"otel-agenttrace: {problem}", err=not report.readable)
+    for warning in report.warnings:
+        click.echo(f"warning: {warning}", err=True)
 
 
 @click.command(epilog="Example: otel-agenttrace pack run.otlp.jsonl")

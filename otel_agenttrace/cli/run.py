@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +26,7 @@ __all__ = ["record", "replay"]
 _SITE: Final = Path(__file__).resolve().parents[1] / "site"
 _CASSETTE = click.argument("cassette", type=click.Path(path_type=Path, dir_okay=False))
 _COMMAND = click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-_CONTEXT: Final = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+_CONTEXT: Final = {"allow_interspersed_args": False}
 
 
 @click.command(
@@ -74,11 +76,25 @@ def _run(cassette: Path, mode: str, command: tuple[str, ...], *, fail_on: tuple[
         code = _exit_code(command, _environment(session))
     except OSError as error:
         close_session(session, keep_partial=True, quiet=True)
-        raise click.UsageError(f"{command[0]} cannot be started: {error.strerror}") from error
-    killed = code > 128
-    close_session(session, keep_partial=killed)
+        raise click.UsageError(
+            f"{command[0]} cannot be started: {error.strerror}\n  the cassette is {cassette}, the command {shlex.join(command)}"
+        ) from error
+    close_session(session, keep_partial=code < 0)
+    code = code if code >= 0 else 128 - code
+    return code or int(_has_failed(session, fail_on))
+
+
+def _has_failed(session: Session, fail_on: tuple[str, ...]) -> bool:
+    """Whether a replay did not go as asked, though the command succeeded."""
+    if session.mode == "none" and not any("started" in fact for fact in session.facts):
+        click.echo(
+            "otel-agenttrace: no Python process of the command was under replay: its calls went where they would.\n"
+            f"  to fix   run it with a Python that has otel-agenttrace ({sys.executable} has), and without -I, -E or -S",
+            err=True,
+        )
+        return True
     failed = {"drift": session.counts["drift"], "miss": session.counts["miss"], "unplayed": session.unplayed}
-    return code or int(any(failed[kind] for kind in fail_on))
+    return any(failed[kind] for kind in fail_on)
 
 
 def _environment(session: Session) -> dict[str, str]:
@@ -86,17 +102,16 @@ def _environment(session: Session) -> dict[str, str]:
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),
-        OTEL_AGENTTRACE_CASSETTE: str(session.path.absolute()),
+        OTEL_AGENTTRACE_CASSETTE: str(session.path),
         OTEL_AGENTTRACE_MODE: session.mode,
     }
 
 
 def _exit_code(command: tuple[str, ...], environment: dict[str, str]) -> int:
-    """Return the exit code of a command; one that died by a signal gives 128 and the signal's number."""
+    """Return the exit code of a command; one that died by a signal gives the signal's number, negative."""
     process = subprocess.Popen(command, env=environment)
     with _signals_to(process):
-        code = process.wait()
-    return code if code >= 0 else 128 - code
+        return process.wait()
 
 
 @contextmanager

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import gc
+import hashlib
 import json
 import os
+import re
+import resource
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_agenttrace.cassette.format import decode_spans, encode_line, encode_resource
+from otel_agenttrace.cassette.places import newest_cassette
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.recording import Recording
-from otel_agenttrace.cassette.writer import RecordedCall, Writer, partial_path, sidecar_folder
-from otel_agenttrace.errors import CassetteCorrupt, CassetteNotFound, CassetteTooNew
+from otel_agenttrace.cassette.sidecars import sidecar_folder
+from otel_agenttrace.cassette.validation import Validation, validated
+from otel_agenttrace.cassette.writer import RecordedCall, Writer, partial_path
+from otel_agenttrace.errors import CassetteCorrupt, CassetteInaccessible, CassetteNotFound, CassetteTooNew
 from otel_agenttrace.matching import requested
 from otel_agenttrace.model import Call, Chunk, Event, Exchange, Link, RaisedError, Span
 from otel_agenttrace.redact import redactor
@@ -65,6 +78,28 @@ def test_the_keys_of_every_object_of_a_line_are_sorted(span: Span) -> None:
 
     json.loads(encode_line(span, encode_resource({"service.name": "s"})), object_pairs_hook=keep)
     assert objects == [sorted(keys) for keys in objects]
+
+
+class _Number(float):
+    def __repr__(self) -> str:
+        return f"Number({float(self)})"
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (datetime(2026, 1, 2), "2026-01-02 00:00:00"),
+        (Decimal("1.5"), "1.5"),
+        (Path("a/b"), "a/b"),
+        (_Number(2.5), 2.5),
+        ({1: Decimal(2)}, {"1": "2"}),
+        ([Decimal(3)], ("3",)),
+    ],
+)
+def test_an_attribute_of_another_type_is_told_as_text(value: Any, read: object) -> None:
+    span = Span(_TRACE_ID, _SPAN_ID, "chat m", 1, attributes={"a": value})
+    (same,) = decode_spans(json.loads(encode_line(span, encode_resource({}))))
+    assert same.attributes == {"a": read}
 
 
 def test_ids_in_base64_and_named_enums_are_read() -> None:
@@ -318,6 +353,78 @@ def test_lines_that_refer_to_each_other_in_a_circle_are_corrupt(tmp_path: Path) 
         cassette.call(cassette.index.calls[1])
 
 
+def test_a_cassette_answers_in_a_fork_though_a_thread_held_its_lock(tmp_path: Path) -> None:
+    _writer(tmp_path / "c").write(*_recorded({"input": "x"}))
+    cassette = open_cassette(tmp_path / "c")
+    held, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with cassette._lock:
+            held.set()
+            over.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    cassette.renew_lock()  # what a session does in a fork
+    assert cassette.request(cassette.index.calls[0]).body == '{"input":"x"}'
+    over.set()
+    thread.join()
+
+
+def test_what_cannot_be_read_has_no_line() -> None:
+    with pytest.raises(CassetteCorrupt, match=r"^/proc/self/mem: cannot be read: ") as raised:
+        open_cassette(Path("/proc/self/mem"))
+    assert raised.value.line is None
+
+
+def test_a_pipe_is_no_cassette(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "c")
+    with pytest.raises(CassetteInaccessible, match="c cannot be read: it is no regular file"):
+        open_cassette(tmp_path / "c")
+
+
+def test_the_commands_of_an_error_can_be_pasted(tmp_path: Path) -> None:
+    path = tmp_path / "my run"
+    with pytest.raises(CassetteNotFound, match=re.escape(f"otel-agenttrace record '{path}' -- ")):
+        open_cassette(path)
+    path.touch()
+    with pytest.raises(CassetteCorrupt, match=re.escape(f"otel-agenttrace validate '{path}'")):
+        open_cassette(path)
+
+
+# --- a check of all of it -------------------------------------------------------------------------------------------------
+
+
+def test_each_damaged_line_is_reported_once_and_in_order(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "c"
+    no_headers = _good_line(tmp_path).replace(b'[[\\"content-type', b'[\\"content-type')
+    no_json = _good_line(tmp_path, 1).replace(b'"name":"chat', b'"name:"chat')
+    path.write_bytes(no_headers + b"{}\n" + no_json + _good_line(tmp_path, 2) + b'{"torn')
+    report = validated(path, "-")
+    assert (report.path, report.readable, report.spans, report.calls) == ("-", True, 2, 3)
+    assert [problem.partition(": ")[0] for problem in report.problems] == ["-:1", "-:2", "-:3"]
+    assert report.warnings == ("-: the last line is torn; it is left out",)
+    assert caplog.messages == []
+
+
+def test_what_cannot_be_read_at_all_is_reported_too(tmp_path: Path) -> None:
+    (tmp_path / "c").touch()
+    assert validated(tmp_path / "c", "c") == Validation("c", False, 0, 0, ("c:1: the file is empty",), ())
+    missing = validated(tmp_path / "no", "no")
+    assert not missing.readable
+    assert missing.problems[0].startswith(f"No cassette at {tmp_path / 'no'}.")
+
+
+def test_the_newest_cassette_may_be_packed(tmp_path: Path) -> None:
+    with pytest.raises(CassetteNotFound):
+        newest_cassette(tmp_path)
+    for number, name in enumerate(["b.otlp.jsonl", "a.otlp.jsonl.zst", "c.otlp.jsonl.partial"]):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (number, number))
+    assert newest_cassette(tmp_path) == tmp_path / "a.otlp.jsonl.zst"
+
+
 # --- the file of a run ----------------------------------------------------------------------------------------------------
 
 
@@ -342,13 +449,231 @@ def test_a_partial_that_nobody_holds_is_begun_anew(tmp_path: Path) -> None:
     assert Recording(tmp_path / "c").partial.read_text() == ""
 
 
-def test_a_new_line_follows_a_torn_one(tmp_path: Path) -> None:
+def test_a_recording_that_nobody_wrote_to_leaves_nothing(tmp_path: Path) -> None:
+    Recording(tmp_path / "c").leave()
+    Recording(tmp_path / "c").finish()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fork_lets_go_of_a_recording_that_its_parent_goes_on_with(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "c")
+    child = os.fork()
+    if not child:
+        recording.leave()
+        os._exit(0)
+    os.waitpid(child, 0)
+    _writer(recording.partial).write(*_recorded({"input": "x"}))
+    other = Recording(tmp_path / "c")
+    assert recording.finish() == recording.partial
+    assert other.finish() == tmp_path / "c"
+    assert len(open_cassette(tmp_path / "c").index.calls) == 1
+
+
+def test_a_child_that_outlives_its_killed_run_does_not_write_to_the_next_one(tmp_path: Path) -> None:
+    killed = Recording(tmp_path / "c")
+    surviving = _writer(killed.partial)
+    surviving.write(*_recorded({"input": "of the killed run"}))
+    killed._life.close()  # what the system does at a kill
+    recording = Recording(tmp_path / "c")
+    surviving.write(*_recorded({"input": "of the child"}))
+    _writer(recording.partial).write(*_recorded({"input": "of the next run"}, number=1))
+    recording.finish()
+    cassette = open_cassette(tmp_path / "c", strict=True)
+    assert [cassette.request(entry).body for entry in cassette.index.calls] == ['{"input":"of the next run"}']
+
+
+def test_many_roots_that_begin_and_end_at_once_lose_nothing(tmp_path: Path) -> None:
+    partial_path(tmp_path / "c").write_text("left by a killed run")
+    together = threading.Barrier(8)
+
+    def run(number: int) -> None:
+        together.wait()
+        recording = Recording(tmp_path / "c")
+        _writer(recording.partial).write(*_recorded({"input": "x"}, number=number))
+        together.wait()
+        recording.finish()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
+    assert sorted(entry.ticket for entry in open_cassette(tmp_path / "c", strict=True).index.calls) == list(range(8))
+
+
+def test_a_recording_that_cannot_get_its_name_stays_where_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recording = Recording(tmp_path / "c")
+    _writer(recording.partial).write(*_recorded({"input": "x"}))
+    (tmp_path / "c").mkdir()
+    assert recording.finish() == recording.partial
+    assert len(open_cassette(recording.partial).index.calls) == 1
+    (told,) = caplog.messages
+    assert told.startswith(f"the recording stays in {recording.partial}: {tmp_path / 'c'} cannot be written: ")
+
+
+def test_a_recording_is_named_though_the_program_closed_all_its_descriptors(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "c")
+    writer = _writer(recording.partial)
+    writer.write(*_recorded({"input": "before"}))
+    with _closed_behind_their_back(tmp_path, recording.partial) as mine:
+        writer.write(*_recorded({"input": "after"}, number=1))
+        assert recording.finish() == tmp_path / "c"
+        del writer, recording
+        gc.collect()
+        assert [os.pread(descriptor, 9, 0) for descriptor in mine] == [b"my file 0", b"my file 1"]
+    assert len(open_cassette(tmp_path / "c", strict=True).index.calls) == 2
+
+
+@contextmanager
+def _closed_behind_their_back(folder: Path, held: Path) -> Iterator[list[int]]:
+    """Close all descriptors of a file, and give their numbers to files of the program's own."""
+    numbers = [int(link.name) for link in Path("/proc/self/fd").iterdir() if _is_open(int(link.name), held)]
+    for number in numbers:
+        os.close(number)
+    for place, number in enumerate(numbers):
+        (folder / f"mine{place}").write_text(f"my file {place}")
+        opened = os.open(folder / f"mine{place}", os.O_RDWR)
+        os.dup2(opened, number)
+        if opened not in numbers:
+            os.close(opened)
+    yield numbers
+    for number in numbers:
+        os.close(number)
+
+
+def _is_open(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
+
+
+def test_recording_stops_when_the_file_was_closed_and_replaced(tmp_path: Path) -> None:
+    writer = _writer(tmp_path / "c")
+    writer.write(*_recorded({"input": "x"}))
+    with _closed_behind_their_back(tmp_path, tmp_path / "c"):
+        (tmp_path / "c").rename(tmp_path / "kept")  # its inode must not be given to the file that follows
+        (tmp_path / "c").write_text("of another run")
+        with pytest.raises(FileNotFoundError):
+            writer.write(*_recorded({"input": "y"}))
+    assert (tmp_path / "c").read_text() == "of another run"
+
+
+def _with_body(path: Path, body: bytes) -> str:
+    """Write a call whose answer stands in a file of its own and return that file's name."""
+    _writer(path).write(*_recorded({"input": "x"}, body))
+    return hashlib.sha256(body).hexdigest()
+
+
+def test_recording_anew_removes_the_large_bodies_of_the_recording_it_replaces(tmp_path: Path) -> None:
+    folder = sidecar_folder(tmp_path / "c")
+    old, both, new = (letter * (2 << 20) for letter in (b"o", b"b", b"n"))
+    for bodies in ((old, both), (both, new)):
+        recording = Recording(tmp_path / "c")
+        names = {_with_body(recording.partial, body) for body in bodies}
+        if bodies == (old, both):
+            (folder / "README").touch()
+        recording.finish()
+    assert {path.name for path in folder.iterdir()} == {*names, "README"}
+    Recording(tmp_path / "c").finish()
+    recording = Recording(tmp_path / "c")
+    _writer(recording.partial).write(*_recorded({"input": "x"}))
+    recording.finish()
+    assert [path.name for path in folder.iterdir()] == ["README"]
+
+
+def test_a_packed_cassette_keeps_its_large_bodies(tmp_path: Path) -> None:
+    name = _with_body(tmp_path / "c", b"o" * (2 << 20))
+    (tmp_path / "c.zst").touch()
+    recording = Recording(tmp_path / "c")
+    _writer(recording.partial).write(*_recorded({"input": "x"}))
+    recording.finish()
+    assert [path.name for path in sidecar_folder(tmp_path / "c").iterdir()] == [name]
+
+
+@pytest.mark.parametrize("opened", [Recording, _writer])
+def test_what_cannot_be_recorded_to_is_named_and_nothing_is_made(
+    opened: Callable[[Path], object], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    before = sorted(tmp_path.iterdir())
+    reasons = {"folder": "it is a directory", "file/c": "Not a directory: .*file", "pipe": "it is no regular file"}
+    for name, reason in reasons.items():
+        with pytest.raises(CassetteInaccessible, match=f"{name} cannot be recorded to: {reason}") as raised:
+            opened(tmp_path / name)
+        assert raised.value.path == tmp_path / name
+        assert "\n  to fix   " in str(raised.value)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_writer_that_may_not_make_its_file_says_that_there_is_none(tmp_path: Path) -> None:
+    with pytest.raises(CassetteNotFound) as raised:
+        Writer(tmp_path / "c", {}, create=False)
+    assert raised.value.path == tmp_path / "c"
+
+
+# --- lines on disk ------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_made_with_its_first_line(tmp_path: Path) -> None:
+    writer = _writer(tmp_path / "c")
+    assert (writer.size(), list(tmp_path.iterdir())) == (0, [])
+    writer.write(*_recorded({"input": "x"}))
+    assert writer.size() == (tmp_path / "c").stat().st_size > 0
+
+
+def test_a_line_takes_the_place_of_a_torn_one(tmp_path: Path) -> None:
     path = tmp_path / "c"
-    path.write_bytes(_good_line(tmp_path) + b'{"torn')
-    _writer(path).write(*_recorded({"input": "x"}, number=1))
-    cassette = open_cassette(path)
-    assert len(cassette.index.calls) == 2
-    assert [problem.line for problem in cassette.index.problems] == [2]
+    good = _good_line(tmp_path)
+    path.write_bytes(good + b'{"torn' + b"x" * 300_000)
+    writer = _writer(path)
+    assert writer.size() == len(good)
+    writer.write(*_recorded({"input": "x"}, number=1))
+    assert path.read_bytes().startswith(good)
+    assert [entry.line.number for entry in open_cassette(path, strict=True).index.calls] == [1, 2]
+
+
+def test_a_whole_line_without_its_newline_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "c"
+    path.write_bytes(_good_line(tmp_path).removesuffix(b"\n"))
+    writer = _writer(path)
+    assert writer.size() == path.stat().st_size
+    writer.write(*_recorded({"input": "x"}, number=1))
+    assert [entry.line.number for entry in open_cassette(path, strict=True).index.calls] == [1, 2]
+
+
+@contextmanager
+def _disk_is_full_at(size: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("more", [0, 1, 400])
+def test_a_line_that_the_disk_has_no_room_for_leaves_nothing_behind(more: int, tmp_path: Path) -> None:
+    path = tmp_path / "c"
+    writer = _writer(path)
+    writer.write(*_recorded({"input": "x"}))
+    whole = path.read_bytes()
+    with _disk_is_full_at(len(whole) + more), pytest.raises(OSError, match="File too large"):
+        writer.write(*_recorded({"input": "y" * 1000}, number=1))
+    assert path.read_bytes() == whole
+    writer.write(*_recorded({"input": "z"}, number=2))
+    assert [entry.ticket for entry in open_cassette(path, strict=True).index.calls] == [0, 2]
+
+
+def test_a_large_body_that_the_disk_has_no_room_for_leaves_nothing_behind(tmp_path: Path) -> None:
+    with _disk_is_full_at(1 << 20), pytest.raises(OSError, match="File too large"):
+        _with_body(tmp_path / "c", b"y" * (2 << 20))
+    assert list(sidecar_folder(tmp_path / "c").iterdir()) == []
 
 
 def test_files_are_for_their_owner_only(tmp_path: Path) -> None:

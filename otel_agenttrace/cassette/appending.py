@@ -1,0 +1,115 @@
+"""A file that several processes append lines to, so that a killed one loses nothing. Lines in, bytes on disk.
+
+Each line goes out in one `write` to a descriptor opened for appending, under an advisory lock. Nothing is buffered.
+A line of which only the beginning could be written is taken away again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from otel_agenttrace.cassette.held import HeldFile
+
+try:
+    import fcntl
+except ImportError:  # no advisory locks on this system: appending alone keeps lines whole on a local disk
+    fcntl = None
+
+__all__ = ["AppendedFile"]
+
+_BLOCK: Final = 1 << 16
+
+
+class AppendedFile:
+    """A file of lines. It is made with its first line; whoever uses it in several threads holds a lock of their own."""
+
+    def __init__(self, path: Path, *, create: bool) -> None:
+        self._path = path
+        self._flags = os.O_RDWR | os.O_APPEND
+        self._held = HeldFile(path, self._flags) if path.exists() or not create else None
+
+    def append(self, line: bytes) -> None:
+        """Append a line, which ends with its newline, or nothing at all.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        if self._held is None:
+            self._held = HeldFile(self._path, self._flags | os.O_CREAT)
+        with _locked(self._held) as descriptor:
+            if _is_torn(descriptor):
+                _mend(descriptor)
+            _write(descriptor, line)
+
+    def size(self) -> int:
+        """Return how many bytes of whole lines there are: where the next line will stand."""
+        if self._held is None and self._path.exists():
+            self._held = HeldFile(self._path, self._flags)
+        if self._held is None:
+            return 0
+        with _locked(self._held) as descriptor:
+            end = os.lseek(descriptor, 0, os.SEEK_END)
+            return end - len(_torn(_last_line(descriptor, end))) if _is_torn(descriptor) else end
+
+
+@contextmanager
+def _locked(held: HeldFile) -> Generator[int]:
+    descriptor = held.descriptor()
+    if fcntl is None:
+        yield descriptor
+        return
+    fcntl.lockf(descriptor, fcntl.LOCK_EX)
+    try:
+        yield descriptor
+    finally:
+        fcntl.lockf(descriptor, fcntl.LOCK_UN)
+
+
+def _write(descriptor: int, line: bytes) -> None:
+    """Write all of a line; what a full disk leaves of it would spoil the line that comes next."""
+    before = os.lseek(descriptor, 0, os.SEEK_END)
+    try:
+        while line:
+            line = line[os.write(descriptor, line) :]
+    finally:
+        if line:
+            os.ftruncate(descriptor, before)
+
+
+def _is_torn(descriptor: int) -> bool:
+    size = os.lseek(descriptor, 0, os.SEEK_END)
+    return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+
+
+def _mend(descriptor: int) -> None:
+    """End the last line, or take it away if its writer was killed before it was whole."""
+    os.write(descriptor, b"\n")  # waits for a line that is being written right now, which only looks torn
+    end = os.lseek(descriptor, 0, os.SEEK_END) - 1
+    torn = _torn(_last_line(descriptor, end))
+    if torn:
+        os.ftruncate(descriptor, end - len(torn))
+
+
+def _torn(line: bytes) -> bytes:
+    """Return a line that is no JSON, and nothing of one that is."""
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return line
+    return b""
+
+
+def _last_line(descriptor: int, end: int) -> bytes:
+    """Return what stands between the last newline before an offset and the offset."""
+    size = _BLOCK
+    while True:
+        begin = max(end - size, 0)
+        held = os.pread(descriptor, end - begin, begin)
+        if b"\n" in held or not begin:
+            return held.rpartition(b"\n")[2]
+        size *= 4
