@@ -5,19 +5,21 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from opentelemetry import trace as otel_trace
 
 from otel_agenttrace import semconv
+from otel_agenttrace.errors import error_type
 from otel_agenttrace.jsonvalue import Json
 from otel_agenttrace.model import AttributeValue, Message, SpanKind, Usage
 from otel_agenttrace.sessions import Session, current_session
-from otel_agenttrace.spans import LiveSpan, active_span, attached, end_later, open_span
+from otel_agenttrace.spans import LiveSpan, active_span, attached, open_span
+from otel_agenttrace.stepping import Steps, stepped, stepped_async
 from otel_agenttrace_instrumentation.border import observe
-from otel_agenttrace_instrumentation.content import export_content, message_json
+from otel_agenttrace_instrumentation.content import emit_details, export_content, message_json
 
 __all__ = ["OpenSpan", "agent", "decision", "inference", "retrieval", "span", "tool"]
 
@@ -26,7 +28,7 @@ _R = TypeVar("_R")
 
 
 def _current() -> Session | None:
-    return observe(current_session)
+    return observe(current_session, raises=False)
 
 
 class OpenSpan:
@@ -35,6 +37,7 @@ class OpenSpan:
     def __init__(self, live: LiveSpan, owner: Session | None) -> None:
         self.live = live
         self._session = owner
+        self._told: dict[str, str] = {}
 
     @property
     def span_id(self) -> str:
@@ -84,16 +87,16 @@ class OpenSpan:
 
     def _tell(self, content: Mapping[str, object]) -> None:
         written = {name: _written(value) for name, value in content.items()}
+        self._told.update(written)
         self.live.content.update(written)
         export_content(self.live, written)
 
-    def end(self, error: BaseException | None = None) -> None:
+    def end(self, error: BaseException | None = None, end_ns: int | None = None) -> None:
         """End the span, as failed if there is an error."""
         if error is not None:
-            kind = type(error)
-            module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-            self.live.fail(f"{module}{kind.__qualname__}", str(error))
-        observe(lambda: self.live.end(self._session))
+            observe(lambda: self.live.fail(error_type(error), str(error)))
+        observe(lambda: emit_details(self.live, self._told))
+        observe(lambda: self.live.end(self._session, end_ns))
 
 
 def _written(value: object) -> str:
@@ -261,17 +264,24 @@ def _decorator(given: Any, role: Callable[[str, Callable[..., Any]], _Role]) -> 
 
 
 def _traced(function: Callable[..., Any], role: _Role) -> Callable[..., Any]:
-    signature = inspect.signature(function)
+    try:
+        bind = inspect.signature(function).bind
+    except ValueError:  # a builtin tells nothing of its parameters
+        bind = None
 
     def opened(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> OpenSpan:
         try:
-            bound: Mapping[str, object] = signature.bind(*args, **kwargs).arguments
+            bound: Mapping[str, object] = bind(*args, **kwargs).arguments if bind is not None else {}
         except TypeError:  # the call itself will say what is wrong
             bound = {}
         return role.open({name: value for name, value in bound.items() if name not in ("self", "cls")})
 
+    def begin(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Steps:
+        context = opened(args, kwargs)
+        return Steps(functools.partial(attached, context.live), context.end)
+
     if inspect.isasyncgenfunction(function):
-        return _traced_async_generator(function, opened)
+        return stepped_async(function, begin)
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
@@ -283,12 +293,7 @@ def _traced(function: Callable[..., Any], role: _Role) -> Callable[..., Any]:
 
         return run_async
     if inspect.isgeneratorfunction(function):
-
-        @functools.wraps(function)
-        def run_generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            return (yield from _steps(opened(args, kwargs), function(*args, **kwargs)))
-
-        return run_generator
+        return stepped(function, begin)
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -309,57 +314,3 @@ def _running(context: OpenSpan) -> Generator[OpenSpan]:
         context.end(error)
         raise
     context.end()
-
-
-def _steps(context: OpenSpan, inner: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-    """Run a generator with its span current inside each step, and never between them."""
-    step: Callable[[], Any] = functools.partial(next, inner)
-    while True:
-        try:
-            with attached(context.live):
-                item = step()
-        except StopIteration as stopped:
-            context.end()
-            return stopped.value
-        except BaseException as error:
-            context.end(error)
-            raise
-        try:
-            step = functools.partial(inner.send, (yield item))
-        except GeneratorExit:  # closed, or dropped: a finaliser may write nothing
-            inner.close()
-            end_later(context.end)
-            raise
-        except BaseException as error:  # noqa: BLE001 - thrown on into the generator, which decides
-            step = functools.partial(inner.throw, error)
-
-
-def _traced_async_generator(
-    function: Callable[..., AsyncGenerator[Any, Any]], opened: Callable[..., OpenSpan]
-) -> Callable[..., AsyncGenerator[Any, Any]]:
-    """Return an async generator function, since there is no async `yield from` to hand one on."""
-
-    @functools.wraps(function)
-    async def run_async_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        context, inner = opened(args, kwargs), function(*args, **kwargs)
-        step: Callable[[], Awaitable[Any]] = inner.__anext__
-        while True:
-            try:
-                with attached(context.live):
-                    item = await step()
-            except StopAsyncIteration:
-                context.end()
-                return
-            except BaseException as error:
-                context.end(error)
-                raise
-            try:
-                step = functools.partial(inner.asend, (yield item))
-            except GeneratorExit:
-                await inner.aclose()
-                end_later(context.end)
-                raise
-            except BaseException as error:  # noqa: BLE001 - thrown on into the generator, which decides
-                step = functools.partial(inner.athrow, error)
-
-    return run_async_generator

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
@@ -18,6 +19,7 @@ from otel_agenttrace.config import RecordMode, record_mode, resolve
 from otel_agenttrace.model import Trace
 from otel_agenttrace.processor import watch_provider
 from otel_agenttrace.sessions import Session
+from otel_agenttrace.stepping import Steps, stepped, stepped_async
 from otel_agenttrace_instrumentation.opening import close_session, cost_function, open_session, prepare_session
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
@@ -68,6 +70,16 @@ class SessionContext:
     ) -> None:
         self.__exit__(kind, error, trace)
 
+    def _begin(self, _: tuple[Any, ...], __: Mapping[str, Any]) -> Steps:
+        context = self._again()
+        opened = context.__enter__()
+        opened.step_out()
+
+        def ended(error: BaseException | None, _: int | None) -> None:
+            context.__exit__(type(error) if error is not None else None, error, None)
+
+        return Steps(opened.in_force, ended)
+
     def _again(self) -> SessionContext:
         return SessionContext(self._path, self._mode, export_replay=self._export_replay, quiet=self._quiet)
 
@@ -81,6 +93,10 @@ class SessionContext:
                     return await function(*args, **kwargs)
 
             return cast("Callable[_P, _R]", run_async)
+        if inspect.isasyncgenfunction(function):
+            return cast("Callable[_P, _R]", stepped_async(function, self._begin))
+        if inspect.isgeneratorfunction(function):
+            return cast("Callable[_P, _R]", stepped(function, self._begin))
 
         @functools.wraps(function)
         def run(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -122,11 +138,18 @@ _started: list[SessionContext] = []
 
 
 def start(path: str | Path | None = None, mode: str | None = None, *, quiet: bool = False) -> Session:
-    """Open a session until `stop`."""
+    """Open a session until `stop`, or until the program ends."""
     context = session(path, mode, quiet=quiet)
     opened = context.__enter__()
+    if not _started:
+        atexit.register(_stop_all)
     _started.append(context)
     return opened
+
+
+def _stop_all() -> None:
+    while _started:
+        stop()
 
 
 def stop() -> None:

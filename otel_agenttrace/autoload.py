@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from otel_agenttrace.config import Config, resolve
-from otel_agenttrace.environment import OTEL_AGENTTRACE_CASSETTE
-from otel_agenttrace.errors import AgentTraceError, ConfigError
+from otel_agenttrace.environment import OTEL_AGENTTRACE_CASSETTE, OTEL_AGENTTRACE_MODE
+from otel_agenttrace.errors import AgentTraceError, ReplayError
 from otel_agenttrace_instrumentation import seams
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
@@ -32,15 +32,9 @@ def pre_instrument() -> None:
     _started.append(True)
     try:
         _start(resolve(os.environ, pyproject_settings(Path.cwd())), is_muted=_is_muted(os.environ.get(_DISABLED, "")))
-    except ConfigError as error:
-        _tell(error)
+    except Exception as error:  # noqa: BLE001 - the launcher drops this, and a call could go live that may not
+        sys.stderr.write(f"otel-agenttrace: {error}\n")
         _fail_each_call(error)
-    except AgentTraceError as error:  # the launcher would drop every instrumentor if this hook raised
-        _tell(error)
-
-
-def _tell(error: AgentTraceError) -> None:
-    sys.stderr.write(f"otel-agenttrace: {error}\n")
 
 
 def _is_muted(disabled: str) -> bool:
@@ -56,31 +50,38 @@ def _start(config: Config, *, is_muted: bool) -> None:
     if config.cassette is not None:
         _open(config.cassette, config)
     elif not is_muted:
-        seams.install()
+        seams.install(pre_instrument)
 
 
 def _open(cassette: Path, config: Config) -> None:
     from opentelemetry import trace as otel_trace
 
     from otel_agenttrace.processor import watch_provider
-    from otel_agenttrace_instrumentation.border import observe
     from otel_agenttrace_instrumentation.opening import process_session
 
-    def start() -> None:
-        process_session(cassette, config.mode, lenient=True, config=config)
-        watch_provider(otel_trace.get_tracer_provider())
-        _watch_later_provider(lambda: watch_provider(otel_trace.get_tracer_provider()))
+    if os.environ.get(OTEL_AGENTTRACE_CASSETTE):  # children may stand in another folder
+        os.environ[OTEL_AGENTTRACE_CASSETTE] = str(cassette.absolute())
+    process_session(cassette, config.mode, lenient=True, config=config)
+    watch_provider(otel_trace.get_tracer_provider())
+    _watch_later_provider(lambda: watch_provider(otel_trace.get_tracer_provider()))
 
-    observe(start)
 
-
-def _fail_each_call(error: ConfigError) -> None:
+def _fail_each_call(error: Exception) -> None:
     """Let no call go live when it is not known whether it may."""
-    cassette = os.environ.get(OTEL_AGENTTRACE_CASSETTE)
-    if cassette:
+    cassette = os.environ.get(OTEL_AGENTTRACE_CASSETTE) or _cassette_of_project()
+    if cassette and os.environ.get(OTEL_AGENTTRACE_MODE) != "all":
         from otel_agenttrace_instrumentation.opening import failing_session
 
-        failing_session(Path(cassette), error)
+        told = error if isinstance(error, AgentTraceError) else ReplayError(f"{type(error).__name__}: {error}")
+        failing_session(Path(cassette), told)
+
+
+def _cassette_of_project() -> str | None:
+    try:
+        cassette = pyproject_settings(Path.cwd()).get("cassette")
+    except (AgentTraceError, OSError):
+        return None
+    return cassette if isinstance(cassette, str) else None
 
 
 def _watch_later_provider(watch: Callable[[], None]) -> None:

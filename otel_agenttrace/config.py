@@ -25,7 +25,20 @@ RecordMode: TypeAlias = Literal["none", "once", "new", "all"]
 Verdict: TypeAlias = Literal["record", "pass", "block"]
 
 _MODES: Final = get_args(RecordMode)
-_PYPROJECT_KEYS: Final = ("block", "cassette", "export-replay", "mode", "pass", "prices")
+_KINDS: Final[Mapping[str, type]] = {
+    "block": list,
+    "cassette": str,
+    "export-replay": bool,
+    "pass": list,
+    "prices": dict,
+}
+_PYPROJECT_KEYS: Final = tuple(sorted((*_KINDS, "mode")))
+_TOLD_KINDS: Final[Mapping[type, str]] = {
+    bool: "true or false",
+    dict: 'a table: [tool.otel-agenttrace.prices."my-model"]',
+    list: "a list of patterns: ['*.example.com/*']",
+    str: "a text in quotes",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +53,7 @@ class UrlPolicy:
         if not (self.passed or self.blocked):
             return "record"
         parts = urlsplit(url)
-        place = f"{parts.hostname or ''}{parts.path}"
+        place = f"{parts.hostname or ''}{parts.path or '/'}"
         if any(fnmatchcase(place, pattern) for pattern in self.blocked):
             return "block"
         return "pass" if any(fnmatchcase(place, pattern) for pattern in self.passed) else "record"
@@ -71,7 +84,11 @@ def resolve(
     """
     for key in pyproject:
         if key not in _PYPROJECT_KEYS:
-            raise ConfigError(f"[tool.otel-agenttrace] has no key {key!r}.{_nearest(key, _PYPROJECT_KEYS)}")
+            known = f"one of {', '.join(_PYPROJECT_KEYS)}.{_nearest(key, _PYPROJECT_KEYS)}"
+            raise ConfigError(f"[tool.otel-agenttrace] has no key {key!r}.\n  to fix   {known}")
+        kind = _KINDS.get(key)
+        if kind is not None and not isinstance(pyproject[key], kind):
+            raise ConfigError(f"[tool.otel-agenttrace] {key} is {pyproject[key]!r}.\n  to fix   {_TOLD_KINDS[kind]}")
     path = cassette or environ.get(OTEL_AGENTTRACE_CASSETTE) or pyproject.get("cassette")
     said = (
         (mode, "the argument mode"),
@@ -81,33 +98,32 @@ def resolve(
     )
     value, source = next((value, source) for value, source in said if value)
     exported = environ.get(OTEL_AGENTTRACE_EXPORT_REPLAY)
-    prices = pyproject.get("prices", {})
     return Config(
         cassette=Path(str(path)) if path else None,
-        mode=record_mode(str(value), source),
+        mode=record_mode(value, source),
         export_replay=is_true(exported) if exported else pyproject.get("export-replay") is True,
         policy=UrlPolicy(_patterns(pyproject, "pass"), _patterns(pyproject, "block")),
-        prices=cast("Mapping[str, object]", prices) if isinstance(prices, dict) else {},
+        prices=cast("Mapping[str, object]", pyproject.get("prices", {})),
     )
 
 
 def _patterns(pyproject: Mapping[str, object], key: str) -> tuple[str, ...]:
-    value = pyproject.get(key, [])
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in cast("list[object]", value)):
-        raise ConfigError(
-            f"[tool.otel-agenttrace] {key} is {value!r}.\n  to fix   a list of patterns: ['*.example.com/*']"
-        )
-    return tuple(cast("list[str]", value))
+    values = cast("list[object]", pyproject.get(key, []))
+    if not all(isinstance(value, str) for value in values):
+        raise ConfigError(f"[tool.otel-agenttrace] {key} is {values!r}.\n  to fix   {_TOLD_KINDS[list]}")
+    return tuple(cast("list[str]", values))
 
 
-def record_mode(value: str, source: str) -> RecordMode:
-    """Return the mode a text names.
+def record_mode(value: object, source: str) -> RecordMode:
+    """Return the mode a value of a setting names.
 
     Raises:
         ConfigError: If it names none.
     """
     if value not in _MODES:
-        raise ConfigError(f"{source} is {value!r}.\n  to fix   one of {', '.join(_MODES)}{_nearest(value, _MODES)}")
+        raise ConfigError(
+            f"{source} is {value!r}.\n  to fix   one of {', '.join(_MODES)}.{_nearest(str(value), _MODES)}"
+        )
     return cast("RecordMode", value)
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "Body",
     "Difference",
     "Requested",
+    "are_alike",
     "body_of",
     "first_difference",
     "key_of",
@@ -30,7 +31,6 @@ __all__ = [
 
 _CONVERSATIONS: Final = ("messages", "input", "contents")
 _MAX_TEXT: Final = 1 << 20
-_ABSENT: Final = "(absent)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,31 @@ class Difference:
 
 
 def requested(
-    method: str, url: str, content_type: str, content: bytes, redactor: Redactor, value: Json = None
+    method: str,
+    url: str,
+    content_type: str,
+    content: bytes,
+    redactor: Redactor,
+    value: Json = None,
+    *,
+    part: str = "",
 ) -> Requested:
-    """Return the stored form and the key of a request; `value` is its parsed JSON body, if the caller has it."""
+    """Return the stored form and the key of a request.
+
+    Args:
+        method: The HTTP method.
+        url: The whole address.
+        content_type: That of the body.
+        content: The body.
+        redactor: Looks at everything that is stored.
+        value: The body's parsed JSON, if the caller has it.
+        part: The header `range`, the one header that says what is asked for; it stands behind a `#` in the target.
+    """
     parts = urlsplit(url)
     origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     target = redactor.redact_target(parts.path + (f"?{parts.query}" if parts.query else ""))
+    if part:
+        target = f"{target}#{part}"
     plain = body_of(value) if value is not None else _body(content_type, content)
     body, written = _redacted(plain, redactor)
     request = HttpRequest(method.upper(), origin, target, written)
@@ -138,7 +157,7 @@ def _redacted(body: Body, redactor: Redactor) -> tuple[Body, str]:
         return body, written
     if body.whole is not None:
         return Body({}, whole=redacted), redacted
-    members = {key: redactor.redact_text(member) for key, member in body.members.items()}
+    members = {redactor.redact_text(key): redactor.redact_text(member) for key, member in body.members.items()}
     body = Body(members, body.conversation, tuple(map(redactor.redact_text, body.elements)))
     return body, body.text()
 
@@ -162,16 +181,22 @@ def _multipart(content_type: str, content: bytes) -> Json:
 
 def _part(piece: bytes) -> Json:
     head, _, content = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-    headers = sorted(line.strip().lower() for line in head.decode("latin-1").split("\r\n"))
+    lines = (line.partition(":") for line in head.decode("latin-1").split("\r\n"))
+    headers = sorted(f"{name.strip().lower()}: {value.strip()}" for name, _, value in lines)
     return {"headers": headers, **obj(_opaque(content.removesuffix(b"\r\n")))}
 
 
 # --- requests that are nearly the same ------------------------------------------------------------------------------
 
+_IDS: Final = r"(?:call|toolu|srvtoolu|msg|resp|req|run|rs|fc|chatcmpl|gen|thread|batch)[-_]"
+_ID_MEMBERS: Final = "|".join(
+    rf'(?<="{name}":")' for name in ("id", "call_id", "tool_call_id", "tool_use_id", "previous_response_id")
+)
 _VOLATILE: Final = re.compile(
     r"(?P<time>\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)"
     r"|(?P<uuid>\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b)"
-    r"|(?P<id>\b(?:call|toolu|msg|resp|req|run|rs|fc|chatcmpl)[-_][A-Za-z0-9_-]{8,})"
+    # in a member that holds an id, whatever its length; elsewhere only what no words look like
+    rf'|(?P<id>(?:{_ID_MEMBERS}){_IDS}(?=[\w-]*\d)[\w-]+(?=")|\b{_IDS}(?=[a-zA-Z]*\d)(?=\d*[a-zA-Z])[a-zA-Z0-9]{{16,}}\b)'
     r"|(?P<path>/(?:tmp|var/folders)/[^\s\"'\\]+)"
     r"|\[REDACTED:(?P<secret>[\w-]+):[0-9a-f]{8}\]"
 )
@@ -182,8 +207,13 @@ def normalised_key(request: HttpRequest) -> str:
     return _digest(f"{request.method}\n{_stable(request.target)}\n{_stable(request.body)}")
 
 
+def are_alike(left: HttpRequest, right: HttpRequest) -> bool:
+    """Whether two requests ask for the same, but for what changes from run to run."""
+    return key_of(left) == key_of(right) or normalised_key(left) == normalised_key(right)
+
+
 def _stable(text: str) -> str:
-    return _VOLATILE.sub(lambda found: f"<{found.lastgroup}>", text)
+    return _VOLATILE.sub(lambda found: f"<{found['secret'] or found.lastgroup}>", text)
 
 
 def first_difference(recorded: HttpRequest, asked: HttpRequest) -> Difference | None:
@@ -192,38 +222,46 @@ def first_difference(recorded: HttpRequest, asked: HttpRequest) -> Difference | 
         left, right = getattr(recorded, name), getattr(asked, name)
         if left != right:
             return Difference(name, left, right)
-    return next(_differences(_value(recorded.body), _value(asked.body), ""), None)
+    return _difference_of_values(_value(recorded.body), _value(asked.body))
 
 
 def _value(text: str) -> Json:
     return parse(text) if text else None
 
 
-def _differences(left: Json, right: Json, at: str) -> Iterator[Difference]:
-    if isinstance(left, dict) and isinstance(right, dict):
-        for key in sorted({*left, *right}):
-            pointer = f"{at}/{key.replace('~', '~0').replace('/', '~1')}"
-            yield from _members(left, right, key, pointer)
-    elif isinstance(left, list) and isinstance(right, list):
-        for index, (one, other) in enumerate(zip(left, right, strict=False)):
-            yield from _differences(one, other, f"{at}/{index}")
-        if len(left) != len(right):
-            yield Difference(f"{at}/{min(len(left), len(right))}", f"{len(left)} items", f"{len(right)} items")
-    elif canonical(left) != canonical(right):
-        yield Difference(at or "/", _short(left), _short(right))
+def _difference_of_values(recorded: Json, asked: Json) -> Difference | None:
+    waiting: list[tuple[str, Json, Json]] = [("", recorded, asked)]
+    while waiting:
+        at, left, right = waiting.pop()
+        if isinstance(left, dict) and isinstance(right, dict):
+            waiting += reversed([_member(at, left, right, key) for key in sorted({*left, *right})])
+        elif isinstance(left, list) and isinstance(right, list):
+            if len(left) != len(right):
+                end = min(len(left), len(right))
+                waiting.append((f"{at}/{end}", _Told(f"{len(left)} items"), _Told(f"{len(right)} items")))
+            both = zip(left, right, strict=False)
+            waiting += reversed([(f"{at}/{index}", one, other) for index, (one, other) in enumerate(both)])
+        elif canonical(left) != canonical(right):
+            return Difference(at or "/", _short(left), _short(right))
+    return None
 
 
-def _members(left: Mapping[str, Json], right: Mapping[str, Json], key: str, pointer: str) -> Iterator[Difference]:
-    if key not in left:
-        yield Difference(pointer, _ABSENT, _short(right[key]))
-    elif key not in right:
-        yield Difference(pointer, _short(left[key]), _ABSENT)
-    else:
-        yield from _differences(left[key], right[key], pointer)
+class _Told(str):
+    """What is shown in the place of a value, as it is."""
+
+    __slots__ = ()
+
+
+_NOTHING: Final = _Told("(absent)")
+
+
+def _member(at: str, left: Mapping[str, Json], right: Mapping[str, Json], key: str) -> tuple[str, Json, Json]:
+    pointer = f"{at}/{key.replace('~', '~0').replace('/', '~1')}"
+    return pointer, left.get(key, _NOTHING), right.get(key, _NOTHING)
 
 
 def _short(value: Json, limit: int = 80) -> str:
-    text = canonical(value)
+    text = value if isinstance(value, _Told) else canonical(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 

@@ -17,7 +17,7 @@ from otel_agenttrace.model import AttributeValue, Event, Link, Span
 from otel_agenttrace.sessions import Session, open_sessions
 from otel_agenttrace.spans import SCOPE
 from otel_agenttrace_instrumentation.border import observe
-from otel_agenttrace_instrumentation.opening import close_session, process_session
+from otel_agenttrace_instrumentation.opening import Opened, process_session
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -74,8 +74,9 @@ def _values(attributes: object) -> Mapping[str, AttributeValue]:
 class SpanHandover(SpanProcessor):
     """Hands ended spans to a session: the given one, else every one that is open."""
 
-    def __init__(self, session: Session | None = None) -> None:
-        self.session = session
+    def __init__(self, opened: Opened | None = None) -> None:
+        self._opened = opened
+        self.session = opened.session if opened is not None else None
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
         """Do nothing: a span is looked at when it ends."""
@@ -87,8 +88,8 @@ class SpanHandover(SpanProcessor):
 
     def shutdown(self) -> None:
         """End the session this processor opened, if it did."""
-        if self.session is not None:
-            close_session(self.session)
+        if self._opened is not None:
+            self._opened.close()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Do nothing: each span is written when it ends."""

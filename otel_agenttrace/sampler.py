@@ -45,7 +45,7 @@ class AgentTraceSampler(Sampler):
 
     def __init__(self, root: Sampler | None = None, *, replay: str | Path | None = None) -> None:
         self._root = root or ParentBased(ALWAYS_ON)
-        self.session = process_session(Path(replay), "none") if replay is not None else None
+        self.session = process_session(Path(replay), "none").session if replay is not None else None
 
     def should_sample(
         self,

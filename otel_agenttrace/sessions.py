@@ -5,13 +5,14 @@ It works with no TracerProvider, a foreign one, sampling off, or the SDK disable
 
 from __future__ import annotations
 
-import json
+import copy
 import logging
 import os
 import secrets
 import weakref
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,69 +21,41 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from otel_agenttrace import semconv
+from otel_agenttrace.cassette.pack import SUFFIX as PACKED
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.recording import Recording
 from otel_agenttrace.cassette.writer import RecordedCall, Writer, partial_path
 from otel_agenttrace.config import RecordMode, UrlPolicy
 from otel_agenttrace.environment import RUN
-from otel_agenttrace.errors import AgentTraceError, CassetteError, EgressBlocked, ReplayError, ReplayMiss
+from otel_agenttrace.errors import (
+    AgentTraceError,
+    CassetteError,
+    ConfigError,
+    EgressBlocked,
+    ReplayError,
+    ReplayMiss,
+)
 from otel_agenttrace.matching import Requested
-from otel_agenttrace.model import AttributeValue, Outcome, OutcomeKind, Span, Trace
+from otel_agenttrace.model import AttributeValue, HttpRequest, Outcome, OutcomeKind, Span, Trace
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.playback.player import Claim, Player
-from otel_agenttrace.redact import Redactor
+from otel_agenttrace.redact import RULES_VERSION, Redactor, environment_redactor
+from otel_agenttrace.runs import Run, SharedClaims
 
-__all__ = ["Run", "Session", "SessionOptions", "current_session", "is_loopback", "open_sessions"]
+__all__ = ["Session", "SessionOptions", "current_session", "is_loopback", "open_sessions"]
 
 _log = logging.getLogger("otel_agenttrace")
+_PLAIN: Final = frozenset({type(None), bool, int, float, bytes})
+"""Values that hold no text. What else a program puts on a span is stored as its text."""
+
 _KEPT: Final = 10_000
 """How many outcomes and written span ids a session remembers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What the processes of one run share: its id, its resolved mode and the file they write to."""
-
-    id: str
-    mode: RecordMode
-    file: Path
-    cassette: Path
-    root_pid: int
-
-    @property
-    def report(self) -> Path:
-        """Where the processes of the run tell the root how their calls were answered."""
-        return Path(os.environ.get("TMPDIR") or "/tmp") / f"otel-agenttrace-{self.id}.outcomes"  # noqa: S108 - the id is secret
-
-    @staticmethod
-    def inherited(environ: Mapping[str, str], cassette: Path) -> Run | None:
-        """Return the run this process was started in, if it is about the same cassette."""
-        told = environ.get(RUN)
-        if not told:
-            return None
-        fields = json.loads(told)
-        run = Run(fields["id"], fields["mode"], Path(fields["file"]), Path(fields["cassette"]), fields["pid"])
-        same = run.cassette == cassette.absolute() and run.root_pid != os.getpid()
-        return run if same else None
-
-    def to_environment(self) -> str:
-        """Return the text that children inherit."""
-        return json.dumps(
-            {
-                "id": self.id,
-                "mode": self.mode,
-                "file": str(self.file),
-                "cassette": str(self.cassette),
-                "pid": self.root_pid,
-            }
-        )
 
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
     """What a session is told besides its path and mode."""
 
-    redactor: Redactor
     resource: Mapping[str, AttributeValue]
     environ: MutableMapping[str, str]
     export_replay: bool = False
@@ -95,32 +68,36 @@ class Session:
     """Records to, or answers from, one cassette. Use it as a context manager, or `enter` and `close` it."""
 
     def __init__(self, path: Path, mode: RecordMode, options: SessionOptions) -> None:
-        self.path = path
+        self.given_path = path
+        self.path = path.absolute()
         self.options = options
-        self.redactor = options.redactor
         self.counts: Counter[OutcomeKind] = Counter()
-        self.misses: list[ReplayMiss] = []
         self.is_open = False
-        self.calls_recorded = 0
-        self.reports: tuple[Mapping[str, Any], ...] = ()
+        self.facts: tuple[Mapping[str, Any], ...] = ()
+        self.offset = 0
+        self.has_recorded = False
+        self._takes_calls = True
+        self._misses: deque[ReplayMiss] = deque(maxlen=_KEPT)
         self._outcomes: deque[Outcome] = deque(maxlen=_KEPT)
-        self._replayed: list[Span] = []
+        self._replayed: deque[Span] = deque(maxlen=_KEPT)
         self._written: dict[str, None] = {}
         self._ancestors: dict[str, None] = {}
         self._drains: dict[Callable[[], None], None] = {}
         self._is_draining = False
         self._token: Token[Session | None] | None = None
+        self._outer_run: str | None = None
         self._failure: AgentTraceError | None = None
         self._warned = False
         self._player: Player | None = None
         self._writer: Writer | None = None
         self._recording: Recording | None = None
-        self.offset = 0
         self._pid = os.getpid()
+        inherited = Run.inherited(options.environ)
+        self.is_root = inherited is None or inherited.cassette != str(self.path)
+        self.run = self._new_run(mode) if inherited is None or self.is_root else inherited
+        self._check_run(inherited)
+        self._claims = SharedClaims(self.run.shared_file("claims"))
         _sessions.add(self)
-        inherited = Run.inherited(options.environ, path)
-        self.is_root = inherited is None
-        self.run = inherited or self._new_run(mode)
 
     # --- opening and closing ----------------------------------------------------------------------------------------
 
@@ -128,7 +105,21 @@ class Session:
         if mode == "once":
             mode = "none" if self.path.exists() else "all"
         file = partial_path(self.path) if mode == "all" and not self.options.in_place else self.path
-        return Run(secrets.token_hex(8), mode, file.absolute(), self.path.absolute(), os.getpid())
+        return Run(secrets.token_hex(8), mode, str(file), str(self.path), os.getpid())
+
+    def _check_run(self, inherited: Run | None) -> None:
+        if self.mode == "none":
+            return
+        if self.path.suffix == PACKED:
+            raise CassetteError(
+                f"{self.given_path} is packed, and nothing records into a packed cassette.\n"
+                f"  to fix   record to {self.given_path.with_suffix('')}, then: otel-agenttrace pack …"
+            )
+        if self.is_root and inherited is not None and inherited.mode == "none":
+            raise ConfigError(
+                f"This process was started to replay {inherited.cassette}, and its code would record live calls to "
+                f"{self.given_path}.\n  to fix   start it without otel-agenttrace replay, or leave the mode to the start"
+            )
 
     @property
     def mode(self) -> RecordMode:
@@ -136,35 +127,55 @@ class Session:
         return self.run.mode
 
     @property
+    def redactor(self) -> Redactor:
+        """The redactor for the secrets that the environment holds by now."""
+        return environment_redactor(self.options.environ)
+
+    @property
     def is_recording(self) -> bool:
-        """Whether live calls are written."""
+        """Whether live calls are written: in every mode but `none`."""
         return self._writer is not None
 
     @property
     def is_replaying(self) -> bool:
-        """Whether recorded calls are served: then nothing is hidden from the application."""
+        """Whether recorded calls are served, in `none` and `new`: then nothing is hidden from the application."""
         return self.mode in ("none", "new")
 
-    def enter(self) -> Session:
+    @property
+    def takes_calls(self) -> bool:
+        """Whether calls are recorded or answered here; else only spans of other instrumentations are written."""
+        return self._takes_calls
+
+    def enter(self, *, takes_calls: bool = True) -> Session:
         """Open the cassette and become the session of this context and of the process.
 
         Raises:
-            CassetteError: If a cassette that must answer cannot be read.
+            CassetteError: If a cassette that must answer cannot be read, or one cannot be written.
         """
         self._open()
         self.is_open = True
+        self._takes_calls = takes_calls
         _open_sessions.append(self)
-        self._token = _context.set(self)
-        if self.is_root:
+        if takes_calls:
+            self._token = _context.set(self)
+            self._outer_run = self.options.environ.get(RUN)
             self.options.environ[RUN] = self.run.to_environment()
+        if not self.is_root:
+            self.run.tell({"started": os.getpid()})
         return self
 
     def enter_lenient(self) -> Session:
-        """Open like `enter`; what is wrong with the cassette is raised by the first call instead."""
+        """Open like `enter`; what is wrong with a cassette that must answer is raised by the first call instead.
+
+        What keeps a recording from beginning is logged, and the session stays closed.
+        """
         try:
             return self.enter()
         except CassetteError as error:
-            return self.fail_with(error)
+            if self.is_replaying:
+                return self.fail_with(error)
+            _log.warning("nothing is recorded, the application goes on: %s", error)
+            return self
 
     def fail_with(self, error: AgentTraceError) -> Session:
         """Open without a cassette: each call raises this error."""
@@ -174,25 +185,34 @@ class Session:
         return self
 
     def _open(self) -> None:
-        if self.mode in ("none", "new") and (self.mode == "none" or self.path.exists()):
-            cassette = open_cassette(self.path, strict=True)
-            self._player = Player(cassette, self.redactor.rules_version)
+        if self.mode == "none" or (self.mode == "new" and self._has_recordings()):
+            cassette = open_cassette(self.given_path, strict=True)
+            self._player = Player(cassette, RULES_VERSION, self._claims.take)
         if self.mode == "none":
             return
         if self.is_root and self.run.file != self.run.cassette:
             self._recording = Recording(self.path)
-        self._writer = self._open_writer()
+        try:
+            self._writer = self._open_writer()
+        except BaseException:
+            if self._recording is not None:
+                self._recording.leave()
+            raise
+
+    def _has_recordings(self) -> bool:
+        """Whether there is a cassette to answer from; the root of a run may have begun one that is still empty."""
+        return self.path.exists() and (self.is_root or self.path.stat().st_size > 0)
 
     def _open_writer(self) -> Writer:
         resource = {
             **self._redacted_values(self.options.resource),
             semconv.AGENTTRACE_RUN_ID: self.run.id,
-            semconv.AGENTTRACE_RULES_VERSION: self.redactor.rules_version,
+            semconv.AGENTTRACE_RULES_VERSION: RULES_VERSION,
         }
         try:
-            writer = Writer(self.run.file, resource, create=self.is_root or self.run.file == self.run.cassette)
+            writer = Writer(Path(self.run.file), resource, create=self.is_root or self.run.file == self.run.cassette)
         except FileNotFoundError:  # the root has ended and given the recording its name
-            writer = Writer(self.run.cassette, resource)
+            writer = Writer(self.path, resource)
         self.offset = writer.size()
         return writer
 
@@ -203,20 +223,54 @@ class Session:
         self.drain()
         self.is_open = False
         _open_sessions.remove(self)
+        self._leave()
+        if self._writer is not None:
+            self.has_recorded = self._writer.size() > self.offset
+        if os.getpid() == self._pid:
+            self._end_run(keep_partial=keep_partial)
+        self._claims.close()
+
+    def step_out(self) -> None:
+        """Stay open, but no longer the session of this context."""
         if self._token is not None:
             _reset(self._token)
-        if self.is_root and os.getpid() == self._pid:
-            self.options.environ.pop(RUN, None)
-            self._hear_reports()
-        if self._recording is not None and os.getpid() == self._pid:
-            self._end_recording(self._recording, keep_partial=keep_partial)
+            self._token = None
 
-    def _end_recording(self, recording: Recording, *, keep_partial: bool) -> None:
-        if keep_partial:
-            recording.leave()
+    @contextmanager
+    def in_force(self) -> Generator[Session]:
+        """Be the session of this context for the time of a block that does not yield to strangers."""
+        token = _context.set(self)
+        try:
+            yield self
+        finally:
+            _reset(token)
+
+    def _leave(self) -> None:
+        self.step_out()
+        if not self._takes_calls or self._failure is not None:
+            return
+        if self._outer_run is None:
+            self.options.environ.pop(RUN, None)
         else:
-            recording.finish()
-        self._recording = None
+            self.options.environ[RUN] = self._outer_run
+
+    def _end_run(self, *, keep_partial: bool) -> None:
+        if self._recording is not None:
+            if keep_partial:
+                self._recording.leave()
+            else:
+                self._recording.finish()
+            self._recording = None
+        if self.is_root:
+            self._hear_of_others()
+
+    def _hear_of_others(self) -> None:
+        """Count what the other processes of the run have told."""
+        self.facts = self.run.hear()
+        self.counts.update(fact["kind"] for fact in self.facts if "kind" in fact)
+        if self._player is not None:
+            self._player.mark_played(self._claims.taken())
+        self.run.shared_file("claims").unlink(missing_ok=True)
 
     def __enter__(self) -> Session:
         return self.enter()
@@ -250,9 +304,17 @@ class Session:
         raise self.blocked(requested.request.origin, site())
 
     def _missed(self, miss: ReplayMiss, requested: Requested) -> ReplayMiss:
-        self.misses.append(miss)
-        self.note(Outcome("miss", key=requested.key, detail=str(miss)))
+        self.note_miss(miss, requested)
         return miss
+
+    def note_miss(self, miss: ReplayMiss, requested: Requested) -> None:
+        """Keep a miss, whatever becomes of its exception; a copy, for a traceback holds the frames of the program."""
+        self._misses.append(copy.copy(miss))
+        self.note(Outcome("miss", key=requested.key, detail=str(miss)))
+
+    def recorded_request(self, claim: Claim, attempt: int) -> HttpRequest | None:
+        """Return what was asked in an attempt of a recorded call, counted from 0."""
+        return self._player.recorded_request(claim, attempt) if self._player is not None else None
 
     def blocked(self, origin: str, site: str) -> EgressBlocked:
         """Return the error that says why a request may not leave."""
@@ -260,7 +322,7 @@ class Session:
         return EgressBlocked(
             host,
             f"A request to {host} is kept from leaving: no recording answers it, or [tool.otel-agenttrace] blocks it.\n"
-            f"  at       {site}\n  cassette {self.path}\n"
+            f"  at       {site}\n  cassette {self.given_path}\n"
             f"  to fix   record again with the call, or let it pass: pass = ['{host}/*']",
         )
 
@@ -269,31 +331,7 @@ class Session:
         self.counts[outcome.kind] += 1
         self._outcomes.append(outcome)
         if not self.is_root:
-            self.report({"kind": outcome.kind, "recorded": outcome.recorded_span_id})
-
-    def report(self, fact: Mapping[str, object]) -> None:
-        """Tell the root of the run something; it counts when it ends."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
-        try:
-            descriptor = os.open(self.run.report, flags, 0o600)
-        except OSError as error:
-            _log.warning("the root of the run does not hear of this process: %s", error)
-            return
-        os.write(descriptor, json.dumps(fact).encode() + b"\n")
-        os.close(descriptor)
-
-    def _hear_reports(self) -> None:
-        """Count what the other processes of the run have told."""
-        try:
-            lines = self.run.report.read_text().splitlines()
-        except OSError:
-            return
-        self.run.report.unlink(missing_ok=True)
-        self.reports = tuple(json.loads(line) for line in lines)
-        played = {fact["recorded"] for fact in self.reports if fact.get("recorded")}
-        self.counts.update(fact["kind"] for fact in self.reports if "kind" in fact)
-        if self._player is not None:
-            self._player.mark_played(played)
+            self.run.tell({"kind": outcome.kind})
 
     def write(self, span: Span, recorded: RecordedCall | None = None) -> None:
         """Write a span of ours; a replayed one is kept in memory only."""
@@ -301,8 +339,6 @@ class Session:
         _remember(self._written, span.span_id)
         if span.parent_span_id:
             _remember(self._ancestors, span.parent_span_id)
-        if recorded is not None:
-            self.calls_recorded += 1
         if self._writer is None or (recorded is None and semconv.AGENTTRACE_REPLAY_OUTCOME in span.attributes):
             self._replayed.append(span)
         else:
@@ -349,7 +385,7 @@ class Session:
         )
 
     def _redacted_values(self, attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
-        return {key: self._redacted_value(value) for key, value in attributes.items()}
+        return {self.redactor.redact_text(key): self._redacted_value(value) for key, value in attributes.items()}
 
     def _redacted_value(self, value: AttributeValue) -> AttributeValue:
         if isinstance(value, str):
@@ -358,7 +394,7 @@ class Session:
             return self._redacted_values(value)
         if isinstance(value, Sequence) and not isinstance(value, bytes):
             return tuple(self._redacted_value(item) for item in value)
-        return value
+        return value if type(value) in _PLAIN else self.redactor.redact_text(str(value))
 
     # --- what a user asks -------------------------------------------------------------------------------------------
 
@@ -386,6 +422,11 @@ class Session:
         return tuple(self._outcomes)
 
     @property
+    def misses(self) -> tuple[ReplayMiss, ...]:
+        """The calls that no recording answered, whatever the program did with the exception; the last 10,000."""
+        return tuple(self._misses)
+
+    @property
     def unplayed(self) -> int:
         """How many recorded calls nobody asked for."""
         return len(self._player.unplayed()) if self._player is not None else 0
@@ -410,6 +451,7 @@ class Session:
     def after_fork(self) -> None:
         """Make the session usable in a forked child, which is never the root."""
         self.is_root = False
+        self._claims.after_fork()
         if self._recording is not None:
             self._recording.leave()
             self._recording = None
@@ -447,16 +489,23 @@ def current_session() -> Session | None:
     """Return the session in force: that of this context, else the only one that is open in the process.
 
     Raises:
-        ReplayError: If several are open, one of them replays, and no context says which is meant.
+        ReplayError: If the replay of this context is over, or if several sessions are open, one of them replays, and no
+            context says which is meant.
     """
     session = _context.get()
     if session is not None and session.is_open:
         return session
-    if not _open_sessions:
-        return None
-    if len(_open_sessions) > 1:
+    asked = [session for session in _open_sessions if session.takes_calls]
+    if len(asked) > 1:
         _warn_of_several()
-    return _open_sessions[-1]
+    if asked:
+        return asked[-1]
+    if session is not None and session.mode == "none":
+        raise ReplayError(
+            f"The replay of {session.given_path} is over, and this call was begun inside it.\n"
+            "  to fix   wait for threads and tasks before the session ends"
+        )
+    return None
 
 
 def _warn_of_several() -> None:

@@ -5,12 +5,13 @@ Where there is no provider, or sampling is off, the cassette still gets the span
 
 from __future__ import annotations
 
+import atexit
 import os
 import random
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -216,6 +217,9 @@ def end_dropped() -> None:
         end()
 
 
+atexit.register(end_dropped)
+
+
 def active_span() -> LiveSpan | None:
     """Return the innermost open span of ours in this context."""
     return _active.get()
@@ -230,7 +234,8 @@ def attached(span: LiveSpan) -> Generator[None]:
     try:
         yield
     finally:
-        _active.reset(own)
+        with suppress(ValueError):  # a block over a `yield` may end in another context than it began in
+            _active.reset(own)
         if token is not None:
             otel_context.detach(token)
 
@@ -244,6 +249,7 @@ def open_span(
     exported: bool = True,
 ) -> LiveSpan:
     """Start a span of ours under the current one; one that is not exported is for the cassette only."""
+    end_dropped()
     start = start_ns or time.time_ns()
     present: dict[str, AttributeValue] = {key: value for key, value in attributes.items() if value is not None}
     outer = otel_trace.get_current_span().get_span_context()

@@ -14,13 +14,11 @@ from otel_agenttrace.cassette.places import fresh_cassette
 from otel_agenttrace.config import resolve
 from otel_agenttrace.processor import hand_over
 from otel_agenttrace_instrumentation.border import observe
-from otel_agenttrace_instrumentation.opening import close_session, process_session
+from otel_agenttrace_instrumentation.opening import Opened, process_session
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
-
-    from otel_agenttrace.sessions import Session
 
 __all__ = ["CassetteSpanExporter"]
 
@@ -33,7 +31,8 @@ class CassetteSpanExporter(SpanExporter):
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
-        self.session = process_session(Path(path), "all") if path is not None else _session_of_environment()
+        self._opened = process_session(Path(path), "all") if path is not None else _session_of_environment()
+        self.session = self._opened.session
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Write the spans that are not written yet."""
@@ -42,15 +41,15 @@ class CassetteSpanExporter(SpanExporter):
         return SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:
-        """End the recording."""
-        close_session(self.session)
+        """End the recording, if it began with this exporter."""
+        self._opened.close()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Do nothing: each span is written when it comes."""
         return True
 
 
-def _session_of_environment() -> Session:
+def _session_of_environment() -> Opened:
     config = resolve(os.environ, pyproject_settings(Path.cwd()))
     if config.cassette is not None:
         return process_session(config.cassette, config.mode, lenient=True, config=config)

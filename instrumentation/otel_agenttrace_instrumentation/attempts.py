@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import os
 import time
-import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from otel_agenttrace.model import Chunk, End, Exchange, HttpRequest, RaisedError
 
 if TYPE_CHECKING:
     from otel_agenttrace.redact import Redactor
 
-__all__ = ["Attempt"]
+__all__ = ["MOST_KEPT", "Attempt", "Chunks", "Decoder"]
+
+Chunks: TypeAlias = "list[tuple[int, bytes]]"
+"""Pieces of a body, each with its time since the start of the attempt in nanoseconds."""
+
+Decoder: TypeAlias = "Callable[[str, Chunks], Chunks | None]"
+"""Undoes a content-encoding, given its name; None if it cannot."""
+
+MOST_KEPT: Final = 32 << 20
+"""Bytes of a body, up or down, that are kept of a request to no model API: of a larger one only the span is recorded."""
 
 
 class Attempt:
     """Collects what passes by. Each of its methods is cheap, for it stands in the stream's way."""
 
-    def __init__(self, request: HttpRequest, on_end: Callable[[Attempt], None], *, keep: bool) -> None:
+    def __init__(
+        self, request: HttpRequest, on_end: Callable[[Attempt], None], *, keep: bool, most: int | None = None
+    ) -> None:
         self.request = request
         self.start_ns = time.time_ns()
         self.end_ns = 0
@@ -28,17 +38,22 @@ class Attempt:
         self.headers: Sequence[tuple[str, str]] = ()
         self.error: BaseException | None = None
         self.first_chunk_ns: int | None = None
-        self.chunks: list[tuple[int, bytes]] = []
-        self.is_decoded = False
+        self.chunks: Chunks = []
+        self.decoder: Decoder | None = None
+        self.is_too_large = False
         self._clock = time.perf_counter_ns()
         self._on_end = on_end
         self._keep = keep
+        self._most = most
+        self._size = 0
+        self._decoded: Chunks | None = None
         self._pid = os.getpid()
 
-    def responded(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
-        """Take the status and headers."""
+    def responded(self, status: int, headers: Sequence[tuple[str, str]], decoder: Decoder) -> None:
+        """Take the status, the headers, and what undoes a content-encoding."""
         self.status = status
         self.headers = headers
+        self.decoder = decoder
 
     def chunk(self, data: bytes) -> None:
         """Take a piece of the body."""
@@ -47,6 +62,14 @@ class Attempt:
             self.first_chunk_ns = offset_ns
         if self._keep:
             self.chunks.append((offset_ns, data))
+            self._size += len(data)
+            if self._most is not None and self._size > self._most:
+                self._give_up()
+
+    def _give_up(self) -> None:
+        self._keep = False
+        self.is_too_large = True
+        self.chunks.clear()
 
     def finish(self, end: End, error: BaseException | None = None) -> None:
         """Take the end of the attempt; the first one told counts, and a forked child's does not."""
@@ -69,13 +92,14 @@ class Attempt:
     def _header(self, name: str) -> str:
         return next((value for key, value in self.headers if key.lower() == name), "")
 
-    def decoded(self) -> list[tuple[int, bytes]]:
-        """Return the chunks without content-encoding; an encoding we cannot undo stays as it is."""
+    def decoded(self) -> Chunks:
+        """Return the chunks of an ended body without content-encoding; what the client cannot decode either stays as it is."""
         encoding = self._header("content-encoding").strip().lower()
-        if not encoding or self.is_decoded or encoding == "identity":
+        if not encoding or self.decoder is None or encoding == "identity":
             return self.chunks
-        decompress = _DECODERS.get(encoding)
-        return self.chunks if decompress is None else _inflated(self.chunks, decompress)
+        if self._decoded is None:
+            self._decoded = self.decoder(encoding, self.chunks) or self.chunks
+        return self._decoded
 
     def exchange(self, redactor: Redactor) -> Exchange:
         """Return what is stored of the attempt."""
@@ -92,7 +116,7 @@ class Attempt:
             end_ns=self.end_ns,
             end=self.end or "abandoned",
             status=self.status,
-            headers=self._stored_headers(redactor, is_encoded=decoded is self.chunks and not self.is_decoded),
+            headers=self._stored_headers(redactor, is_encoded=decoded is self.chunks and self.decoder is not None),
             body=body,
             chunks=tuple(kept) if is_stream else (),
             error=None if self.error is None else _raised(self.error, redactor),
@@ -102,31 +126,6 @@ class Attempt:
         stored = redactor.stored_headers(self.headers)
         encoding = self._header("content-encoding")
         return (*stored, ("content-encoding", encoding)) if is_encoded and encoding else stored
-
-
-class _Inflater(Protocol):
-    """What zlib calls a decompression object."""
-
-    def decompress(self, data: bytes, /) -> bytes: ...
-    def flush(self) -> bytes: ...
-
-
-def _inflated(chunks: Sequence[tuple[int, bytes]], decoder: Callable[[], _Inflater]) -> list[tuple[int, bytes]]:
-    inflate = decoder()
-    try:
-        inflated = [(offset, inflate.decompress(data)) for offset, data in chunks]
-    except zlib.error:  # named gzip or deflate, but is not
-        return list(chunks)
-    rest = inflate.flush()
-    if rest and inflated:
-        inflated[-1] = (inflated[-1][0], inflated[-1][1] + rest)
-    return [(offset, data) for offset, data in inflated if data]
-
-
-_DECODERS: Final[dict[str, Callable[[], _Inflater]]] = {
-    "gzip": lambda: zlib.decompressobj(zlib.MAX_WBITS | 16),
-    "deflate": zlib.decompressobj,
-}
 
 
 _LIBRARIES: Final[Mapping[str, Literal["httpx", "builtins"]]] = {

@@ -70,7 +70,7 @@ def _sdks() -> Iterator[Check]:
     found = {name: _version(name) for name in (*seams.PROVIDERS, *seams.HTTP_LIBRARIES)}
     if not any(found[name] for name in seams.PROVIDERS):
         yield Check("SDKs", ", ".join(seams.PROVIDERS), "warning", "none is installed; only bare HTTP calls are seen")
-    seams.install()
+    seams.install(checkup)
     for name, number in found.items():
         if number is not None:
             yield _sdk(name, number)
@@ -95,7 +95,9 @@ def _settings(environ: Mapping[str, str], folder: Path) -> Iterator[Check]:
     yield Check("settings", "mode", "ok", _mode(config))
     yield _cassette(config)
     guard = (
-        "an HTTP call without a recording is stopped, but to this machine" if config.mode == "none" else "not replaying"
+        "an httpx call without a recording is stopped, but to this machine; other HTTP libraries are not seen"
+        if config.mode == "none"
+        else "not replaying"
     )
     yield Check("settings", "guard", "ok", guard)
 

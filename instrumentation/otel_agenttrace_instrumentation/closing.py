@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import cast
 
 from otel_agenttrace.cassette.reader import open_cassette
+from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.errors import AgentTraceError
+from otel_agenttrace.model import Trace
 from otel_agenttrace.sessions import Session
 from otel_agenttrace_instrumentation import seams
 
@@ -19,30 +22,38 @@ __all__ = ["closing_line", "recording_line", "sdks_seen"]
 
 def closing_line(session: Session) -> str:
     """Return the one line that tells how a run went."""
-    seen = sum(session.counts.values())
-    if not session.is_recording:
-        if seen == 0:
-            return f"replayed 0 calls: {_nothing_seen(session)} · {session.path}"
-        from otel_agenttrace.report.terminal import replayed_line
+    if session.is_recording:
+        served = session.counts["hit"] + session.counts["drift"]
+        return recording_line(session) + (f" · {served} answered from it" if served else "")
+    if not session.counts:
+        return f"replayed 0 calls: {_nothing_seen(session)} · {session.given_path}"
+    from otel_agenttrace.report.terminal import replayed_line
 
-        return replayed_line(session.counts, session.unplayed, session.path)
-    line = recording_line(session)
-    served = session.counts["hit"] + session.counts["drift"]
-    return f"{line} · {served} answered from it" if served else line
+    return replayed_line(session.counts, session.unplayed, session.given_path)
 
 
 def recording_line(session: Session) -> str:
     """Return what was recorded, by this process and its children."""
-    path = session.path if session.path.exists() else session.run.file
-    try:
-        trace = open_cassette(path, offset=session.offset).trace(session.options.cost_of)
-    except AgentTraceError:
-        return f"recorded 0 calls: {_nothing_seen(session)} · {path}"
-    if not trace.spans:
-        return f"recorded 0 calls: {_nothing_seen(session)} · {path}"
+    trace = _recorded(session)
+    if trace is None:
+        return f"recorded 0 calls: {_nothing_seen(session)}"
     from otel_agenttrace.report.terminal import recorded_line
 
-    return recorded_line(trace, path)
+    is_named = session.path.exists() and not Path(session.run.file).exists()
+    return recorded_line(trace, session.given_path if is_named else partial_path(session.given_path))
+
+
+def _recorded(session: Session) -> Trace | None:
+    """Return what this run wrote, or None if that is nothing."""
+    if not session.has_recorded:
+        return None
+    file = Path(session.run.file)
+    try:
+        return open_cassette(file if file.exists() else session.path, offset=session.offset).trace(
+            session.options.cost_of
+        )
+    except AgentTraceError:
+        return None
 
 
 def sdks_seen() -> Mapping[str, object]:
@@ -52,10 +63,12 @@ def sdks_seen() -> Mapping[str, object]:
 
 
 def _nothing_seen(session: Session) -> str:
-    told = [sdks_seen(), *(report for report in session.reports if "imported" in report)]
-    missing = sorted({name for report in told for name in cast("list[str]", report["missing"])})
+    told = [sdks_seen(), *(fact for fact in session.facts if "imported" in fact)]
+    missing = sorted({name for fact in told for name in cast("list[str]", fact["missing"])})
     if missing:
         return f"seam missing: {', '.join(missing)}"
-    if not any(report["imported"] for report in told):
+    if session.counts["hit"] + session.counts["drift"]:
+        return "each call was answered"
+    if not any(fact["imported"] for fact in told):
         return f"no supported SDK was imported ({', '.join(seams.PROVIDERS)})"
     return "no call was made through a supported SDK"

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_agenttrace import semconv
-from otel_agenttrace.jsonvalue import Json, compact
-from otel_agenttrace.model import AttributeValue, InferenceRequest, InferenceResponse, Message
+from otel_agenttrace.jsonvalue import Json, compact, parse
+from otel_agenttrace.model import InferenceRequest, InferenceResponse, Message
+from otel_agenttrace.redact import environment_redactor
 from otel_agenttrace.spans import SCOPE, VERSION
 
 if TYPE_CHECKING:
     from otel_agenttrace.spans import LiveSpan
 
-__all__ = ["CONTENT_SWITCH", "Capture", "capture_from", "content_attributes", "export_content", "is_captured", "tell"]
+__all__ = [
+    "CONTENT_SWITCH",
+    "Capture",
+    "capture_from",
+    "content_attributes",
+    "emit_details",
+    "export_content",
+    "is_captured",
+    "message_json",
+    "tell",
+]
 
 CONTENT_SWITCH: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
@@ -47,7 +58,7 @@ def is_captured() -> bool:
     return capture.on_spans or capture.on_events
 
 
-def content_attributes(asked: InferenceRequest, response: InferenceResponse) -> dict[str, AttributeValue]:
+def content_attributes(asked: InferenceRequest, response: InferenceResponse) -> dict[str, str]:
     """Return the four content attributes as JSON strings, leaving out what is empty."""
     values: dict[str, Json] = {
         semconv.GEN_AI_INPUT_MESSAGES: [message_json(message) for message in asked.input_messages],
@@ -70,35 +81,35 @@ def message_json(message: Message) -> Json:
 
 def tell(span: LiveSpan, asked: InferenceRequest, response: InferenceResponse) -> None:
     """Put the messages of a call where the switch says; never on a span that another instrumentation owns."""
-    capture = capture_from(os.environ)
-    if span.adopted or not (capture.on_spans or capture.on_events):
+    if not span.adopted and is_captured():
+        written = content_attributes(asked, response)
+        export_content(span, written)
+        emit_details(span, written)
+
+
+def export_content(span: LiveSpan, written: Mapping[str, str]) -> None:
+    """Put content on an exported span, as JSON strings, if the switch says so."""
+    if capture_from(os.environ).on_spans and span.otel.is_recording():
+        redactor = environment_redactor(os.environ)
+        span.otel.set_attributes({name: redactor.redact_text(value) for name, value in written.items()})
+
+
+def emit_details(span: LiveSpan, written: Mapping[str, str]) -> None:
+    """Emit the one event that tells an inference with its content, in structured form, if the switch says so."""
+    operation = span.attributes.get(semconv.GEN_AI_OPERATION_NAME)
+    if not capture_from(os.environ).on_events or operation not in semconv.INFERENCE_OPERATIONS:
         return
-    export_content(span, content_attributes(asked, response), capture)
-
-
-def export_content(span: LiveSpan, attributes: Mapping[str, AttributeValue], capture: Capture | None = None) -> None:
-    """Export content attributes as the switch says."""
-    capture = capture or capture_from(os.environ)
-    if capture.on_spans and span.otel.is_recording():
-        exported: Any = attributes
-        span.otel.set_attributes(exported)
-    if capture.on_events:
-        _emit_event(span, {**span.attributes, **attributes})
-
-
-def _emit_event(span: LiveSpan, attributes: Mapping[str, AttributeValue]) -> None:
     from opentelemetry._logs import SeverityNumber, get_logger
     from opentelemetry.trace import set_span_in_context
 
+    redactor = environment_redactor(os.environ)
     logger = get_logger(SCOPE, VERSION, schema_url=semconv.SCHEMA_URL)
-    told: Any = dict(_plain(attributes))
+    plain = {name: value for name, value in span.attributes.items() if not name.startswith("agenttrace.")}
+    structured = {name: parse(redactor.redact_text(value)) for name, value in written.items()}
+    told: Any = {**plain, **structured}
     logger.emit(
         context=set_span_in_context(span.otel),
         severity_number=SeverityNumber.DEBUG,
         attributes=told,
         event_name=semconv.EVENT_GEN_AI_CLIENT_INFERENCE_OPERATION_DETAILS,
     )
-
-
-def _plain(attributes: Mapping[str, AttributeValue]) -> Iterable[tuple[str, AttributeValue]]:
-    return ((name, value) for name, value in attributes.items() if not name.startswith("agenttrace."))

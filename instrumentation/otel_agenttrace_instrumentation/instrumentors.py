@@ -13,7 +13,10 @@ __all__ = ["AgentTraceInstrumentor", "AnthropicInstrumentor", "HttpxInstrumentor
 
 
 class AgentTraceInstrumentor(BaseInstrumentor):
-    """Spans and metrics for each call to a model. `uninstrument` restores the very same objects."""
+    """Spans and metrics for each call to a model.
+
+    `uninstrument` restores the very same objects, unless a session is open: it goes on to record or to answer.
+    """
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """Return no demands: an SDK is patched when the program imports it."""
@@ -25,28 +28,28 @@ class AgentTraceInstrumentor(BaseInstrumentor):
         telemetry.tracer_provider = kwargs.get("tracer_provider")
         telemetry.meter_provider = kwargs.get("meter_provider")
         telemetry.spans_on = True
-        seams.install()
+        seams.install(AgentTraceInstrumentor)
 
     def _uninstrument(self, **kwargs: Any) -> None:
         from otel_agenttrace.spans import telemetry
 
         telemetry.tracer_provider = None
         telemetry.meter_provider = None
-        seams.uninstall()
+        seams.uninstall(AgentTraceInstrumentor)
 
 
 class _Switch(BaseInstrumentor):
-    """A name to disable our spans by; the seams themselves are installed once, for all SDKs."""
+    """A name to disable our spans by; the seams are the same for all SDKs, and stay while anybody holds them."""
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """Return no demands: an SDK is patched when the program imports it."""
         return ()
 
     def _instrument(self, **kwargs: Any) -> None:
-        seams.install()
+        seams.install(type(self))
 
     def _uninstrument(self, **kwargs: Any) -> None:
-        seams.uninstall()
+        seams.uninstall(type(self))
 
 
 class OpenAIInstrumentor(_Switch):

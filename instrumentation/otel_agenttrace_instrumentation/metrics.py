@@ -27,8 +27,12 @@ _COMMON: Final = (
     semconv.GEN_AI_RESPONSE_MODEL,
     semconv.SERVER_ADDRESS,
     semconv.SERVER_PORT,
-    semconv.ERROR_TYPE,
 )
+_INFERENCES: Final = frozenset(
+    {semconv.OPERATION_CHAT, semconv.OPERATION_GENERATE_CONTENT, semconv.OPERATION_TEXT_COMPLETION}
+)
+"""Operations that the metrics of inference measure; of the others the conventions know the duration alone."""
+
 _TOKENS: Final = (
     (semconv.GEN_AI_USAGE_INPUT_TOKENS, "gen_ai.client.inference.usage.input_tokens"),
     (semconv.GEN_AI_USAGE_OUTPUT_TOKENS, "gen_ai.client.inference.usage.output_tokens"),
@@ -92,13 +96,18 @@ def _is_heard() -> bool:
 
 
 def record(span: LiveSpan, asked: InferenceRequest, last: Attempt, end_ns: int) -> None:
-    """Measure a live inference: duration, time to first chunk, tokens."""
+    """Measure a live call to a model: duration, time to first chunk, tokens."""
     if not _is_heard():
         return
     instruments = _current()
     held = span.attributes
     common = {name: held[name] for name in _COMMON if name in held}
-    instruments.observe("gen_ai.client.inference.duration", (end_ns - span.head.start_ns) / 1e9, common)
+    judged = {**common, semconv.ERROR_TYPE: held[semconv.ERROR_TYPE]} if semconv.ERROR_TYPE in held else common
+    duration_s = (end_ns - span.head.start_ns) / 1e9
+    if asked.operation not in _INFERENCES:
+        instruments.observe("gen_ai.client.operation.duration", duration_s, judged)
+        return
+    instruments.observe("gen_ai.client.inference.duration", duration_s, judged)
     if asked.stream and last.first_chunk_ns is not None:
         _record_stream(instruments, common, last)
     for attribute, counter in _TOKENS:
@@ -106,7 +115,7 @@ def record(span: LiveSpan, asked: InferenceRequest, last: Attempt, end_ns: int) 
             instruments.add(counter, tokens, {**common, semconv.GEN_AI_TOKEN_MODALITY: "unknown"})
     for attribute, histogram in _TOKEN_HISTOGRAMS:
         if isinstance(tokens := held.get(attribute), int):
-            instruments.observe(histogram, tokens, common)
+            instruments.observe(histogram, tokens, judged)
 
 
 def _record_stream(instruments: _Instruments, common: Mapping[str, AttributeValue], last: Attempt) -> None:

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
 from otel_agenttrace.config import Config, RecordMode, resolve
-from otel_agenttrace.errors import AgentTraceError
+from otel_agenttrace.errors import AgentTraceError, ConfigError
 from otel_agenttrace.model import AttributeValue, Span
 from otel_agenttrace.pricing import cost_of_span, price_table
-from otel_agenttrace.redact import redactor
 from otel_agenttrace.sessions import Session, SessionOptions, open_sessions
 from otel_agenttrace.spans import end_dropped
 from otel_agenttrace_instrumentation import seams
+from otel_agenttrace_instrumentation.border import observe
 from otel_agenttrace_instrumentation.calls import finish_open_calls
 from otel_agenttrace_instrumentation.closing import closing_line, sdks_seen
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
-__all__ = ["close_session", "cost_function", "failing_session", "open_session", "prepare_session", "process_session"]
+__all__ = [
+    "Opened",
+    "close_session",
+    "cost_function",
+    "failing_session",
+    "open_session",
+    "prepare_session",
+    "process_session",
+]
 
 _PLACEHOLDER: Final = "agenttrace-replay"
 _KEYS: Final = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AZURE_OPENAI_API_KEY")
@@ -42,7 +52,6 @@ def prepare_session(
     """Return a session that is not open yet; prices and URL policy are those of the settings."""
     config = config or Config()
     options = SessionOptions(
-        redactor=redactor(os.environ),
         resource=resource or _resource(os.environ),
         environ=os.environ,
         export_replay=export_replay or config.export_replay,
@@ -58,20 +67,37 @@ def cost_function(config: Config) -> Callable[[Span], float | None]:
     return partial(cost_of_span, table=price_table(config.prices)) if config.prices else cost_of_span
 
 
-def open_session(session: Session, *, lenient: bool = False) -> Session:
+def open_session(session: Session, *, lenient: bool = False, takes_calls: bool = True) -> Session:
     """Open a session with its seams; when lenient, what is wrong with the cassette is raised by the first call.
 
     Raises:
         CassetteError: If a cassette that must answer cannot be read, unless lenient.
     """
-    seams.install()
-    if lenient:
-        session.enter_lenient()
-    else:
-        session.enter()
+    seams.install(session)
+    try:
+        if lenient:
+            session.enter_lenient()
+        else:
+            session.enter(takes_calls=takes_calls)
+    except BaseException:
+        seams.uninstall(session)
+        raise
     if session.mode == "none":
-        _offer_keys(os.environ)
+        _lend_keys(os.environ)
     return session
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session, and whether whoever asked for it is to close it."""
+
+    session: Session
+    is_owner: bool
+
+    def close(self) -> None:
+        """Close the session, if it is ours."""
+        if self.is_owner:
+            close_session(self.session)
 
 
 def process_session(
@@ -82,30 +108,37 @@ def process_session(
     export_replay: bool = False,
     in_place: bool = False,
     config: Config | None = None,
-) -> Session:
+) -> Opened:
     """Return the open session of a cassette, opening one for the whole process if there is none; it ends at exit.
 
+    While another cassette replays, one that is opened to record takes spans only: its calls are answered elsewhere.
     Without a `config` the prices and the URL policy are those of the environment and of pyproject.toml.
 
     Raises:
         CassetteError: If a cassette that must answer cannot be read, unless lenient.
-        ConfigError: If a setting has no meaning.
+        ConfigError: If a setting has no meaning, or if the cassette is being recorded and is asked to replay.
     """
     for session in open_sessions():
-        if session.path.absolute() == path.absolute():
-            return session
+        if session.path == path.absolute():
+            if mode == "none" and not session.is_replaying:
+                raise ConfigError(
+                    f"{path} is being recorded, and cannot answer calls at the same time.\n"
+                    "  to fix   end the recording first, or replay another cassette"
+                )
+            return Opened(session, is_owner=False)
     settings = config or resolve(os.environ, pyproject_settings(Path.cwd()))
     session = prepare_session(path, mode, export_replay=export_replay, in_place=in_place, config=settings)
-    open_session(session, lenient=lenient)
+    is_answered = any(other.is_replaying and other.takes_calls for other in open_sessions())
+    open_session(session, lenient=lenient, takes_calls=session.is_replaying or not is_answered)
     atexit.register(_close_at_exit, session)
-    return session
+    return Opened(session, is_owner=True)
 
 
 def failing_session(path: Path, error: AgentTraceError) -> Session:
     """Return a session that raises this error at each call: better than to let one live that may not."""
     session = prepare_session(path, "none")
     session.fail_with(error)
-    seams.install()
+    seams.install(session)
     return session
 
 
@@ -115,29 +148,53 @@ def _close_at_exit(session: Session) -> None:
 
 
 def close_session(session: Session, *, keep_partial: bool = False, quiet: bool = False) -> None:
-    """End the calls that are open, then the session; the root of the run says on stderr how it went."""
+    """End the calls that are open, then the session; the root of the run says on stderr how it went.
+
+    Whatever fails here is logged: an exception would stand in the place of the program's own.
+    """
     if not session.is_open:
         return
-    finish_open_calls(session)
-    end_dropped()
-    is_root = session.is_root
-    if not is_root:
-        session.report(sdks_seen())
-    session.close(keep_partial=keep_partial)
-    _withdraw_keys(os.environ)
-    if is_root and not quiet:
-        sys.stderr.write(f"{closing_line(session)}\n")
+    steps: list[Callable[[], object]] = [
+        partial(finish_open_calls, session),
+        end_dropped,
+        *([] if session.is_root else [lambda: session.run.tell(sdks_seen())]),
+        partial(session.close, keep_partial=keep_partial),
+        partial(seams.uninstall, session, stay_on_guard=session.mode == "none"),
+        _take_keys_back,
+        *([partial(_say, session)] if session.is_root and not quiet else []),
+    ]
+    for step in steps:
+        observe(step, raises=False)
 
 
-def _offer_keys(environ: MutableMapping[str, str]) -> None:
+def _say(session: Session) -> None:
+    line = closing_line(session)
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # a daemon has a closed stderr, or None
+        sys.stderr.write(f"{line}\n")
+
+
+_lent: dict[str, str | None] = {}
+"""The keys that stand in the environment for the time of a replay, with what stood there before."""
+
+
+def _lend_keys(environ: MutableMapping[str, str]) -> None:
     for name in _KEYS:
-        environ.setdefault(name, _PLACEHOLDER)
+        if not environ.get(name):
+            _lent[name] = environ.get(name)
+            environ[name] = _PLACEHOLDER
 
 
-def _withdraw_keys(environ: MutableMapping[str, str]) -> None:
-    for name in _KEYS:
-        if environ.get(name) == _PLACEHOLDER:
-            del environ[name]
+def _take_keys_back() -> None:
+    if any(session.mode == "none" for session in open_sessions()):
+        return
+    while _lent:
+        name, before = _lent.popitem()
+        if os.environ.get(name) != _PLACEHOLDER:
+            continue
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _resource(environ: Mapping[str, str]) -> Mapping[str, AttributeValue]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from otel_agenttrace.errors import ConfigError
 
@@ -15,7 +16,7 @@ def pyproject_settings(folder: Path) -> Mapping[str, object]:
     """Return the table of the nearest pyproject.toml at or above a folder, or an empty one.
 
     Raises:
-        ConfigError: If that file is no TOML.
+        ConfigError: If that file cannot be read, or is no TOML.
     """
     for place in (folder, *folder.parents):
         path = place / "pyproject.toml"
@@ -26,7 +27,7 @@ def pyproject_settings(folder: Path) -> Mapping[str, object]:
 
 
 def _table(path: Path) -> dict[str, object]:
-    text = path.read_text(encoding="utf-8")
+    text = _text(path)
     if "otel-agenttrace" not in text:
         return {}
     if sys.version_info >= (3, 11):
@@ -37,7 +38,19 @@ def _table(path: Path) -> dict[str, object]:
         loaded = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no TOML: {error}") from error
-    return dict(loaded.get("tool", {}).get("otel-agenttrace", {}))
+    table: object = loaded
+    for name in ("tool", "otel-agenttrace"):
+        table = cast("dict[str, object]", table).get(name, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: {name} is no table.\n  to fix   [tool.otel-agenttrace]")
+    return cast("dict[str, object]", table)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
 
 
 def _anchored(table: dict[str, object], place: Path) -> dict[str, object]:

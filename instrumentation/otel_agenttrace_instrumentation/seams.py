@@ -19,7 +19,7 @@ import wrapt
 if TYPE_CHECKING:
     from otel_agenttrace_instrumentation.tap import Tap
 
-__all__ = ["HTTP_LIBRARIES", "PROVIDERS", "Seam", "install", "installed_seams", "missing_seams", "seams", "uninstall"]
+__all__ = ["HTTP_LIBRARIES", "PROVIDERS", "Seam", "are_told", "install", "missing_seams", "seams", "uninstall"]
 
 _log = logging.getLogger("otel_agenttrace")
 
@@ -49,9 +49,9 @@ def _tapped(kind: str) -> Callable[[ModuleType], Callable[..., Any]]:
     def make(module: ModuleType) -> Callable[..., Any]:
         transport = getattr(_tap_of(module), kind)
 
-        def wrapper(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        def wrapper(wrapped: Callable[..., Any], client: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             inner = wrapped(*args, **kwargs)
-            return inner if isinstance(inner, transport) else transport(inner)
+            return inner if isinstance(inner, transport) else transport(inner, client)
 
         return wrapper
 
@@ -74,8 +74,8 @@ def _request(module: ModuleType) -> Callable[..., Any]:
 
     library = module.__name__.partition(".")[0]
 
-    def wrapper(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        call = LogicalCall(library, _given(args, kwargs))
+    def wrapper(wrapped: Callable[..., Any], sdk: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        call = LogicalCall(library, getattr(sdk, "_client", None), _given(args, kwargs))
         token = current_call.set(call)
         try:
             result = wrapped(*args, **kwargs)
@@ -99,8 +99,10 @@ def _async_request(module: ModuleType) -> Callable[..., Any]:
 
     library = module.__name__.partition(".")[0]
 
-    async def run(wrapped: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        call = LogicalCall(library, _given(args, kwargs))
+    async def run(
+        wrapped: Callable[..., Awaitable[Any]], sdk: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        call = LogicalCall(library, getattr(sdk, "_client", None), _given(args, kwargs))
         token = current_call.set(call)
         try:
             result = await wrapped(*args, **kwargs)
@@ -115,17 +117,17 @@ def _async_request(module: ModuleType) -> Callable[..., Any]:
         call.returned()
         return result
 
-    def wrapper(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return run(wrapped, args, kwargs)
+    def wrapper(wrapped: Callable[..., Any], sdk: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return run(wrapped, sdk, args, kwargs)
 
     return wrapper
 
 
 def _given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return the body of a request as the SDK has it: `request(cast_to, options)`."""
+    """Return the body of a request as the SDK has it, `request(cast_to, options)`, if that is all that is sent."""
     options = kwargs.get("options", args[1] if len(args) > 1 else None)
     body = getattr(options, "json_data", None)
-    return cast("Any", body) if isinstance(body, dict) else None
+    return cast("Any", body) if isinstance(body, dict) and not getattr(options, "extra_json", None) else None
 
 
 def _retry_timeout(_: ModuleType) -> Callable[..., Any]:
@@ -155,22 +157,54 @@ def seams() -> tuple[Seam, ...]:
 # --- installing -------------------------------------------------------------------------------------------------------
 
 _lock = threading.Lock()
+_holders: set[object] = set()
+_on_guard = threading.Event()
 _hooked: set[str] = set()
-_originals: dict[str, tuple[type, object]] = {}
+_patched: dict[str, tuple[type, object, object]] = {}
 _missing: dict[str, str] = {}
-_switch = threading.Event()
 
 
-def install() -> None:
-    """Patch each place now if its module is imported, else when it is."""
+def install(holder: object) -> None:
+    """Patch each place now if its module is imported, else when it is. The patches stay as long as somebody holds them."""
     with _lock:
-        _switch.set()
+        _holders.add(holder)
         for name in dict.fromkeys(seam.module for seam in _TABLE):
             if name not in _hooked:
                 _hooked.add(name)
                 wrapt.register_post_import_hook(_patch_module, name)
             else:
                 _patch_imported(name)
+
+
+def uninstall(holder: object, *, stay_on_guard: bool = False) -> None:
+    """Let go; with the last holder the very same objects are put back.
+
+    A place that somebody has wrapped since keeps our wrapper, which then passes everything on.
+
+    Args:
+        holder: What `install` was given.
+        stay_on_guard: Whether the patches stay, silent, for what was begun inside a replay and outlives it.
+    """
+    with _lock:
+        _holders.discard(holder)
+        if stay_on_guard:
+            _on_guard.set()
+        if _is_held():
+            return
+        for name, (owner, original, ours) in tuple(_patched.items()):
+            attribute = name.rpartition(".")[2]
+            if vars(owner).get(attribute) is ours:
+                setattr(owner, attribute, original)
+                del _patched[name]
+
+
+def are_told() -> bool:
+    """Whether anybody wants to hear of calls that no session takes."""
+    return bool(_holders)
+
+
+def _is_held() -> bool:
+    return bool(_holders) or _on_guard.is_set()
 
 
 def _patch_imported(name: str) -> None:
@@ -180,7 +214,7 @@ def _patch_imported(name: str) -> None:
 
 
 def _patch_module(module: ModuleType) -> None:
-    if not _switch.is_set():
+    if not _is_held():
         return
     for seam in _TABLE:
         if seam.module == module.__name__:
@@ -188,7 +222,7 @@ def _patch_module(module: ModuleType) -> None:
 
 
 def _patch(seam: Seam, module: ModuleType) -> None:
-    if seam.name in _originals:
+    if seam.name in _patched:
         return
     owner = getattr(module, seam.owner, None)
     original: object = vars(owner).get(seam.attribute) if isinstance(owner, type) else None
@@ -196,24 +230,11 @@ def _patch(seam: Seam, module: ModuleType) -> None:
         _missing[seam.name] = f"{module.__name__} {getattr(module, '__version__', '')} has no such place"
         _log.warning("seam missing: %s; its calls are not seen (otel-agenttrace doctor tells more)", seam.name)
         return
-    _originals[seam.name] = (owner, original)
-    setattr(owner, seam.attribute, wrapt.FunctionWrapper(cast("Any", original), seam.make(module)))
-
-
-def uninstall() -> None:
-    """Put the very same objects back."""
-    with _lock:
-        _switch.clear()
-        for name, (owner, original) in _originals.items():
-            setattr(owner, name.rpartition(".")[2], original)
-        _originals.clear()
+    ours = wrapt.FunctionWrapper(cast("Any", original), seam.make(module), _is_held)
+    _patched[seam.name] = (owner, original, ours)
+    setattr(owner, seam.attribute, ours)
 
 
 def missing_seams() -> dict[str, str]:
     """Return the places that an imported module does not have, with the reason."""
     return dict(_missing)
-
-
-def installed_seams() -> tuple[str, ...]:
-    """Return the names of the places that are patched now."""
-    return tuple(_originals)

@@ -14,11 +14,14 @@ from typing import Any, Final
 
 from otel_agenttrace.errors import AgentTraceError, ReplayExhausted
 from otel_agenttrace.model import Exchange, RaisedError
-from otel_agenttrace_instrumentation.attempts import Attempt
+from otel_agenttrace_instrumentation.attempts import MOST_KEPT, Attempt, Chunks
 from otel_agenttrace_instrumentation.border import Interrupt, observe
-from otel_agenttrace_instrumentation.calls import LogicalCall, Wanted, current_call, end_later
+from otel_agenttrace_instrumentation.calls import LogicalCall, Wanted, current_call, end_later, is_replaying, is_watched
 
 __all__ = ["Tap"]
+
+_IN_PROCESS: Final = frozenset({"ASGITransport", "WSGITransport", "_TestClientTransport"})
+"""Transports into an application of the same process: its test is to run it. An SDK over one of them is still seen."""
 
 _GRACE_S: Final = 1.0
 """How much longer than recorded a call that was cancelled waits to be cancelled again."""
@@ -35,28 +38,69 @@ class Tap:
         self.async_stream = _async_stream(library)
         self.recorded = _recorded_stream(self)
 
-    def begin(self, request: Any, body: bytes) -> tuple[Attempt | None, Exchange | None]:
-        """Return the collector of an attempt and its recorded answer, if any."""
+    def call_of(self, request: Any, inner: Any, client: object) -> LogicalCall | None:
+        """Return the call a request belongs to, a new one if it stands for itself, or None if it is not ours to see.
+
+        What another client sends inside an SDK's call, as for a token, is a call of its own.
+        """
         call = current_call.get()
-        wanted = Wanted(request.method, str(request.url), request.headers.get("content-type", ""), body)
-        owner = call or LogicalCall(None)
+        if call is not None and call.client in (None, client):
+            return call
+        watched = observe(lambda: is_watched(request.method, str(request.url)))
+        if not watched or type(inner).__name__ in _IN_PROCESS or not self._is_readable(request):
+            return None
+        return LogicalCall(None)
+
+    def _is_readable(self, request: Any) -> bool:
+        """Whether a body may be read before it is sent: one of unknown or great length would have to stay in memory."""
+        if isinstance(request.stream, self.library.ByteStream) or is_replaying():
+            return True
+        length = request.headers.get("content-length", "")
+        return length.isdecimal() and int(length) <= MOST_KEPT
+
+    def begin(self, owner: LogicalCall, request: Any, body: bytes) -> tuple[Attempt | None, Exchange | None]:
+        """Return the collector of an attempt and its recorded answer, if any."""
+        headers = request.headers
+        wanted = Wanted(
+            request.method, str(request.url), headers.get("content-type", ""), body, headers.get("range", "")
+        )
         try:
             return observe(lambda: owner.attempt(wanted)) or (None, None)
         except AgentTraceError as error:
-            if call is None:
+            if current_call.get() is None:
                 raise
             raise Interrupt(error) from None
 
     def watch(self, response: Any, attempt: Attempt, stream: type) -> Any:
         """Return the response with a body that is recorded as it is read."""
-        observe(lambda: attempt.responded(response.status_code, _pairs(response)))
+        observe(lambda: attempt.responded(response.status_code, _pairs(response), self.decoded))
         if response.is_closed:  # made with its content, by a transport that is no network
-            attempt.is_decoded = True
+            attempt.decoder = None
             attempt.chunk(response.content)
             attempt.finish("complete")
         else:
             response.stream = stream(response.stream, attempt)
         return response
+
+    def decoded(self, encoding: str, chunks: Chunks) -> Chunks | None:
+        """Return the chunks of a body as the client reads them, without content-encoding, or None if it cannot."""
+        passed: list[int] = []
+        decoded: Chunks = []
+
+        class Passed(self.library.SyncByteStream):  # type: ignore[misc, name-defined]
+            def __iter__(self) -> Iterator[bytes]:
+                for offset, data in chunks:
+                    passed.append(offset)
+                    yield data
+
+        try:
+            for piece in self.library.Response(
+                200, headers={"content-encoding": encoding}, stream=Passed()
+            ).iter_bytes():
+                decoded.append((passed[-1], piece))
+        except self.library.DecodingError:
+            return decoded or None
+        return decoded
 
     def answer(self, recorded: Exchange, request: Any) -> Any:
         """Return a recorded response.
@@ -111,11 +155,13 @@ def _sync_transport(tap: Tap) -> type:
     class TapTransport(tap.library.BaseTransport):  # type: ignore[misc, name-defined]
         """Passes requests on to the client's own transport, or answers them."""
 
-        def __init__(self, inner: Any) -> None:
+        def __init__(self, inner: Any, client: object) -> None:
             self.inner = inner
+            self.client = client
 
         def handle_request(self, request: Any) -> Any:
-            attempt, recorded = tap.begin(request, request.read())
+            call = tap.call_of(request, self.inner, self.client)
+            attempt, recorded = tap.begin(call, request, request.read()) if call is not None else (None, None)
             if attempt is None:
                 return self.inner.handle_request(request)
             try:
@@ -132,11 +178,13 @@ def _async_transport(tap: Tap) -> type:
     class AsyncTapTransport(tap.library.AsyncBaseTransport):  # type: ignore[misc, name-defined]
         """Passes requests on to the client's own transport, or answers them."""
 
-        def __init__(self, inner: Any) -> None:
+        def __init__(self, inner: Any, client: object) -> None:
             self.inner = inner
+            self.client = client
 
         async def handle_async_request(self, request: Any) -> Any:
-            attempt, recorded = tap.begin(request, await request.aread())
+            call = tap.call_of(request, self.inner, self.client)
+            attempt, recorded = tap.begin(call, request, await request.aread()) if call is not None else (None, None)
             if attempt is None:
                 return await self.inner.handle_async_request(request)
             try:

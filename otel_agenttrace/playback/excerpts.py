@@ -49,7 +49,7 @@ def _told_messages(span: Span) -> Iterator[Message]:
     told = span.attributes.get(semconv.GEN_AI_OUTPUT_MESSAGES)
     try:
         messages = array(parse(told)) if isinstance(told, str) else ()
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     for message in map(obj, messages):
         yield Message(text(message.get("role")) or "", tuple(obj(part) for part in array(message.get("parts"))))

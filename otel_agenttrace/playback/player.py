@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -41,10 +42,11 @@ class _Shelf:
             self._queues.setdefault((key, entry.origin), deque()).append(entry)
             self._origins.setdefault(key, set()).add(entry.origin)
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._origins
+    def origins(self, key: str) -> Collection[str]:
+        """Return the origins of the recordings of a key."""
+        return self._origins.get(key, ())
 
-    def take(self, key: str, origin: str, lane: str) -> Entry | None:
+    def take(self, key: str, origin: str, lane: str, is_free: Callable[[Entry], bool]) -> Entry | None:
         """Return the next unclaimed call: same lane first, then any; another origin only if there is but one."""
         origins = self._origins.get(key)
         if not origins:
@@ -53,23 +55,28 @@ class _Shelf:
             if len(origins) > 1:
                 return None
             origin = next(iter(origins))
-        return self._next((key, origin, lane)) or self._next((key, origin))
+        return self._next((key, origin, lane), is_free) or self._next((key, origin), is_free)
 
-    def _next(self, place: tuple[str, ...]) -> Entry | None:
+    def _next(self, place: tuple[str, ...], is_free: Callable[[Entry], bool]) -> Entry | None:
         queue = self._queues.get(place)
         while queue:
             entry = queue.popleft()
             if not entry.claimed:
                 entry.claimed = True
-                return entry
+                if is_free(entry):
+                    return entry
         return None
 
 
 class Player:
-    """Hands out the recorded calls of a cassette, each once. Thread-safe."""
+    """Hands out the recorded calls of a cassette, each once in a run. Thread-safe.
 
-    def __init__(self, cassette: Cassette, rules_version: int) -> None:
+    `take` says whether no other process of the run has taken the recording of this name, and takes it.
+    """
+
+    def __init__(self, cassette: Cassette, rules_version: int, take: Callable[[str], bool] = lambda _: True) -> None:
         self.cassette = cassette
+        self._take = take
         self._rules = rules_version
         self._calls = sorted(cassette.index.calls, key=lambda entry: (entry.start_ns, entry.ticket))
         self._exact = _Shelf((self._key(entry), entry) for entry in self._calls)
@@ -77,28 +84,36 @@ class Player:
         self._lock = threading.Lock()
 
     def renew_lock(self) -> None:
-        """Take a new lock: after a fork the old one may be held by a thread that is not there."""
+        """Take new locks: after a fork the old ones may be held by a thread that is not there."""
         self._lock = threading.Lock()
+        self.cassette.renew_lock()
 
     def claim(self, requested: Requested, lane: str) -> Claim | None:
         """Return the recorded call that answers a request, or None if there is none left."""
         origin = requested.request.origin
         with self._lock:
-            entry = self._exact.take(requested.key, origin, lane)
+            entry = self._exact.take(requested.key, origin, lane, self._is_free)
             if entry is not None:
                 return Claim(entry, "hit", self.cassette.answers(entry))
-            if requested.key in self._exact:
+            if self._exact.origins(requested.key):
                 return None
-            entry = self._shelf_of_normalised().take(normalised_key(requested.request), origin, lane)
+            entry = self._shelf_of_normalised().take(normalised_key(requested.request), origin, lane, self._is_free)
         if entry is None:
             return None
         return Claim(entry, "drift", self.cassette.answers(entry), self._moved(entry, requested.request))
 
-    def mark_played(self, span_ids: Collection[str]) -> None:
+    def _is_free(self, entry: Entry) -> bool:
+        return self._take(_place(entry))
+
+    def mark_played(self, places: Collection[str]) -> None:
         """Take note that other processes of the run have served these recorded calls."""
         for entry in self._calls:
-            if entry.span_id in span_ids:
+            if _place(entry) in places:
                 entry.claimed = True
+
+    def recorded_request(self, claim: Claim, attempt: int) -> HttpRequest:
+        """Return what was asked in an attempt of the recorded call, counted from 0."""
+        return self.cassette.call(claim.entry).attempts[attempt].request
 
     def unplayed(self) -> tuple[Entry, ...]:
         """Return the recorded calls that nobody asked for."""
@@ -106,7 +121,14 @@ class Player:
 
     def miss(self, requested: Requested, site: str) -> ReplayMiss:
         """Return the error that says why a request has no answer and what to do."""
-        if requested.key in self._exact:
+        origins = self._exact.origins(requested.key)
+        if len(origins) > 1 and requested.request.origin not in origins:
+            return ReplayMiss(
+                f"This call was recorded at {' and '.join(sorted(origins))}, and is asked of {requested.request.origin}: "
+                f"which of the answers is meant cannot be told.\n{self._body(site)}",
+                request=requested.request.body,
+            )
+        if origins:
             times = sum(1 for entry in self._calls if self._key(entry) == requested.key)
             recorded = "once" if times == 1 else f"{times} times"
             return ReplayExhausted(
@@ -136,7 +158,7 @@ class Player:
         path = self.cassette.path
         return (
             f"  at       {site}\n  cassette {path}\n{told}"
-            f"  to fix   record what is missing (mode new), or all of it: otel-agenttrace record {path} -- …"
+            f"  to fix   record what is missing (--mode new), or all of it: otel-agenttrace record {shlex.quote(str(path))} -- …"
         )
 
     def _key(self, entry: Entry) -> str:
@@ -147,8 +169,7 @@ class Player:
 
     def _shelf_of_normalised(self) -> _Shelf:
         if self._normalised is None:
-            free = (entry for entry in self._calls if not entry.claimed)
-            self._normalised = _Shelf((normalised_key(self.cassette.request(entry)), entry) for entry in free)
+            self._normalised = _Shelf((normalised_key(self.cassette.request(entry)), entry) for entry in self._calls)
         return self._normalised
 
     def _moved(self, entry: Entry, asked: HttpRequest) -> str:
@@ -165,3 +186,8 @@ class Player:
     def _compared(self) -> Iterator[tuple[int, Entry, HttpRequest]]:
         for number, entry in list(enumerate(self._calls, 1))[:_NEAREST_OF]:
             yield number, entry, self.cassette.request(entry)
+
+
+def _place(entry: Entry) -> str:
+    """Return a name of a recorded call that is its own in this cassette: span ids may be there twice."""
+    return f"{entry.line.offset:012x}{entry.position:04x}"

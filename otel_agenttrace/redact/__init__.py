@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final
 
-from otel_agenttrace.jsonvalue import Json, compact
 from otel_agenttrace.redact.addresses import without_credentials, without_user_info
 from otel_agenttrace.redact.environment_values import environment_values
 from otel_agenttrace.redact.findings import Detector, Finding, find, replaced, replaced_bytes
-from otel_agenttrace.redact.headers import is_stored
+from otel_agenttrace.redact.headers import is_address, is_stored
 
-__all__ = ["RULES_VERSION", "Detector", "Finding", "Redactor", "redactor"]
+__all__ = ["RULES_VERSION", "Detector", "Finding", "Redactor", "environment_redactor", "redactor"]
 
 RULES_VERSION: Final = 1
 """Grows with every change of what is redacted: request keys depend on it."""
@@ -48,34 +47,33 @@ class Redactor:
         found = find(text, self.detectors)
         return replaced_bytes(text, found, chunk_sizes) if found else (body, tuple(chunk_sizes))
 
-    def redact_json(self, value: Json) -> Json:
-        """Return a JSON value with its strings and keys redacted, and the value itself if it holds no secret."""
-        return self._walk(value) if find(compact(value), self.detectors) else value
-
-    def _walk(self, value: Json) -> Json:
-        if isinstance(value, str):
-            return self.redact_text(value)
-        if isinstance(value, Mapping):
-            members = cast("Mapping[str, Json]", value)
-            return {self.redact_text(key): self._walk(member) for key, member in members.items()}
-        if isinstance(value, Sequence):
-            return [self._walk(element) for element in value]
-        return value
-
     def redact_target(self, target: str) -> str:
         """Return path and query without credential parameters; what stays keeps its order and its escapes."""
         return self.redact_text(without_credentials(target))
 
     def redact_url(self, url: str) -> str:
         """Return an address without user name, password and credential parameters."""
-        return self.redact_text(without_credentials(without_user_info(url)))
+        return self.redact_text(without_credentials(without_user_info(url), may_be_ordinary=False))
 
     def stored_headers(self, headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
         """Return the response headers that are stored: no credentials, no account ids, nothing about the wire's encoding."""
-        return tuple((name, self.redact_text(value)) for name, value in headers if is_stored(name))
+        return tuple((name, self._header_value(name, value)) for name, value in headers if is_stored(name))
+
+    def _header_value(self, name: str, value: str) -> str:
+        return self.redact_url(value) if is_address(name) else self.redact_text(value)
 
 
 def redactor(environ: Mapping[str, str]) -> Redactor:
     """Return the redactor for the secrets an environment holds."""
     secrets = environment_values(environ)
     return Redactor((secrets,) if secrets.secrets else ())
+
+
+_newest: list[tuple[Mapping[str, str], int, Redactor]] = []
+
+
+def environment_redactor(environ: Mapping[str, str]) -> Redactor:
+    """Return the redactor for the secrets an environment holds by now: programs load more of them after their start."""
+    if not _newest or _newest[0][0] is not environ or _newest[0][1] != len(environ):
+        _newest[:] = [(environ, len(environ), redactor(environ))]
+    return _newest[0][2]

@@ -18,47 +18,54 @@ _CREDENTIALS: Final = frozenset(
         "api-key",
         "apikey",
         "assertion",
-        "auth",
         "auth-token",
         "authorization",
         "awsaccesskeyid",
         "client-assertion",
         "client-secret",
-        "code",
-        "credential",
-        "credentials",
         "id-token",
         "jwt",
-        "key",
         "password",
         "passwd",
         "pwd",
         "refresh-token",
         "secret",
         "session-token",
-        "sig",
-        "signature",
         "subscription-key",
         "ocp-apim-subscription-key",
-        "token",
         "x-api-key",
     }
 )
+_AMBIGUOUS: Final = frozenset({"auth", "code", "credential", "credentials", "key", "sig", "signature", "token"})
+"""Names of credentials and of ordinary things: the value decides, a currency's `code` is part of the request."""
+
+_MIN_LENGTH: Final = 12
 _SIGNING: Final = ("x-amz-", "x-goog-")
 """Prefixes of pre-signed addresses: signature, credential, date, expiry."""
+
+_WORDS: Final = re.compile(r"[A-Za-z]{1,20}(?:[ ._-][A-Za-z]{1,20})*|\d+")
+"""What no credential looks like: words, or a plain number."""
 
 _AUTHORITY: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:)?//(?P<authority>[^/?#]*)")
 
 
-def without_credentials(target: str) -> str:
-    """Return path and query without credential parameters and without a fragment."""
+def without_credentials(target: str, *, may_be_ordinary: bool = True) -> str:
+    """Return path and query without credential parameters and without a fragment.
+
+    Args:
+        target: Path and query, or a whole address.
+        may_be_ordinary: Whether a parameter called `code`, `key` and the like is kept if its value is no credential's.
+    """
     path, _, query = target.partition("#")[0].partition("?")
-    kept = [parameter for parameter in query.split("&") if not _is_credential(parameter)]
+    kept = [parameter for parameter in query.split("&") if not _is_credential(parameter, may_be_ordinary)]
     return f"{path}?{'&'.join(kept)}" if query and kept else path
 
 
-def _is_credential(parameter: str) -> bool:
-    name = unquote_plus(parameter.partition("=")[0]).lower().replace("_", "-")
+def _is_credential(parameter: str, may_be_ordinary: bool) -> bool:
+    name, _, value = parameter.partition("=")
+    name = unquote_plus(name).lower().replace("_", "-")
+    if name in _AMBIGUOUS:
+        return not may_be_ordinary or (len(value) >= _MIN_LENGTH and not _WORDS.fullmatch(unquote_plus(value)))
     return name in _CREDENTIALS or name.startswith(_SIGNING)
 
 

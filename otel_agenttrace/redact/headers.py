@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["is_stored"]
+__all__ = ["is_address", "is_stored"]
 
 # The stored body is decoded and in one piece: these would describe another one.
 _WIRE: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
@@ -15,6 +15,7 @@ _CREDENTIAL: Final = re.compile(
     r"authorization|cookie|(?:api|access|subscription|functions|auth)-?key|secret|password|authentication-info"
     r"|(?:^|-)(?:token|signature|credentials?|jwt|jwt-assertion)$"
 )
+_ADDRESSES: Final = frozenset({"azure-asyncoperation", "content-location", "location", "operation-location", "refresh"})
 _ACCOUNT: Final = re.compile(
     r"(?:^|-)(?:organi[sz]ation|org|project|workspace|tenant|account|subscription|customer)(?:-?id)?$"
 )
@@ -26,3 +27,8 @@ def is_stored(name: str) -> bool:
     if lowered.startswith("access-control-"):
         return True
     return lowered not in _WIRE and not _CREDENTIAL.search(lowered) and not _ACCOUNT.search(lowered)
+
+
+def is_address(name: str) -> bool:
+    """Whether a response header holds an address, which may be a signed one."""
+    return name.lower() in _ADDRESSES

@@ -1,6 +1,8 @@
 """Put on PYTHONPATH by `otel-agenttrace record` and `replay`: starts us in every Python process of the command."""
 
 import importlib.util
+import json
+import os
 import sys
 from pathlib import Path
 
@@ -17,11 +19,26 @@ def _run_shadowed_sitecustomize() -> None:
             return
 
 
+def _tell_that_we_are_missing() -> None:
+    """Say that this process is not watched. The command itself may not go live in a replay; tools beside it may run."""
+    told = os.environ.get("_OTEL_AGENTTRACE_RUN")
+    if not told:
+        return
+    run = json.loads(told)
+    sys.stderr.write(
+        f"otel-agenttrace is not installed in {sys.executable}: nothing this process does is recorded or answered.\n"
+        "  to fix   install it there, or run the command with the Python that has it\n"
+    )
+    if run["mode"] == "none" and run["root_pid"] == os.getppid():
+        sys.stderr.flush()
+        os._exit(3)
+
+
 _run_shadowed_sitecustomize()
 
 try:
     from otel_agenttrace.autoload import pre_instrument
 except ImportError:  # another interpreter, in which we are not installed
-    pass
+    _tell_that_we_are_missing()
 else:
     pre_instrument()

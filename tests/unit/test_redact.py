@@ -192,32 +192,20 @@ def test_chunks_partition_the_redacted_body(pieces: list[bytes], data: st.DataOb
     assert one.redact_bytes(redacted, mapped) == (redacted, mapped)
 
 
-# --- JSON, addresses, headers ---------------------------------------------------------------------------------------
-
-
-def test_strings_and_keys_of_json_are_redacted_at_any_depth(one: Redactor) -> None:
-    value = {"a": [1, None, True, {"b": f"x {KEY}"}], KEY: 2.5, "c": json.dumps({"d": AWKWARD})}
-    assert one.redact_json(value) == {
-        "a": [1, None, True, {"b": f"x {placeholder(KEY)}"}],
-        placeholder(KEY): 2.5,
-        "c": json.dumps({"d": placeholder(AWKWARD)}),
-    }
-
-
-def test_json_without_secrets_is_the_same_object(one: Redactor) -> None:
-    value = {"a": ["b", 1]}
-    assert one.redact_json(value) is value
+# --- addresses, headers ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("target", "kept"),
     [
         ("/v1/chat/completions", "/v1/chat/completions"),
-        ("/v1/models/m:generate?key=abc&alt=sse", "/v1/models/m:generate?alt=sse"),
+        ("/v1/models/m:generate?key=k3y-0f-16-letters&alt=sse", "/v1/models/m:generate?alt=sse"),
         ("/deployments/d/chat?api-version=2024-10-21&Api_Key=x", "/deployments/d/chat?api-version=2024-10-21"),
-        ("/f?code=abc", "/f"),
+        ("/f?code=3rt5-9xkq-77ab", "/f"),
+        ("/rates?code=EUR&key=name&token=12345678901234", "/rates?code=EUR&key=name&token=12345678901234"),
+        ("/f?key=purchase_order_number", "/f?key=purchase_order_number"),
         ("/f?a=1&X-Amz-Signature=s&X-Amz-Date=d&b=%2F", "/f?a=1&b=%2F"),
-        ("/f?sig=s&subscription-key=k&access%5Ftoken=t&token=u&signature=v", "/f"),
+        ("/f?sig=aB3%2FdE5fG7hJ9&subscription-key=k&access%5Ftoken=t&token=u1u2u3u4u5u6&signature=v1v2v3v4v5v6", "/f"),
         ("/list?pageToken=abc&max_tokens=5", "/list?pageToken=abc&max_tokens=5"),
         ("/f?flag&empty=", "/f?flag&empty="),
         ("/f?a=1#access_token=t", "/f?a=1"),
@@ -237,7 +225,7 @@ def test_a_secret_in_a_path_is_redacted(one: Redactor) -> None:
 @pytest.mark.parametrize(
     ("url", "kept"),
     [
-        ("https://user:pa%40ss@host.example:8443/a?key=k&b=1", "https://host.example:8443/a?b=1"),
+        ("https://user:pa%40ss@host.example:8443/a?sig=k&b=1", "https://host.example:8443/a?b=1"),
         ("//user@host.example/a", "//host.example/a"),
         ("http://[::1/a@b", "http://[::1/a@b"),
         ("/a@b?c=d@e", "/a@b?c=d@e"),

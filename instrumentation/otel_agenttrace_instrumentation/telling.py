@@ -1,0 +1,200 @@
+"""The span of one call: what is asked at its start, what came at its end. Requests and attempts in, attributes out."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+from opentelemetry import trace as otel_trace
+
+from otel_agenttrace import semconv
+from otel_agenttrace.cassette.writer import RecordedCall
+from otel_agenttrace.errors import error_type
+from otel_agenttrace.jsonvalue import Json, obj, parse
+from otel_agenttrace.model import AttributeValue, InferenceRequest, InferenceResponse
+from otel_agenttrace.playback.player import Claim
+from otel_agenttrace.sessions import Session
+from otel_agenttrace.spans import LiveSpan, adopt_span, open_span
+from otel_agenttrace.wire.routes import Route, route
+from otel_agenttrace.wire.sse import json_events
+from otel_agenttrace_instrumentation import content, metrics
+from otel_agenttrace_instrumentation.attempts import Attempt
+
+__all__ = ["CallSpan", "Place", "place_of"]
+
+_CONTENT: Final = frozenset({"messages", "input", "prompt", "system", "instructions", "tools"})
+_LLM_KINDS: Final = frozenset({"LLM", "EMBEDDING"})
+_OLD_REQUEST_TYPES: Final = frozenset({"chat", "completion", "embedding"})
+_adopted: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a request goes, and the model API that is there, if one is."""
+
+    route: Route | None
+    address: str
+    port: int
+    path: str
+
+
+@lru_cache(maxsize=256)
+def place_of(method: str, url: str) -> Place:
+    """Return where a request goes."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return Place(route(method, url), parts.hostname or "", port, parts.path)
+
+
+class CallSpan:
+    """The span of one call, ours or an adopted one. `asked` is None for a request that is no inference."""
+
+    def __init__(self, method: str, place: Place, body: Json, start_ns: int, session: Session | None) -> None:
+        self.method = method
+        self.place = place
+        self.start_ns = start_ns
+        self.asked = _asked(place.route, body)
+        self.live = self._adopted(session) or self._opened()
+
+    def _adopted(self, session: Session | None) -> LiveSpan | None:
+        found = _adoptable_span() if self.asked is not None else None
+        if found is None:
+            return None
+        live = adopt_span(found, self.start_ns)
+        live.set(self._start_attributes())
+        if session is not None:
+            session.claim_span(live.head.span_id)
+        return live
+
+    def _opened(self) -> LiveSpan:
+        is_api = self.place.route is not None
+        attributes = self._start_attributes()
+        return open_span(self._name(), attributes, kind="CLIENT", start_ns=self.start_ns, exported=is_api)
+
+    def _name(self) -> str:
+        if self.asked is None:
+            return f"{self.method} {self.place.path}" if self.place.route else self.method
+        return f"{self.asked.operation} {self.asked.model}" if self.asked.model else self.asked.operation
+
+    def _start_attributes(self) -> Mapping[str, AttributeValue]:
+        server: dict[str, AttributeValue] = {
+            semconv.SERVER_ADDRESS: self.place.address,
+            semconv.SERVER_PORT: self.place.port,
+        }
+        if self.asked is None or self.place.route is None:
+            return {**server, "http.request.method": self.method}
+        return {
+            semconv.GEN_AI_OPERATION_NAME: self.asked.operation,
+            semconv.GEN_AI_PROVIDER_NAME: self.place.route.provider,
+            semconv.GEN_AI_REQUEST_MODEL: self.asked.model,
+            semconv.GEN_AI_REQUEST_STREAM: True if self.asked.stream else None,
+            **server,
+            **self.asked.parameters,
+        }
+
+    def replayed(self, claim: Claim, session: Session) -> None:
+        """Tell that the call is answered from a recording, as soon as that is known: the span may not stay ours."""
+        self.live.set({semconv.AGENTTRACE_REPLAY_MODE: session.mode})
+        link = {semconv.AGENTTRACE_LINK_TYPE: "replayed_from"}
+        self.live.add_link(claim.entry.trace_id, claim.entry.span_id, link)
+        self.outcome(claim.outcome, claim.detail)
+        if not session.options.export_replay and session.mode == "none":
+            self.live.hide()
+
+    def outcome(self, outcome: str, detail: str = "") -> None:
+        """Tell how replay answered the call."""
+        self.live.set({semconv.AGENTTRACE_REPLAY_OUTCOME: outcome, semconv.AGENTTRACE_REPLAY_DETAIL: detail or None})
+
+    def describe(self, attempt: Attempt) -> InferenceResponse | None:
+        """Tell what the response of an attempt says, and return it."""
+        found = self.place.route
+        if self.asked is None or found is None:
+            self.live.set({"http.response.status_code": attempt.status})
+            return None
+        response = _decoded(found, attempt)
+        streamed = attempt.content_type == "text/event-stream" and attempt.first_chunk_ns is not None
+        usage = response.usage
+        self.live.set(
+            {
+                semconv.GEN_AI_RESPONSE_ID: response.id,
+                semconv.GEN_AI_RESPONSE_MODEL: response.model,
+                semconv.GEN_AI_RESPONSE_FINISH_REASONS: response.finish_reasons or None,
+                semconv.GEN_AI_USAGE_INPUT_TOKENS: usage.input_tokens,
+                semconv.GEN_AI_USAGE_OUTPUT_TOKENS: usage.output_tokens,
+                semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage.cache_read_input_tokens,
+                semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS: usage.cache_write_input_tokens,
+                semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: usage.reasoning_output_tokens,
+                semconv.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK: self._time_to_first_chunk_s(attempt) if streamed else None,
+                **response.attributes,
+            }
+        )
+        return response
+
+    def _time_to_first_chunk_s(self, attempt: Attempt) -> float:
+        return (attempt.start_ns - self.start_ns + (attempt.first_chunk_ns or 0)) / 1e9
+
+    def conclude(self, last: Attempt | None, error: BaseException | None, end_ns: int, *, is_live: bool) -> None:
+        """Tell how the call went: its response, or the error it ended with; measure it if it was live."""
+        response = self.describe(last) if last is not None else None
+        self._judge(last, error, response)
+        if response is None or self.asked is None or last is None:
+            return
+        if is_live:
+            metrics.record(self.live, self.asked, last, end_ns)
+        content.tell(self.live, self.asked, response)
+
+    def _judge(self, last: Attempt | None, error: BaseException | None, response: InferenceResponse | None) -> None:
+        error = error or (last.error if last is not None else None)
+        if error is not None:
+            self.live.fail(error_type(error), str(error))
+        elif response is not None and response.error_type:
+            self.live.fail(response.error_type, "")
+        elif last is not None and last.status is not None and last.status >= 400:
+            self.live.fail(str(last.status), "")
+
+    def end(self, session: Session | None, end_ns: int, recorded: RecordedCall | None = None) -> None:
+        """End the span and hand it to the session."""
+        self.live.end(session, end_ns, recorded)
+
+
+def _asked(found: Route | None, body: Json) -> InferenceRequest | None:
+    """Return what a request asks; its messages are read only where they are exported."""
+    if found is None or not found.codec.operation:
+        return None
+    asked = obj(body)
+    if not content.is_captured():
+        asked = {name: value for name, value in asked.items() if name not in _CONTENT}
+    return found.codec.decode_request(asked)
+
+
+def _decoded(found: Route, attempt: Attempt) -> InferenceResponse:
+    body = b"".join(data for _, data in attempt.decoded())
+    if attempt.content_type == "text/event-stream":
+        return found.codec.decode_stream(json_events(body))
+    if "json" not in attempt.content_type:
+        return InferenceResponse()
+    try:
+        return found.codec.decode_response(obj(parse(body)))
+    except (ValueError, RecursionError):  # cut off, or not what it says it is
+        return InferenceResponse()
+
+
+def _adoptable_span() -> otel_trace.Span | None:
+    """Return the current span if it tells this very call and no other call has taken it."""
+    span = otel_trace.get_current_span()
+    if not span.is_recording() or span in _adopted:
+        return None
+    attributes = cast("Mapping[str, object]", getattr(span, "attributes", None) or {})
+    tells_inference = (
+        attributes.get(semconv.GEN_AI_OPERATION_NAME) in semconv.INFERENCE_OPERATIONS
+        or attributes.get("openinference.span.kind") in _LLM_KINDS
+        or attributes.get("llm.request.type") in _OLD_REQUEST_TYPES
+    )
+    if not tells_inference:
+        return None
+    _adopted.add(span)
+    return span

@@ -1,0 +1,147 @@
+"""What the processes of one run share: which file they write to, which recordings are taken, what each of them saw.
+
+The root makes the run and hands it on by environment. Two small files under the temporary folder, named by the run's
+secret id, carry what has to travel between processes; the root removes them when it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any, Final
+
+from otel_agenttrace.config import RecordMode
+from otel_agenttrace.environment import RUN
+
+try:
+    import fcntl
+except ImportError:  # no advisory locks on this system: processes may take the same recording
+    fcntl = None
+
+__all__ = ["Run", "SharedClaims"]
+
+_log = logging.getLogger("otel_agenttrace")
+_ID_SIZE: Final = 16
+_APPEND: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run: its id, its resolved mode, the file its processes write to, and the process that is its root."""
+
+    id: str
+    mode: RecordMode
+    file: str
+    cassette: str
+    root_pid: int
+
+    @staticmethod
+    def inherited(environ: Mapping[str, str]) -> Run | None:
+        """Return the run this process was started in by another one."""
+        told = environ.get(RUN)
+        run = Run(**json.loads(told)) if told else None
+        return run if run is not None and run.root_pid != os.getpid() else None
+
+    def to_environment(self) -> str:
+        """Return the text that children inherit."""
+        return json.dumps(asdict(self))
+
+    def shared_file(self, purpose: str) -> Path:
+        """Return the path of a file that all processes of the run know."""
+        return Path(gettempdir(), f"otel-agenttrace-{self.id}.{purpose}")
+
+    def tell(self, fact: Mapping[str, object]) -> None:
+        """Tell the root something; it counts when the root ends."""
+        try:
+            descriptor = os.open(self.shared_file("facts"), _APPEND, 0o600)
+        except OSError as error:
+            _log.warning("the root of the run does not hear of this process: %s", error)
+            return
+        try:
+            os.write(descriptor, json.dumps(fact).encode() + b"\n")
+        finally:
+            os.close(descriptor)
+
+    def hear(self) -> tuple[Mapping[str, Any], ...]:
+        """Return what the other processes have told, once; a line that a killed one left torn is no fact."""
+        try:
+            lines = self.shared_file("facts").read_bytes().splitlines()
+        except OSError:
+            return ()
+        self.shared_file("facts").unlink(missing_ok=True)
+        return tuple(fact for line in lines if (fact := _fact(line)) is not None)
+
+
+def _fact(line: bytes) -> Mapping[str, Any] | None:
+    try:
+        return dict(json.loads(line))
+    except (ValueError, TypeError):
+        return None
+
+
+class SharedClaims:
+    """Which recorded calls have been given away by any process of a run. Its user holds a lock of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+        self._taken: set[str] = set()
+        self._known = 0
+
+    def take(self, span_id: str) -> bool:
+        """Return whether a recording was still free; now it is taken."""
+        descriptor = self._open()
+        _lock(descriptor)
+        try:
+            self._catch_up(descriptor)
+            if span_id in self._taken:
+                return False
+            self._known += os.write(descriptor, span_id.encode("ascii"))
+            self._taken.add(span_id)
+            return True
+        finally:
+            _unlock(descriptor)
+
+    def taken(self) -> frozenset[str]:
+        """Return the recordings that are taken."""
+        if self._path.exists():
+            self._catch_up(self._open())
+        return frozenset(self._taken)
+
+    def _catch_up(self, descriptor: int) -> None:
+        size = os.fstat(descriptor).st_size
+        if size > self._known:
+            told = os.pread(descriptor, size - self._known, self._known).decode("ascii")
+            self._taken.update(told[at : at + _ID_SIZE] for at in range(0, len(told), _ID_SIZE))
+            self._known = size
+
+    def _open(self) -> int:
+        if self._descriptor is None:
+            self._descriptor = os.open(self._path, _APPEND, 0o600)
+        return self._descriptor
+
+    def after_fork(self) -> None:
+        """Open the file anew: a lock on a descriptor that two processes share keeps neither out."""
+        self.close()
+        self._known = 0
+
+    def close(self) -> None:
+        """Release the file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _lock(descriptor: int) -> None:
+    if fcntl is not None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _unlock(descriptor: int) -> None:
+    if fcntl is not None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
