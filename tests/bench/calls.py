@@ -87,25 +87,16 @@ def _create(number: int) -> object:
 
 
 @contextmanager
-def _unhooked() -> Iterator[None]:
-    from otel_agenttrace_instrumentation import seams
-
-    seams.uninstall()
-    yield
-
-
-@contextmanager
 def _instrumented() -> Iterator[None]:
     from otel_agenttrace_instrumentation import seams
 
-    seams.install()
+    seams.install(_instrumented)
     yield
-    seams.uninstall()
+    seams.uninstall(_instrumented)
 
 
 def _bare() -> float:
-    with _unhooked():
-        return median_us(_create, _COUNT)
+    return median_us(_create, _COUNT)
 
 
 def _set_provider() -> None:
@@ -124,8 +115,7 @@ def one_sdk_span() -> list[Figure]:
             span.set_attributes(_ANSWERED)
 
     def ours() -> float:
-        with _unhooked():
-            return median_us(traced, _COUNT)
+        return median_us(traced, _COUNT)
 
     bare, spanned, added = interleaved(_bare, ours)
     return [
@@ -228,8 +218,7 @@ def first_chunk() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
 
         def plain() -> float:
-            with _unhooked():
-                return median()
+            return median()
 
         def ours() -> float:
             with at.record(Path(folder, "run.otlp.jsonl"), quiet=True):

@@ -19,7 +19,7 @@ def instrumented_environment(
     cassette: Path | None, mode: str | None, provider: Provider | None = None, **more: str
 ) -> dict[str, str]:
     """Return the environment `opentelemetry-instrument` gives its command; without a cassette, a plain one."""
-    dropped = ("OTEL_", "OPENAI_", "ANTHROPIC_", "PYTHONPATH", "CI", "_OTEL_")
+    dropped = ("OTEL_", "OPENAI_", "ANTHROPIC_", "PYTHONPATH", "CI", "_OTEL_", "NO_COLOR", "FORCE_COLOR")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     environment |= {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(auto_instrumentation.__file__).parent)])
