@@ -48,8 +48,11 @@ class Codec:
 def parameters(body: JsonObject, table: Mapping[str, str]) -> dict[str, AttributeValue]:
     """Return the request parameters that have an attribute; `table` maps a member of the body to it."""
     found: dict[str, AttributeValue] = {}
-    for member, attribute in table.items():
-        plain = (_fraction if attribute in _FRACTIONS else _plain)(body.get(member))
+    for member, value in body.items():
+        attribute = table.get(member)
+        if attribute is None:
+            continue
+        plain = (_fraction if attribute in _FRACTIONS else _plain)(value)
         if plain is not None:
             found[attribute] = plain
     return found
