@@ -30,7 +30,13 @@ _ENDS = {
     "normal": ("", 3, True),
     "exception": ("raise RuntimeError('over')", 3, True),
     "sys.exit": ("sys.exit(4)", 3, True),
-    "SIGINT": ("os.kill(os.getpid(), signal.SIGINT); import time; time.sleep(5)", 3, False),
+    # a program started in the background of a shell would ignore the interrupt
+    "SIGINT": (
+        "signal.signal(signal.SIGINT, signal.default_int_handler); os.kill(os.getpid(), signal.SIGINT)\n"
+        "import time; time.sleep(5)",
+        3,
+        False,
+    ),
     "SIGTERM": ("os.kill(os.getpid(), signal.SIGTERM)", 3, False),
     "SIGKILL": ("os.kill(os.getpid(), signal.SIGKILL)", 3, False),
     "os._exit": ("os._exit(0)", 3, False),
