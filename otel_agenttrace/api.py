@@ -7,7 +7,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
@@ -17,6 +17,7 @@ from opentelemetry import trace as otel_trace
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.config import RecordMode, record_mode, resolve
 from otel_agenttrace.model import Trace
+from otel_agenttrace.playback.plan import Frozen, OnMiss, ReplayPlan
 from otel_agenttrace.processor import watch_provider
 from otel_agenttrace.sessions import Session
 from otel_agenttrace.stepping import Steps, stepped, stepped_async
@@ -35,11 +36,20 @@ _R = TypeVar("_R")
 class SessionContext:
     """A session to enter with `with` or `async with`, or to decorate a function with: then each call is a run."""
 
-    def __init__(self, path: str | Path | None, mode: RecordMode | None, *, export_replay: bool, quiet: bool) -> None:
+    def __init__(
+        self,
+        path: str | Path | None,
+        mode: RecordMode | None,
+        *,
+        export_replay: bool,
+        quiet: bool,
+        plan: ReplayPlan | None,
+    ) -> None:
         self._path = path
         self._mode: RecordMode | None = mode
         self._export_replay = export_replay
         self._quiet = quiet
+        self._plan = plan
         self._session: Session | None = None
 
     def __enter__(self) -> Session:
@@ -50,7 +60,9 @@ class SessionContext:
             mode=self._mode,
         )
         path = settings.cassette or Path("run.otlp.jsonl")
-        prepared = prepare_session(path, settings.mode, export_replay=self._export_replay, config=settings)
+        prepared = prepare_session(
+            path, settings.mode, export_replay=self._export_replay, config=settings, plan=self._plan
+        )
         watch_provider(otel_trace.get_tracer_provider())
         self._session = open_session(prepared)
         return self._session
@@ -81,7 +93,9 @@ class SessionContext:
         return Steps(opened.in_force, ended)
 
     def _again(self) -> SessionContext:
-        return SessionContext(self._path, self._mode, export_replay=self._export_replay, quiet=self._quiet)
+        return SessionContext(
+            self._path, self._mode, export_replay=self._export_replay, quiet=self._quiet, plan=self._plan
+        )
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
         """Return the function with each of its calls in a session of its own."""
@@ -107,7 +121,12 @@ class SessionContext:
 
 
 def session(
-    path: str | Path | None = None, mode: str | None = None, *, export_replay: bool = False, quiet: bool = False
+    path: str | Path | None = None,
+    mode: str | None = None,
+    *,
+    export_replay: bool = False,
+    quiet: bool = False,
+    plan: ReplayPlan | None = None,
 ) -> SessionContext:
     """Return a session on a cassette; what is not given comes from the environment or pyproject.toml.
 
@@ -116,22 +135,70 @@ def session(
         mode: `none`, `once`, `new` or `all`.
         export_replay: Whether spans of replayed calls are exported too; backends bill their tokens.
         quiet: Whether to leave out the closing line on stderr.
+        plan: What a replay does besides answering; None answers each call from the recording.
 
     Raises:
         ConfigError: If the mode has no meaning.
     """
     checked = record_mode(mode, "mode") if mode is not None else None
-    return SessionContext(path, checked, export_replay=export_replay, quiet=quiet)
+    return SessionContext(path, checked, export_replay=export_replay, quiet=quiet, plan=plan)
 
 
-def record(path: str | Path, *, quiet: bool = False) -> SessionContext:
-    """Return a session that records every call anew."""
-    return session(path, "all", quiet=quiet)
+def record(path: str | Path, *, quiet: bool = False, faults: Sequence[str] = (), seed: int = 0) -> SessionContext:
+    """Return a session that records every call anew.
+
+    Args:
+        path: The cassette.
+        quiet: Whether to leave out the closing line on stderr.
+        faults: Failures to inject: `SELECTOR KIND [NAME=VALUE …]`.
+        seed: Decides which calls a fault with a rate strikes.
+    """
+    return session(path, "all", quiet=quiet, plan=ReplayPlan(faults=tuple(faults), seed=seed))
 
 
-def replay(path: str | Path, *, export_replay: bool = False, quiet: bool = False) -> SessionContext:
-    """Return a session that answers every call from the cassette, with no network."""
-    return session(path, "none", export_replay=export_replay, quiet=quiet)
+def replay(
+    path: str | Path,
+    *,
+    export_replay: bool = False,
+    quiet: bool = False,
+    freeze: Sequence[Frozen] = ("llm",),
+    on_miss: OnMiss = "fail",
+    until: str = "",
+    patches: Sequence[str] = (),
+    faults: Sequence[str] = (),
+    seed: int = 0,
+    timing: str = "instant",
+    verify: bool = False,
+) -> SessionContext:
+    """Return a session that answers calls from the cassette: all of them, with no network, unless told otherwise.
+
+    Args:
+        path: The cassette.
+        export_replay: Whether spans of replayed calls are exported too; backends bill their tokens.
+        quiet: Whether to leave out the closing line on stderr.
+        freeze: What is answered from the recording: calls over HTTP (`llm`), results of `@at.tool` (`tools`).
+        on_miss: Whether a call without a recording fails, or goes live.
+        until: From when on all calls go live: `miss`, `drift`, or a selector of the first one that does.
+        patches: Changes of recorded answers, prompts and tool results: `SELECTOR PATH = VALUE`.
+        faults: Failures to inject: `SELECTOR KIND [NAME=VALUE …]`.
+        seed: Decides which calls a fault with a rate strikes.
+        timing: When chunks come: `instant`, `real`, `xN` or `first-token`.
+        verify: Whether each call is also made live, and its answer compared with the recorded one.
+
+    Raises:
+        ConfigError: If one of these has no meaning.
+    """
+    plan = ReplayPlan(
+        freeze=tuple(freeze),
+        on_miss=on_miss,
+        until=until,
+        patches=tuple(patches),
+        faults=tuple(faults),
+        seed=seed,
+        timing=timing,
+        verify=verify,
+    )
+    return session(path, "none", export_replay=export_replay, quiet=quiet, plan=plan)
 
 
 _started: list[SessionContext] = []

@@ -10,13 +10,14 @@ import json
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, Final
 
 from otel_agenttrace.config import RecordMode
 from otel_agenttrace.environment import RUN
+from otel_agenttrace.playback.plan import ReplayPlan
 
 try:
     import fcntl
@@ -32,20 +33,25 @@ _APPEND: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run: its id, its resolved mode, the file its processes write to, and the process that is its root."""
+    """A run: its id, resolved mode, the file its processes write to, its cassette, the root process, and its plan."""
 
     id: str
     mode: RecordMode
     file: str
     cassette: str
     root_pid: int
+    plan: ReplayPlan = field(default_factory=ReplayPlan)
 
     @staticmethod
     def inherited(environ: Mapping[str, str]) -> Run | None:
         """Return the run this process was started in by another one."""
         told = environ.get(RUN)
-        run = Run(**json.loads(told)) if told else None
-        return run if run is not None and run.root_pid != os.getpid() else None
+        if not told:
+            return None
+        members: dict[str, Any] = json.loads(told)
+        plan = ReplayPlan.from_json(members.pop("plan"))
+        run = Run(**members, plan=plan)
+        return run if run.root_pid != os.getpid() else None
 
     def to_environment(self) -> str:
         """Return the text that children inherit."""

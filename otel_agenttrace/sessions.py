@@ -11,10 +11,10 @@ import os
 import secrets
 import weakref
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Generator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -38,16 +38,15 @@ from otel_agenttrace.errors import (
 from otel_agenttrace.matching import Requested
 from otel_agenttrace.model import AttributeValue, HttpRequest, Outcome, OutcomeKind, Span, Trace
 from otel_agenttrace.playback.excerpts import excerpt
+from otel_agenttrace.playback.plan import ReplayPlan
 from otel_agenttrace.playback.player import Claim, Player
 from otel_agenttrace.redact import RULES_VERSION, Redactor, environment_redactor
+from otel_agenttrace.redact.spans import redacted_span, redacted_values
 from otel_agenttrace.runs import Run, SharedClaims
 
 __all__ = ["Session", "SessionOptions", "current_session", "is_loopback", "open_sessions"]
 
 _log = logging.getLogger("otel_agenttrace")
-_PLAIN: Final = frozenset({type(None), bool, int, float, bytes})
-"""Values that hold no text. What else a program puts on a span is stored as its text."""
-
 _KEPT: Final = 10_000
 """How many outcomes and written span ids a session remembers."""
 
@@ -61,6 +60,7 @@ class SessionOptions:
     export_replay: bool = False
     in_place: bool = False
     policy: UrlPolicy = field(default_factory=UrlPolicy)
+    plan: ReplayPlan = field(default_factory=ReplayPlan)
     cost_of: Callable[[Span], float | None] | None = None
 
 
@@ -105,7 +105,7 @@ class Session:
         if mode == "once":
             mode = "none" if self.path.exists() else "all"
         file = partial_path(self.path) if mode == "all" and not self.options.in_place else self.path
-        return Run(secrets.token_hex(8), mode, str(file), str(self.path), os.getpid())
+        return Run(secrets.token_hex(8), mode, str(file), str(self.path), os.getpid(), self.options.plan)
 
     def _check_run(self, inherited: Run | None) -> None:
         if self.mode == "none":
@@ -125,6 +125,11 @@ class Session:
     def mode(self) -> RecordMode:
         """The mode in force: never `once`, which is resolved when the run begins."""
         return self.run.mode
+
+    @property
+    def plan(self) -> ReplayPlan:
+        """How the run deals with each call; children have that of their root."""
+        return self.run.plan
 
     @property
     def redactor(self) -> Redactor:
@@ -205,7 +210,7 @@ class Session:
 
     def _open_writer(self) -> Writer:
         resource = {
-            **self._redacted_values(self.options.resource),
+            **redacted_values(self.options.resource, self.redactor),
             semconv.AGENTTRACE_RUN_ID: self.run.id,
             semconv.AGENTTRACE_RULES_VERSION: RULES_VERSION,
         }
@@ -342,7 +347,7 @@ class Session:
         if self._writer is None or (recorded is None and semconv.AGENTTRACE_REPLAY_OUTCOME in span.attributes):
             self._replayed.append(span)
         else:
-            self._append(self._writer, self._redacted(span), recorded)
+            self._append(self._writer, redacted_span(span, self.redactor), recorded)
 
     def offer(self, span: Span) -> None:
         """Write a span of another instrumentation, unless a call of ours has taken it over."""
@@ -364,37 +369,6 @@ class Session:
             if not self._warned:
                 self._warned = True
                 _log.warning("recording to %s stopped: %s; the application goes on", writer.path, error)
-
-    def _redacted(self, span: Span) -> Span:
-        if not self.redactor.detectors:
-            return span
-        return replace(
-            span,
-            name=self.redactor.redact_text(span.name),
-            attributes=self._redacted_values(span.attributes),
-            events=tuple(
-                replace(
-                    event,
-                    name=self.redactor.redact_text(event.name),
-                    attributes=self._redacted_values(event.attributes),
-                )
-                for event in span.events
-            ),
-            links=tuple(replace(link, attributes=self._redacted_values(link.attributes)) for link in span.links),
-            status_message=self.redactor.redact_text(span.status_message),
-        )
-
-    def _redacted_values(self, attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
-        return {self.redactor.redact_text(key): self._redacted_value(value) for key, value in attributes.items()}
-
-    def _redacted_value(self, value: AttributeValue) -> AttributeValue:
-        if isinstance(value, str):
-            return self.redactor.redact_text(value)
-        if isinstance(value, Mapping):
-            return self._redacted_values(value)
-        if isinstance(value, Sequence) and not isinstance(value, bytes):
-            return tuple(self._redacted_value(item) for item in value)
-        return value if type(value) in _PLAIN else self.redactor.redact_text(str(value))
 
     # --- what a user asks -------------------------------------------------------------------------------------------
 

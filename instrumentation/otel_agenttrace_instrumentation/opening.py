@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from otel_agenttrace.config import Config, RecordMode, resolve
 from otel_agenttrace.errors import AgentTraceError, ConfigError
 from otel_agenttrace.model import AttributeValue, Span
+from otel_agenttrace.playback.plan import ReplayPlan
 from otel_agenttrace.pricing import cost_of_span, price_table
 from otel_agenttrace.sessions import Session, SessionOptions, open_sessions
 from otel_agenttrace.spans import end_dropped
@@ -48,6 +49,7 @@ def prepare_session(
     export_replay: bool = False,
     in_place: bool = False,
     config: Config | None = None,
+    plan: ReplayPlan | None = None,
 ) -> Session:
     """Return a session that is not open yet; prices and URL policy are those of the settings."""
     config = config or Config()
@@ -57,6 +59,7 @@ def prepare_session(
         export_replay=export_replay or config.export_replay,
         in_place=in_place,
         policy=config.policy,
+        plan=plan or ReplayPlan(),
         cost_of=cost_function(config),
     )
     return Session(path, mode, options)
@@ -82,7 +85,7 @@ def open_session(session: Session, *, lenient: bool = False, takes_calls: bool =
     except BaseException:
         seams.uninstall(session)
         raise
-    if session.mode == "none":
+    if session.mode == "none" and not session.plan.may_go_live:
         _lend_keys(os.environ)
     return session
 

@@ -7,16 +7,17 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Any, Final, TypeVar, get_args
 
 import click
 
 from otel_agenttrace.config import resolve
 from otel_agenttrace.environment import OTEL_AGENTTRACE_CASSETTE, OTEL_AGENTTRACE_MODE
+from otel_agenttrace.playback.plan import OnMiss, ReplayPlan
 from otel_agenttrace.sessions import Session
 from otel_agenttrace_instrumentation.opening import close_session, open_session, prepare_session
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
@@ -27,6 +28,14 @@ _SITE: Final = Path(__file__).resolve().parents[1] / "site"
 _CASSETTE = click.argument("cassette", type=click.Path(path_type=Path, dir_okay=False))
 _COMMAND = click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 _CONTEXT: Final = {"allow_interspersed_args": False}
+_Decorated = TypeVar("_Decorated", bound=Callable[..., object])
+
+
+def _faulty(command: _Decorated) -> _Decorated:
+    """Give a command the options that inject failures."""
+    fault = click.option("--fault", "faults", multiple=True, metavar="FAULT", help="Inject a failure: 'SELECTOR KIND'.")
+    seed = click.option("--seed", default=0, metavar="N", help="Decides which calls a fault with a rate strikes.")
+    return fault(seed(command))
 
 
 @click.command(
@@ -40,11 +49,12 @@ _CONTEXT: Final = {"allow_interspersed_args": False}
     show_default=True,
     help="all: record everything anew; new: answer what is recorded, record the rest; once: only if there is no cassette.",
 )
+@_faulty
 @_CASSETTE
 @_COMMAND
-def record(cassette: Path, command: tuple[str, ...], mode: str) -> None:
+def record(cassette: Path, command: tuple[str, ...], mode: str, faults: tuple[str, ...], seed: int) -> None:
     """Run COMMAND and record what its agents do to CASSETTE. Python children are recorded too."""
-    raise SystemExit(_run(cassette, mode, command, fail_on=()))
+    raise SystemExit(_run(cassette, mode, command, ReplayPlan(faults=faults, seed=seed)))
 
 
 @click.command(
@@ -59,19 +69,44 @@ def record(cassette: Path, command: tuple[str, ...], mode: str) -> None:
     show_default=True,
     help="Exit 1 although COMMAND succeeded: a call had no recording, an inexact one, or a recording was not asked for.",
 )
+@click.option(
+    "--on-miss", type=click.Choice(get_args(OnMiss)), default="fail", help="What becomes of a call without one."
+)
+@click.option(
+    "--until",
+    default="",
+    metavar="SELECTOR|miss|drift",
+    help="Let all calls go live from this one on.",
+)
+@click.option(
+    "--freeze",
+    default="llm",
+    show_default=True,
+    metavar="llm,tools",
+    help="What is answered from the recording: calls to models, results of tools. The rest goes live.",
+)
+@click.option(
+    "--patch", "patches", multiple=True, metavar="CHANGE", help="Change what is replayed: 'SELECTOR PATH = VALUE'."
+)
+@click.option("--timing", default="instant", metavar="instant|real|xN|first-token", help="When chunks come.")
+@click.option("--verify", is_flag=True, help="Make each call live too, and tell where its answer differs.")
+@_faulty
 @_CASSETTE
 @_COMMAND
-def replay(cassette: Path, command: tuple[str, ...], fail_on: tuple[str, ...]) -> None:
+def replay(cassette: Path, command: tuple[str, ...], fail_on: tuple[str, ...], freeze: str, **plan: Any) -> None:
     """Run COMMAND and answer its calls from CASSETTE: no network, no API key."""
-    raise SystemExit(_run(cassette, "none", command, fail_on=fail_on))
+    frozen = tuple(word.strip() for word in freeze.split(",") if word.strip())
+    raise SystemExit(_run(cassette, "none", command, ReplayPlan(freeze=frozen, **plan), fail_on=fail_on))
 
 
-def _run(cassette: Path, mode: str, command: tuple[str, ...], *, fail_on: tuple[str, ...]) -> int:
+def _run(
+    cassette: Path, mode: str, command: tuple[str, ...], plan: ReplayPlan, *, fail_on: tuple[str, ...] = ()
+) -> int:
     command = command[1:] if command[0] == "--" else command
     if not command:
         raise click.UsageError("Missing argument 'COMMAND...'.")
     config = resolve(os.environ, pyproject_settings(Path.cwd()), cassette=cassette, mode=mode)
-    session = open_session(prepare_session(cassette, config.mode, config=config))
+    session = open_session(prepare_session(cassette, config.mode, config=config, plan=plan))
     try:
         code = _exit_code(command, _environment(session))
     except OSError as error:

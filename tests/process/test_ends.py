@@ -26,17 +26,17 @@ for number in range(3):
     ask(f"call {number}")
 """
 
+_INTERRUPTED = """
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the background of a shell ignores it
+os.kill(os.getpid(), signal.SIGINT)
+import time; time.sleep(5)
+"""
+
 _ENDS = {
     "normal": ("", 3, True),
     "exception": ("raise RuntimeError('over')", 3, True),
     "sys.exit": ("sys.exit(4)", 3, True),
-    # a program started in the background of a shell would ignore the interrupt
-    "SIGINT": (
-        "signal.signal(signal.SIGINT, signal.default_int_handler); os.kill(os.getpid(), signal.SIGINT)\n"
-        "import time; time.sleep(5)",
-        3,
-        False,
-    ),
+    "SIGINT": (_INTERRUPTED, 3, False),
     "SIGTERM": ("os.kill(os.getpid(), signal.SIGTERM)", 3, False),
     "SIGKILL": ("os.kill(os.getpid(), signal.SIGKILL)", 3, False),
     "os._exit": ("os._exit(0)", 3, False),

@@ -1,0 +1,50 @@
+"""Remove secrets from a span before it is written. Span in, the same without secrets out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from otel_agenttrace.model import AttributeValue, Event, Span
+from otel_agenttrace.redact import Redactor
+
+__all__ = ["redacted_span", "redacted_values"]
+
+_PLAIN: Final = frozenset({type(None), bool, int, float, bytes})
+"""Values that hold no text. What else a program puts on a span is stored as its text."""
+
+
+def redacted_span(span: Span, redactor: Redactor) -> Span:
+    """Return a span with a placeholder for each secret in its names, attributes, events, links and status."""
+    if not redactor.detectors:
+        return span
+
+    def redacted_event(event: Event) -> Event:
+        return replace(
+            event, name=redactor.redact_text(event.name), attributes=redacted_values(event.attributes, redactor)
+        )
+
+    return replace(
+        span,
+        name=redactor.redact_text(span.name),
+        attributes=redacted_values(span.attributes, redactor),
+        events=tuple(map(redacted_event, span.events)),
+        links=tuple(replace(link, attributes=redacted_values(link.attributes, redactor)) for link in span.links),
+        status_message=redactor.redact_text(span.status_message),
+    )
+
+
+def redacted_values(attributes: Mapping[str, AttributeValue], redactor: Redactor) -> dict[str, AttributeValue]:
+    """Return attributes with a placeholder for each secret in their names and values."""
+    return {redactor.redact_text(key): _redacted_value(value, redactor) for key, value in attributes.items()}
+
+
+def _redacted_value(value: AttributeValue, redactor: Redactor) -> AttributeValue:
+    if isinstance(value, str):
+        return redactor.redact_text(value)
+    if isinstance(value, Mapping):
+        return redacted_values(value, redactor)
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return tuple(_redacted_value(item, redactor) for item in value)
+    return value if type(value) in _PLAIN else redactor.redact_text(str(value))
