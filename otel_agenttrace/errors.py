@@ -2,6 +2,7 @@
 
 AgentTraceError
 ├─ ConfigError(ValueError)
+│  └─ SelectorError                   .selector .position
 ├─ CassetteError
 │  ├─ CassetteNotFound(FileNotFoundError)
 │  ├─ CassetteInaccessible            .path .reason
@@ -41,6 +42,7 @@ __all__ = [
     "ReplayError",
     "ReplayExhausted",
     "ReplayMiss",
+    "SelectorError",
     "error_type",
 ]
 
@@ -51,6 +53,18 @@ class AgentTraceError(Exception):
 
 class ConfigError(AgentTraceError, ValueError):
     """A setting has no meaning: the text names the setting, its source and the values it may have."""
+
+
+class SelectorError(ConfigError):
+    """A selector of spans cannot be read: `.position` counts its characters from 0."""
+
+    def __init__(self, selector: str, position: int, reason: str, expected: str) -> None:
+        super().__init__(
+            f"The selector cannot be read at character {position + 1}: {reason}.\n"
+            f"  selector {selector}\n           {' ' * position}^\n  to fix   {expected}"
+        )
+        self.selector = selector
+        self.position = position
 
 
 class CassetteError(AgentTraceError):

@@ -25,9 +25,10 @@ from otel_agenttrace.errors import AgentTraceError, ReplayExhausted, ReplayMiss
 from otel_agenttrace.jsonvalue import Json
 from otel_agenttrace.matching import Requested, requested
 from otel_agenttrace.model import AttributeValue, Call, Exchange, HttpRequest, Span
-from otel_agenttrace.playback.excerpts import excerpt, response_of
+from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.playback.player import Claim, Player
 from otel_agenttrace.redact import RULES_VERSION, redactor
+from otel_agenttrace.wire.recorded import response_of
 from tests.support.clients import openai_client
 from tests.support.provider import Provider
 

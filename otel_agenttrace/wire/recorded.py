@@ -1,0 +1,51 @@
+"""What a recorded span says through the codec of its API. Span in, response and messages out; odd content says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from otel_agenttrace import semconv
+from otel_agenttrace.jsonvalue import array, obj, parse, text
+from otel_agenttrace.model import Exchange, InferenceResponse, Message, Span
+from otel_agenttrace.wire.routes import route
+from otel_agenttrace.wire.sse import json_events
+
+__all__ = ["output_messages", "response_of"]
+
+
+def response_of(span: Span) -> InferenceResponse | None:
+    """Return what a model answered in a recorded call, or None where that is not recorded."""
+    call = span.call
+    answered = [attempt for attempt in call.attempts if attempt.status is not None] if call is not None else []
+    if not answered:
+        return None
+    return _decoded(answered[-1])
+
+
+def _decoded(exchange: Exchange) -> InferenceResponse | None:
+    found = route(exchange.request.method, exchange.request.url)
+    if found is None:
+        return None
+    kind = next((value for name, value in exchange.headers if name.lower() == "content-type"), "")
+    if kind.startswith("text/event-stream"):
+        return found.codec.decode_stream(json_events(exchange.body))
+    try:
+        return found.codec.decode_response(obj(parse(exchange.body)))
+    except (ValueError, RecursionError):
+        return None
+
+
+def output_messages(span: Span) -> tuple[Message, ...]:
+    """Return the messages a model answered with: those of its recorded call, else those the span tells."""
+    response = response_of(span)
+    return response.output_messages if response is not None else tuple(_told_messages(span))
+
+
+def _told_messages(span: Span) -> Iterator[Message]:
+    told = span.attributes.get(semconv.GEN_AI_OUTPUT_MESSAGES)
+    try:
+        messages = array(parse(told)) if isinstance(told, str) else ()
+    except (ValueError, RecursionError):
+        return
+    for message in map(obj, messages):
+        yield Message(text(message.get("role")) or "", tuple(obj(part) for part in array(message.get("parts"))))
