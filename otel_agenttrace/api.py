@@ -44,13 +44,15 @@ class SessionContext:
         export_replay: bool,
         quiet: bool,
         plan: ReplayPlan | None,
+        fork: Path | None,
     ) -> None:
         self._path = path
         self._mode: RecordMode | None = mode
         self._export_replay = export_replay
         self._quiet = quiet
         self._plan = plan
-        self._session: Session | None = None
+        self._fork = fork
+        self._sessions: list[Session] = []
 
     def __enter__(self) -> Session:
         settings = resolve(
@@ -61,18 +63,18 @@ class SessionContext:
         )
         path = settings.cassette or Path("run.otlp.jsonl")
         prepared = prepare_session(
-            path, settings.mode, export_replay=self._export_replay, config=settings, plan=self._plan
+            path, settings.mode, export_replay=self._export_replay, config=settings, plan=self._plan, fork=self._fork
         )
         watch_provider(otel_trace.get_tracer_provider())
-        self._session = open_session(prepared)
-        return self._session
+        self._sessions.append(open_session(prepared))
+        return self._sessions[-1]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
+        if self._sessions:
             keep = kind is not None and issubclass(kind, KeyboardInterrupt)
-            close_session(self._session, keep_partial=keep, quiet=self._quiet)
+            close_session(self._sessions.pop(), keep_partial=keep, quiet=self._quiet)
 
     async def __aenter__(self) -> Session:
         return self.__enter__()
@@ -94,7 +96,12 @@ class SessionContext:
 
     def _again(self) -> SessionContext:
         return SessionContext(
-            self._path, self._mode, export_replay=self._export_replay, quiet=self._quiet, plan=self._plan
+            self._path,
+            self._mode,
+            export_replay=self._export_replay,
+            quiet=self._quiet,
+            plan=self._plan,
+            fork=self._fork,
         )
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -127,6 +134,7 @@ def session(
     export_replay: bool = False,
     quiet: bool = False,
     plan: ReplayPlan | None = None,
+    fork: str | Path | None = None,
 ) -> SessionContext:
     """Return a session on a cassette; what is not given comes from the environment or pyproject.toml.
 
@@ -136,12 +144,14 @@ def session(
         export_replay: Whether spans of replayed calls are exported too; backends bill their tokens.
         quiet: Whether to leave out the closing line on stderr.
         plan: What a replay does besides answering; None answers each call from the recording.
+        fork: A cassette that a replay is recorded to, with what goes live in it.
 
     Raises:
         ConfigError: If the mode has no meaning.
     """
     checked = record_mode(mode, "mode") if mode is not None else None
-    return SessionContext(path, checked, export_replay=export_replay, quiet=quiet, plan=plan)
+    forked = Path(fork) if fork is not None else None
+    return SessionContext(path, checked, export_replay=export_replay, quiet=quiet, plan=plan, fork=forked)
 
 
 def record(path: str | Path, *, quiet: bool = False, faults: Sequence[str] = (), seed: int = 0) -> SessionContext:
@@ -169,6 +179,7 @@ def replay(
     seed: int = 0,
     timing: str = "instant",
     verify: bool = False,
+    fork: str | Path | None = None,
 ) -> SessionContext:
     """Return a session that answers calls from the cassette: all of them, with no network, unless told otherwise.
 
@@ -184,6 +195,7 @@ def replay(
         seed: Decides which calls a fault with a rate strikes.
         timing: When chunks come: `instant`, `real`, `xN` or `first-token`.
         verify: Whether each call is also made live, and its answer compared with the recorded one.
+        fork: A cassette for the run as it goes on: live from the first miss, or from where `until` says.
 
     Raises:
         ConfigError: If one of these has no meaning.
@@ -198,7 +210,7 @@ def replay(
         timing=timing,
         verify=verify,
     )
-    return session(path, "none", export_replay=export_replay, quiet=quiet, plan=plan)
+    return session(path, "none", export_replay=export_replay, quiet=quiet, plan=plan, fork=fork)
 
 
 _started: list[SessionContext] = []

@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, Final
 
+from otel_agenttrace.cassette.held import HeldFile
 from otel_agenttrace.config import RecordMode
 from otel_agenttrace.environment import RUN
 from otel_agenttrace.playback.plan import ReplayPlan
@@ -24,7 +25,7 @@ try:
 except ImportError:  # no advisory locks on this system: processes may take the same recording
     fcntl = None
 
-__all__ = ["Run", "SharedClaims"]
+__all__ = ["Run", "SharedClaims", "SharedSwitch", "note_begun"]
 
 _log = logging.getLogger("otel_agenttrace")
 _ID_SIZE: Final = 16
@@ -33,25 +34,36 @@ _APPEND: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run: its id, resolved mode, the file its processes write to, its cassette, the root process, and its plan."""
+    """A run and what its processes share.
+
+    Attributes:
+        id: Its secret name.
+        mode: The mode in force.
+        file: Where its processes write.
+        cassette: The cassette it was asked for: what it records or replays.
+        target: The cassette that `file` becomes; another one than `cassette` if a replay is forked.
+        root_pid: The process that began it and ends it.
+        plan: How it deals with each call.
+    """
 
     id: str
     mode: RecordMode
     file: str
     cassette: str
+    target: str
     root_pid: int
     plan: ReplayPlan = field(default_factory=ReplayPlan)
 
     @staticmethod
     def inherited(environ: Mapping[str, str]) -> Run | None:
-        """Return the run this process was started in by another one."""
+        """Return the run this process was started in: by another one, or by itself before it replaced its program."""
         told = environ.get(RUN)
         if not told:
             return None
         members: dict[str, Any] = json.loads(told)
         plan = ReplayPlan.from_json(members.pop("plan"))
         run = Run(**members, plan=plan)
-        return run if run.root_pid != os.getpid() else None
+        return run if run.root_pid != os.getpid() or run.id not in _begun_here else None
 
     def to_environment(self) -> str:
         """Return the text that children inherit."""
@@ -83,6 +95,14 @@ class Run:
         return tuple(fact for line in lines if (fact := _fact(line)) is not None)
 
 
+_begun_here: set[str] = set()
+
+
+def note_begun(run: Run) -> None:
+    """Take note that this program, not one that this process ran before, has sessions of a run."""
+    _begun_here.add(run.id)
+
+
 def _fact(line: bytes) -> Mapping[str, Any] | None:
     try:
         return dict(json.loads(line))
@@ -95,7 +115,7 @@ class SharedClaims:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._descriptor: int | None = None
+        self._held: HeldFile | None = None
         self._taken: set[str] = set()
         self._known = 0
 
@@ -127,9 +147,9 @@ class SharedClaims:
             self._known = size
 
     def _open(self) -> int:
-        if self._descriptor is None:
-            self._descriptor = os.open(self._path, _APPEND, 0o600)
-        return self._descriptor
+        if self._held is None:
+            self._held = HeldFile(self._path, _APPEND)
+        return self._held.descriptor()
 
     def after_fork(self) -> None:
         """Open the file anew: a lock on a descriptor that two processes share keeps neither out."""
@@ -138,9 +158,31 @@ class SharedClaims:
 
     def close(self) -> None:
         """Release the file."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+
+class SharedSwitch:
+    """Something that any process of a run turns on for all of them, once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._is_on = False
+
+    def is_on(self) -> bool:
+        """Whether it was turned on."""
+        self._is_on = self._is_on or self._path.exists()
+        return self._is_on
+
+    def turn_on(self) -> None:
+        """Turn it on."""
+        os.close(os.open(self._path, _APPEND, 0o600))
+        self._is_on = True
+
+    def remove(self) -> None:
+        """Remove its file: the run is over."""
+        self._path.unlink(missing_ok=True)
 
 
 def _lock(descriptor: int) -> None:

@@ -9,6 +9,8 @@ import copy
 import logging
 import os
 import secrets
+import sys
+import threading
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Mapping, MutableMapping
@@ -37,16 +39,20 @@ from otel_agenttrace.errors import (
 )
 from otel_agenttrace.matching import Requested
 from otel_agenttrace.model import AttributeValue, HttpRequest, Outcome, OutcomeKind, Span, Trace
+from otel_agenttrace.playback.directing import Director, Live
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.playback.plan import ReplayPlan
 from otel_agenttrace.playback.player import Claim, Player
 from otel_agenttrace.redact import RULES_VERSION, Redactor, environment_redactor
 from otel_agenttrace.redact.spans import redacted_span, redacted_values
-from otel_agenttrace.runs import Run, SharedClaims
+from otel_agenttrace.runs import Run, SharedClaims, SharedSwitch, note_begun
 
 __all__ = ["Session", "SessionOptions", "current_session", "is_loopback", "open_sessions"]
 
 _log = logging.getLogger("otel_agenttrace")
+_SERVED: Final = frozenset({"hit", "drift", "miss"})
+"""Outcomes of calls that did not leave the machine."""
+
 _KEPT: Final = 10_000
 """How many outcomes and written span ids a session remembers."""
 
@@ -61,6 +67,7 @@ class SessionOptions:
     in_place: bool = False
     policy: UrlPolicy = field(default_factory=UrlPolicy)
     plan: ReplayPlan = field(default_factory=ReplayPlan)
+    fork: Path | None = None
     cost_of: Callable[[Span], float | None] | None = None
 
 
@@ -85,18 +92,23 @@ class Session:
         self._drains: dict[Callable[[], None], None] = {}
         self._is_draining = False
         self._token: Token[Session | None] | None = None
-        self._outer_run: str | None = None
+        self._opened_at: object = None
         self._failure: AgentTraceError | None = None
         self._warned = False
         self._player: Player | None = None
+        self._director: Director | None = None
         self._writer: Writer | None = None
         self._recording: Recording | None = None
         self._pid = os.getpid()
         inherited = Run.inherited(options.environ)
-        self.is_root = inherited is None or inherited.cassette != str(self.path)
-        self.run = self._new_run(mode) if inherited is None or self.is_root else inherited
+        told = inherited if inherited is not None and inherited.cassette == str(self.path) else None
+        self.is_root = told is None or told.root_pid == self._pid
+        self.run = told if told is not None else self._new_run(mode)
+        self._goes_on = told is not None and self.is_root
+        note_begun(self.run)
         self._check_run(inherited)
         self._claims = SharedClaims(self.run.shared_file("claims"))
+        self._gone_live = SharedSwitch(self.run.shared_file("live"))
         _sessions.add(self)
 
     # --- opening and closing ----------------------------------------------------------------------------------------
@@ -104,22 +116,44 @@ class Session:
     def _new_run(self, mode: RecordMode) -> Run:
         if mode == "once":
             mode = "none" if self.path.exists() else "all"
-        file = partial_path(self.path) if mode == "all" and not self.options.in_place else self.path
-        return Run(secrets.token_hex(8), mode, str(file), str(self.path), os.getpid(), self.options.plan)
+        fork = self.options.fork
+        target = fork.absolute() if fork is not None else self.path
+        has_partial = fork is not None or (mode == "all" and not self.options.in_place)
+        file = partial_path(target) if has_partial else target
+        return Run(secrets.token_hex(8), mode, str(file), str(self.path), str(target), os.getpid(), self.options.plan)
 
     def _check_run(self, inherited: Run | None) -> None:
-        if self.mode == "none":
+        if not self._writes:
             return
-        if self.path.suffix == PACKED:
+        if self.target.suffix == PACKED:
             raise CassetteError(
-                f"{self.given_path} is packed, and nothing records into a packed cassette.\n"
-                f"  to fix   record to {self.given_path.with_suffix('')}, then: otel-agenttrace pack …"
+                f"{self.given_target} is packed, and nothing records into a packed cassette.\n"
+                f"  to fix   record to {self.given_target.with_suffix('')}, then: otel-agenttrace pack …"
             )
         if self.is_root and inherited is not None and inherited.mode == "none":
             raise ConfigError(
                 f"This process was started to replay {inherited.cassette}, and its code would record live calls to "
-                f"{self.given_path}.\n  to fix   start it without otel-agenttrace replay, or leave the mode to the start"
+                f"{self.given_target}.\n  to fix   start it without otel-agenttrace replay, or leave the mode to the start"
             )
+
+    @property
+    def target(self) -> Path:
+        """The cassette that is written: the one that is replayed too, unless the replay is forked."""
+        return Path(self.run.target)
+
+    @property
+    def given_target(self) -> Path:
+        """The cassette that is written, as the user named it."""
+        return self.options.fork or (self.given_path if self.target == self.path else self.target)
+
+    @property
+    def is_fork(self) -> bool:
+        """Whether a replay goes on into a cassette of its own."""
+        return self.mode == "none" and self.target != self.path
+
+    @property
+    def _writes(self) -> bool:
+        return self.mode != "none" or self.is_fork
 
     @property
     def mode(self) -> RecordMode:
@@ -163,8 +197,8 @@ class Session:
         _open_sessions.append(self)
         if takes_calls:
             self._token = _context.set(self)
-            self._outer_run = self.options.environ.get(RUN)
-            self.options.environ[RUN] = self.run.to_environment()
+            self._opened_at = _execution()
+            _tell_children(self.options.environ)
         if not self.is_root:
             self.run.tell({"started": os.getpid()})
         return self
@@ -193,10 +227,11 @@ class Session:
         if self.mode == "none" or (self.mode == "new" and self._has_recordings()):
             cassette = open_cassette(self.given_path, strict=True)
             self._player = Player(cassette, RULES_VERSION, self._claims.take)
-        if self.mode == "none":
+            self._director = Director(self._player, self.plan, self._gone_live)
+        if not self._writes:
             return
-        if self.is_root and self.run.file != self.run.cassette:
-            self._recording = Recording(self.path)
+        if self.is_root and self.run.file != self.run.target:
+            self._recording = Recording(self.target, goes_on=self._goes_on)
         try:
             self._writer = self._open_writer()
         except BaseException:
@@ -215,9 +250,9 @@ class Session:
             semconv.AGENTTRACE_RULES_VERSION: RULES_VERSION,
         }
         try:
-            writer = Writer(Path(self.run.file), resource, create=self.is_root or self.run.file == self.run.cassette)
+            writer = Writer(Path(self.run.file), resource, create=self.is_root or self.run.file == self.run.target)
         except FileNotFoundError:  # the root has ended and given the recording its name
-            writer = Writer(self.path, resource)
+            writer = Writer(self.target, resource)
         self.offset = writer.size()
         return writer
 
@@ -235,10 +270,15 @@ class Session:
             self._end_run(keep_partial=keep_partial)
         self._claims.close()
 
+    def was_opened_here(self) -> bool:
+        """Whether this is where a session was opened that has been closed elsewhere, not what was begun inside it."""
+        return self._opened_at == _execution()
+
     def step_out(self) -> None:
         """Stay open, but no longer the session of this context."""
         if self._token is not None:
-            _reset(self._token)
+            if _reset(self._token):
+                self._opened_at = None
             self._token = None
 
     @contextmanager
@@ -252,12 +292,8 @@ class Session:
 
     def _leave(self) -> None:
         self.step_out()
-        if not self._takes_calls or self._failure is not None:
-            return
-        if self._outer_run is None:
-            self.options.environ.pop(RUN, None)
-        else:
-            self.options.environ[RUN] = self._outer_run
+        if self._takes_calls and self._failure is None:
+            _tell_children(self.options.environ)
 
     def _end_run(self, *, keep_partial: bool) -> None:
         if self._recording is not None:
@@ -276,6 +312,7 @@ class Session:
         if self._player is not None:
             self._player.mark_played(self._claims.taken())
         self.run.shared_file("claims").unlink(missing_ok=True)
+        self._gone_live.remove()
 
     def __enter__(self) -> Session:
         return self.enter()
@@ -287,8 +324,10 @@ class Session:
 
     # --- what an instrumentor asks ----------------------------------------------------------------------------------
 
-    def ask(self, requested: Requested, lane: str, site: Callable[[], str], *, is_api: bool = True) -> Claim | None:
-        """Return the recorded call that answers a request, or None to let it live.
+    def ask(
+        self, requested: Requested, lane: str, site: Callable[[], str], *, is_api: bool = True
+    ) -> Claim | Live | None:
+        """Return the recorded call that answers a request, how it goes live, or None where nothing is replayed.
 
         Raises:
             ReplayMiss: If the mode forbids live calls and no recording answers a call to a model.
@@ -297,14 +336,18 @@ class Session:
         """
         if self._failure is not None:
             raise self._failure
-        if self._player is None:
+        if self._player is None or self._director is None:
             return None
-        claim = self._player.claim(requested, lane)
-        if claim is not None or self._writer is not None:
-            return claim
+        answer = self._director.answer(requested, lane)
+        if answer is not None:
+            return answer
+        if self.mode == "new":
+            return Live("not recorded")
         if is_api:
             raise self._missed(self._player.miss(requested, site()), requested)
         if is_loopback(requested.request.origin):
+            if self._player.knows_another(requested):
+                raise self._missed(self._player.miss(requested, site()), requested)
             return None
         raise self.blocked(requested.request.origin, site())
 
@@ -344,7 +387,8 @@ class Session:
         _remember(self._written, span.span_id)
         if span.parent_span_id:
             _remember(self._ancestors, span.parent_span_id)
-        if self._writer is None or (recorded is None and semconv.AGENTTRACE_REPLAY_OUTCOME in span.attributes):
+        is_served = span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME) in _SERVED
+        if self._writer is None or (recorded is None and is_served):
             self._replayed.append(span)
         else:
             self._append(self._writer, redacted_span(span, self.redactor), recorded)
@@ -377,7 +421,7 @@ class Session:
         """The trace so far: what this run wrote, and the spans of the calls it replayed."""
         recorded: tuple[Span, ...] = ()
         if self._writer is not None and self._writer.size() > self.offset:
-            path = self._writer.path if self._writer.path.exists() else self.path
+            path = self._writer.path if self._writer.path.exists() else self.target
             recorded = open_cassette(path, offset=self.offset).trace().spans
         spans = sorted((*recorded, *self._replayed), key=lambda span: span.start_ns)
         if self.options.cost_of is None:
@@ -474,7 +518,7 @@ def current_session() -> Session | None:
         _warn_of_several()
     if asked:
         return asked[-1]
-    if session is not None and session.mode == "none":
+    if session is not None and session.mode == "none" and not session.was_opened_here():
         raise ReplayError(
             f"The replay of {session.given_path} is over, and this call was begun inside it.\n"
             "  to fix   wait for threads and tasks before the session ends"
@@ -492,11 +536,42 @@ def _warn_of_several() -> None:
     _log.warning("several sessions are open (%s); a call without a context goes to the newest", paths)
 
 
-def _reset(token: Token[Session | None]) -> None:
+def _execution() -> tuple[int, int | None]:
+    """Return what tells this thread and asyncio task from others that run."""
+    asyncio = sys.modules.get("asyncio")
+    try:
+        task = asyncio.current_task() if asyncio is not None else None
+    except RuntimeError:  # no loop is running
+        task = None
+    return threading.get_ident(), id(task) if task is not None else None
+
+
+_inherited_runs: dict[int, str | None] = {}
+"""What stood in each environment, by its id, before a session of ours was open."""
+
+
+def _tell_children(environ: MutableMapping[str, str]) -> None:
+    """Have the environment name the run of the newest open session, or what it named before any was open."""
+    runs = [each.run for each in _open_sessions if each.takes_calls and each.options.environ is environ]
+    if runs:
+        _inherited_runs.setdefault(id(environ), environ.get(RUN))
+        environ[RUN] = runs[-1].to_environment()
+        return
+    before = _inherited_runs.pop(id(environ), None)
+    if before is None:
+        environ.pop(RUN, None)
+    else:
+        environ[RUN] = before
+
+
+def _reset(token: Token[Session | None]) -> bool:
+    """Take a session back from this context; whether it is the one the session was entered in."""
     try:
         _context.reset(token)
-    except ValueError:  # closed in another context than it was entered in
+    except ValueError:
         _context.set(None)
+        return False
+    return True
 
 
 def _after_fork_in_child() -> None:

@@ -25,7 +25,10 @@ MOST_KEPT: Final = 32 << 20
 
 
 class Attempt:
-    """Collects what passes by. Each of its methods is cheap, for it stands in the stream's way."""
+    """Collects what passes by. Each of its methods is cheap, for it stands in the stream's way.
+
+    `sends` is the body that goes out in the place of the application's, where a patch has changed it.
+    """
 
     def __init__(
         self, request: HttpRequest, on_end: Callable[[Attempt], None], *, keep: bool, most: int | None = None
@@ -41,6 +44,7 @@ class Attempt:
         self.chunks: Chunks = []
         self.decoder: Decoder | None = None
         self.is_too_large = False
+        self.sends: bytes | None = None
         self._clock = time.perf_counter_ns()
         self._on_end = on_end
         self._keep = keep

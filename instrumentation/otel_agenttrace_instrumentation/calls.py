@@ -11,14 +11,16 @@ import os
 import time
 from collections import deque
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from otel_agenttrace.cassette.writer import RecordedCall
 from otel_agenttrace.errors import ReplayExhausted, ReplayMiss
-from otel_agenttrace.jsonvalue import Json, parse
+from otel_agenttrace.jsonvalue import Json, compact, parse
 from otel_agenttrace.matching import Requested, are_alike, first_difference, requested
 from otel_agenttrace.model import Call, End, Exchange, HttpRequest, Outcome
+from otel_agenttrace.playback.directing import Live
+from otel_agenttrace.playback.patches import patched
 from otel_agenttrace.playback.player import Claim
 from otel_agenttrace.sessions import Session, current_session
 from otel_agenttrace.spans import active_span
@@ -73,6 +75,7 @@ class LogicalCall:
         self.start_ns = time.time_ns()
         self.session: Session | None = None
         self.claim: Claim | None = None
+        self._live: Live | None = None
         self._span: CallSpan | None = None
         self._error: BaseException | None = None
         self._interrupt: BaseException | None = None
@@ -99,7 +102,10 @@ class LogicalCall:
             self._check_policy(self.session, wanted)
         if self.session is None and self._place.route is None:
             return None, None
-        attempt = Attempt(self._request(wanted), self._attempt_ended, keep=self._keeps_bodies(), most=self._most_kept())
+        changed = self._changed(wanted)
+        request = self._request(changed or wanted)
+        attempt = Attempt(request, self._attempt_ended, keep=self._keeps_bodies(), most=self._most_kept())
+        attempt.sends = changed.body if changed is not None else None
         self._attempts.append(attempt)
         self._open += 1
         _open_calls[id(self)] = self
@@ -138,14 +144,32 @@ class LogicalCall:
         owner = active_span()
         self._lane = session.redactor.redact_text(owner.path) if owner is not None else ""
         try:
-            self.claim = session.ask(asked, self._lane, call_site, is_api=self._place.route is not None)
+            answer = session.ask(asked, self._lane, call_site, is_api=self._place.route is not None)
         except BaseException as error:
             self._interrupt = error
             if self._span is not None:
                 self._span.outcome("miss")
             raise
-        if self.claim is not None and self._span is not None:
-            self._span.replayed(self.claim, session)
+        if isinstance(answer, Claim):
+            self.claim = answer
+        elif answer is not None:
+            self._live = answer
+        if self._span is not None and answer is not None:
+            self._span.answered(answer, session)
+
+    def _changed(self, wanted: Wanted) -> Wanted | None:
+        """Return the request as the patches of a replay make it, or None where there are none.
+
+        Raises:
+            ConfigError: If a patch does not fit the request.
+        """
+        if self._live is None or not self._live.patches or self.session is None:
+            return None
+        body = compact(patched(_parsed(wanted), self._live.patches)).encode()
+        changed = replace(wanted, body=body)
+        if not self._attempts:
+            self._requested = _requested(changed, self.session)
+        return changed
 
     def _request(self, wanted: Wanted) -> HttpRequest:
         if self.session is None or self._requested is None:
@@ -254,15 +278,21 @@ class LogicalCall:
 
     def _note_live(self, span: CallSpan) -> None:
         if self.session is not None and self._requested is not None and self._attempts:
-            self.session.note(Outcome("live", span.live.head.span_id, None, self._requested.key))
+            detail = self._live.detail if self._live is not None else ""
+            self.session.note(Outcome("live", span.live.head.span_id, None, self._requested.key, detail))
 
     def _end_replayed(self, session: Session, claim: Claim, span: CallSpan, end_ns: int) -> None:
         missing = len(claim.attempts) - len(self._attempts)
         outcome, detail = claim.outcome, claim.detail
-        if missing > 0:
+        broken = self._attempts[-1].error if self._attempts else None
+        if isinstance(broken, ReplayMiss) and self._interrupt is None and self._requested is not None:
+            self._interrupt = broken
+            session.note_miss(broken, self._requested)
+            span.outcome("miss", str(broken))
+        elif missing > 0:
             outcome, detail = "drift", f"{missing} recorded attempts were not asked for"
             span.outcome(outcome, detail)
-        span.end(session, end_ns)
+        span.end(session, end_ns, self._recorded() if session.is_fork else None)
         if self._interrupt is None:
             session.note(Outcome(outcome, span.live.head.span_id, claim.entry.span_id, claim.entry.key, detail))
 

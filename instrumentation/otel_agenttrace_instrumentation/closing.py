@@ -22,6 +22,10 @@ __all__ = ["closing_line", "recording_line", "sdks_seen"]
 
 def closing_line(session: Session) -> str:
     """Return the one line that tells how a run went."""
+    if session.is_fork and session.counts:
+        from otel_agenttrace.report.terminal import forked_line
+
+        return forked_line(session.counts, session.given_path, session.given_target)
     if session.is_recording:
         served = session.counts["hit"] + session.counts["drift"]
         return recording_line(session) + (f" · {served} answered from it" if served else "")
@@ -39,8 +43,8 @@ def recording_line(session: Session) -> str:
         return f"recorded 0 calls: {_nothing_seen(session)}"
     from otel_agenttrace.report.terminal import recorded_line
 
-    is_named = session.path.exists() and not Path(session.run.file).exists()
-    return recorded_line(trace, session.given_path if is_named else partial_path(session.given_path))
+    is_named = session.target.exists() and not Path(session.run.file).exists()
+    return recorded_line(trace, session.given_target if is_named else partial_path(session.given_target))
 
 
 def _recorded(session: Session) -> Trace | None:
@@ -49,7 +53,7 @@ def _recorded(session: Session) -> Trace | None:
         return None
     file = Path(session.run.file)
     try:
-        return open_cassette(file if file.exists() else session.path, offset=session.offset).trace(
+        return open_cassette(file if file.exists() else session.target, offset=session.offset).trace(
             session.options.cost_of
         )
     except AgentTraceError:

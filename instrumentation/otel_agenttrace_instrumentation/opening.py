@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -50,16 +50,22 @@ def prepare_session(
     in_place: bool = False,
     config: Config | None = None,
     plan: ReplayPlan | None = None,
+    fork: Path | None = None,
 ) -> Session:
-    """Return a session that is not open yet; prices and URL policy are those of the settings."""
+    """Return a session that is not open yet; prices and URL policy are those of the settings.
+
+    A replay with a `fork` goes live where its recordings end, unless the plan says when, and is recorded there.
+    """
     config = config or Config()
+    plan = plan or ReplayPlan()
     options = SessionOptions(
         resource=resource or _resource(os.environ),
         environ=os.environ,
         export_replay=export_replay or config.export_replay,
         in_place=in_place,
         policy=config.policy,
-        plan=plan or ReplayPlan(),
+        plan=replace(plan, until=plan.until or "miss") if fork is not None else plan,
+        fork=fork,
         cost_of=cost_function(config),
     )
     return Session(path, mode, options)

@@ -23,6 +23,11 @@ __all__ = ["Tap"]
 _IN_PROCESS: Final = frozenset({"ASGITransport", "WSGITransport", "_TestClientTransport"})
 """Transports into an application of the same process: its test is to run it. An SDK over one of them is still seen."""
 
+_SDK_MARK: Final = "x-stainless-lang"
+"""A header that the SDKs give each request of theirs."""
+
+_OF_THE_BODY: Final = frozenset({b"content-length", b"transfer-encoding"})
+
 _GRACE_S: Final = 1.0
 """How much longer than recorded a call that was cancelled waits to be cancelled again."""
 
@@ -41,10 +46,14 @@ class Tap:
     def call_of(self, request: Any, inner: Any, client: object) -> LogicalCall | None:
         """Return the call a request belongs to, a new one if it stands for itself, or None if it is not ours to see.
 
-        What another client sends inside an SDK's call, as for a token, is a call of its own.
+        What another client, or the client's own authentication, sends inside an SDK's call is a call of its own.
         """
         call = current_call.get()
-        if call is not None and call.client in (None, client):
+        if (
+            call is not None
+            and call.client in (None, client)
+            and (call.library is None or _SDK_MARK in request.headers)
+        ):
             return call
         watched = observe(lambda: is_watched(request.method, str(request.url)))
         if not watched or type(inner).__name__ in _IN_PROCESS or not self._is_readable(request):
@@ -70,6 +79,15 @@ class Tap:
             if current_call.get() is None:
                 raise
             raise Interrupt(error) from None
+
+    def changed(self, request: Any, attempt: Attempt) -> Any:
+        """Return the request that goes out: the application's, or one with the body that a patch has made of it."""
+        if attempt.sends is None:
+            return request
+        headers = [(name, value) for name, value in request.headers.raw if name.lower() not in _OF_THE_BODY]
+        return self.library.Request(
+            request.method, request.url, headers=headers, content=attempt.sends, extensions=request.extensions
+        )
 
     def watch(self, response: Any, attempt: Attempt, stream: type) -> Any:
         """Return the response with a body that is recorded as it is read."""
@@ -164,6 +182,7 @@ def _sync_transport(tap: Tap) -> type:
             attempt, recorded = tap.begin(call, request, request.read()) if call is not None else (None, None)
             if attempt is None:
                 return self.inner.handle_request(request)
+            request = tap.changed(request, attempt)
             try:
                 response = tap.answer(recorded, request) if recorded else self.inner.handle_request(request)
             except BaseException as error:
@@ -187,6 +206,7 @@ def _async_transport(tap: Tap) -> type:
             attempt, recorded = tap.begin(call, request, await request.aread()) if call is not None else (None, None)
             if attempt is None:
                 return await self.inner.handle_async_request(request)
+            request = tap.changed(request, attempt)
             try:
                 if recorded is not None and recorded.status is None:
                     await _wait_for_cancel(recorded, recorded.start_ns)

@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 from opentelemetry import trace as otel_trace
 
 from otel_agenttrace import semconv
+from otel_agenttrace.cassette.index import Entry
 from otel_agenttrace.cassette.writer import RecordedCall
 from otel_agenttrace.errors import error_type
 from otel_agenttrace.jsonvalue import Json, obj, parse
 from otel_agenttrace.model import AttributeValue, InferenceRequest, InferenceResponse
+from otel_agenttrace.playback.directing import Live
 from otel_agenttrace.playback.player import Claim
 from otel_agenttrace.sessions import Session
 from otel_agenttrace.spans import LiveSpan, adopt_span, open_span
@@ -96,18 +98,27 @@ class CallSpan:
             **self.asked.parameters,
         }
 
-    def replayed(self, claim: Claim, session: Session) -> None:
-        """Tell that the call is answered from a recording, as soon as that is known: the span may not stay ours."""
+    def answered(self, answer: Claim | Live, session: Session) -> None:
+        """Tell what answers the call, as soon as that is known: the span may not stay ours."""
         self.live.set({semconv.AGENTTRACE_REPLAY_MODE: session.mode})
-        link = {semconv.AGENTTRACE_LINK_TYPE: "replayed_from"}
-        self.live.add_link(claim.entry.trace_id, claim.entry.span_id, link)
-        self.outcome(claim.outcome, claim.detail)
+        if isinstance(answer, Live):
+            self.outcome("live", answer.detail)
+            if answer.instead_of is not None:
+                self._link(answer.instead_of, "forked_from")
+            return
+        self._link(answer.entry, "replayed_from")
+        self.outcome(answer.outcome, answer.detail)
         if not session.options.export_replay and session.mode == "none":
             self.live.hide()
 
+    def _link(self, entry: Entry, kind: str) -> None:
+        self.live.add_link(entry.trace_id, entry.span_id, {semconv.AGENTTRACE_LINK_TYPE: kind})
+
     def outcome(self, outcome: str, detail: str = "") -> None:
-        """Tell how replay answered the call."""
-        self.live.set({semconv.AGENTTRACE_REPLAY_OUTCOME: outcome, semconv.AGENTTRACE_REPLAY_DETAIL: detail or None})
+        """Tell how replay answered the call; what differed is content, which is not exported."""
+        self.live.set({semconv.AGENTTRACE_REPLAY_OUTCOME: outcome})
+        if detail:
+            self.live.content[semconv.AGENTTRACE_REPLAY_DETAIL] = detail
 
     def describe(self, attempt: Attempt) -> InferenceResponse | None:
         """Tell what the response of an attempt says, and return it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import logging
 import os
 import threading
@@ -92,6 +94,10 @@ def _not_found_hint(path: Path) -> str:
     partial = partial_path(path)
     if partial.exists():
         return f"a run that did not end left {partial}: use it by that name"
+    with contextlib.suppress(OSError):
+        there = [each.name for each in path.parent.iterdir() if each.is_file()]
+        if near := difflib.get_close_matches(path.name, there, n=1):
+            return f"did you mean {path.with_name(near[0])}?"
     return f"record it: otel-agenttrace record {quote(str(path))} -- python agent.py"
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 from pathlib import Path
+from typing import Final
 
 from otel_agenttrace.cassette.held import HeldFile, make_folder, recordable
 from otel_agenttrace.cassette.sidecars import remove_unused, sidecars
 from otel_agenttrace.cassette.writer import partial_path
+from otel_agenttrace.errors import CassetteInaccessible
 
 try:
     import fcntl
@@ -22,23 +25,31 @@ except ImportError:  # no advisory locks on this system: one root per cassette
 
 __all__ = ["Recording"]
 
+_LOOKED_AT: Final = 4096
+_SUFFIXES: Final = frozenset({".jsonl", ".ndjson"})
+_TRACE: Final = re.compile(rb'\s*\{\s*"(?:resourceSpans|resource_spans)"')
 _log = logging.getLogger("otel_agenttrace")
 
 
 class Recording:
     """A partial that is being recorded to, held by one root process.
 
+    Args:
+        path: The cassette it becomes.
+        goes_on: Whether this process began it before it replaced its program by another.
+
     Raises:
         CassetteInaccessible: If nothing can be recorded to the path.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, goes_on: bool = False) -> None:
         self.path = path
         self.partial = partial_path(path)
         with recordable(path):
+            _check_may_be_replaced(path)
             make_folder(path.parent)
             self._older_bodies = sidecars(path)
-            self._life = _begun(self.partial)
+            self._life = _begun(self.partial, goes_on=goes_on)
         self._pid = os.getpid()
 
     def finish(self) -> Path:
@@ -80,10 +91,21 @@ class Recording:
         self._life.close()
 
 
-def _begun(partial: Path) -> HeldFile:
-    """Return the partial of the living roots, or a new one."""
+def _check_may_be_replaced(path: Path) -> None:
+    """Refuse a file that is no trace: whoever forgot to name a cassette named the program instead."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(_LOOKED_AT)
+    except FileNotFoundError:
+        return
+    if beginning and path.suffix not in _SUFFIXES and not _TRACE.match(beginning):
+        raise CassetteInaccessible(path, "recorded to", "it is a file of another kind, which would be replaced")
+
+
+def _begun(partial: Path, *, goes_on: bool) -> HeldFile:
+    """Return the partial of the living roots, or a new one; a root that has replaced its program goes on in its own."""
     while True:
-        existed = partial.exists()
+        existed = partial.exists() and not goes_on
         life = HeldFile(partial, os.O_RDWR | os.O_CREAT)
         if existed and _lock(life.descriptor(), exclusive=True, wait=False) and life.is_at(partial):
             partial.unlink()  # not emptied: a child that has outlived its killed run would go on in it

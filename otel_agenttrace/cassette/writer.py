@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,20 +55,35 @@ class Writer:
 
     def renew_lock(self) -> None:
         """Take a new lock: after a fork the old one may be held by a thread that is not there."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._waiting: deque[tuple[Span, RecordedCall | None]] = deque()
+        self._is_writing = False
 
     def write(self, span: Span, recorded: RecordedCall | None = None) -> None:
         """Append a span, with its exchanges if it is a recorded call.
+
+        What a signal handler writes, inside a write of the same thread, follows when that one is done.
 
         Raises:
             OSError: If the file cannot be written.
         """
         with self._lock:
-            if recorded is None:
-                self._append(encode_line(span, self._first_resource or self._resource))
-            else:
-                self._write_call(span, recorded)
-            self._first_resource = None
+            self._waiting.append((span, recorded))
+            if self._is_writing:
+                return
+            self._is_writing = True
+            try:
+                while self._waiting:
+                    self._write(*self._waiting.popleft())
+            finally:
+                self._is_writing = False
+
+    def _write(self, span: Span, recorded: RecordedCall | None) -> None:
+        if recorded is None:
+            self._append(encode_line(span, self._first_resource or self._resource))
+        else:
+            self._write_call(span, recorded)
+        self._first_resource = None
 
     def size(self) -> int:
         """Return how many bytes of whole lines the file has."""

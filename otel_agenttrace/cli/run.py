@@ -64,10 +64,8 @@ def record(cassette: Path, command: tuple[str, ...], mode: str, faults: tuple[st
 @click.option(
     "--fail-on",
     multiple=True,
-    type=click.Choice(["drift", "miss", "unplayed"]),
-    default=("miss",),
-    show_default=True,
-    help="Exit 1 although COMMAND succeeded: a call had no recording, an inexact one, or a recording was not asked for.",
+    type=click.Choice(["drift", "miss", "live", "unplayed"]),
+    help="Exit 1 although COMMAND succeeded, as after a miss: a call had an inexact recording or went live, or a recording was not asked for.",
 )
 @click.option(
     "--on-miss", type=click.Choice(get_args(OnMiss)), default="fail", help="What becomes of a call without one."
@@ -88,25 +86,43 @@ def record(cassette: Path, command: tuple[str, ...], mode: str, faults: tuple[st
 @click.option(
     "--patch", "patches", multiple=True, metavar="CHANGE", help="Change what is replayed: 'SELECTOR PATH = VALUE'."
 )
+@click.option(
+    "--fork",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Record the run as it goes on to this cassette: live from the first miss, or from where --until says.",
+)
 @click.option("--timing", default="instant", metavar="instant|real|xN|first-token", help="When chunks come.")
 @click.option("--verify", is_flag=True, help="Make each call live too, and tell where its answer differs.")
 @_faulty
 @_CASSETTE
 @_COMMAND
-def replay(cassette: Path, command: tuple[str, ...], fail_on: tuple[str, ...], freeze: str, **plan: Any) -> None:
+def replay(
+    cassette: Path,
+    command: tuple[str, ...],
+    fail_on: tuple[str, ...],
+    freeze: str,
+    fork: Path | None,
+    **plan: Any,
+) -> None:
     """Run COMMAND and answer its calls from CASSETTE: no network, no API key."""
     frozen = tuple(word.strip() for word in freeze.split(",") if word.strip())
-    raise SystemExit(_run(cassette, "none", command, ReplayPlan(freeze=frozen, **plan), fail_on=fail_on))
+    raise SystemExit(_run(cassette, "none", command, ReplayPlan(freeze=frozen, **plan), fail_on=fail_on, fork=fork))
 
 
 def _run(
-    cassette: Path, mode: str, command: tuple[str, ...], plan: ReplayPlan, *, fail_on: tuple[str, ...] = ()
+    cassette: Path,
+    mode: str,
+    command: tuple[str, ...],
+    plan: ReplayPlan,
+    *,
+    fail_on: tuple[str, ...] = (),
+    fork: Path | None = None,
 ) -> int:
     command = command[1:] if command[0] == "--" else command
     if not command:
         raise click.UsageError("Missing argument 'COMMAND...'.")
     config = resolve(os.environ, pyproject_settings(Path.cwd()), cassette=cassette, mode=mode)
-    session = open_session(prepare_session(cassette, config.mode, config=config, plan=plan))
+    session = open_session(prepare_session(cassette, config.mode, config=config, plan=plan, fork=fork))
     try:
         code = _exit_code(command, _environment(session))
     except OSError as error:
@@ -128,8 +144,8 @@ def _has_failed(session: Session, fail_on: tuple[str, ...]) -> bool:
             err=True,
         )
         return True
-    failed = {"drift": session.counts["drift"], "miss": session.counts["miss"], "unplayed": session.unplayed}
-    return any(failed[kind] for kind in fail_on)
+    failed = {**session.counts, "unplayed": session.unplayed}
+    return any(failed.get(kind) for kind in ("miss", *fail_on))
 
 
 def _environment(session: Session) -> dict[str, str]:

@@ -7,12 +7,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal
 
 from otel_agenttrace.cassette.index import Entry
 from otel_agenttrace.cassette.reader import Cassette
 from otel_agenttrace.errors import ReplayExhausted, ReplayMiss
-from otel_agenttrace.matching import Requested, first_difference, key_of, normalised_key, similarity
+from otel_agenttrace.matching import Difference, Requested, first_difference, key_of, normalised_key, similarity
 from otel_agenttrace.model import Exchange, HttpRequest
 
 __all__ = ["Claim", "Player"]
@@ -81,6 +82,7 @@ class Player:
         self._calls = sorted(cassette.index.calls, key=lambda entry: (entry.start_ns, entry.ticket))
         self._exact = _Shelf((self._key(entry), entry) for entry in self._calls)
         self._normalised: _Shelf | None = None
+        self._given_back: set[str] = set()
         self._lock = threading.Lock()
 
     def renew_lock(self) -> None:
@@ -102,13 +104,19 @@ class Player:
             return None
         return Claim(entry, "drift", self.cassette.answers(entry), self._moved(entry, requested.request))
 
+    def give_back(self, claim: Claim) -> None:
+        """Let the recording of a claim count as not asked for; it stays taken, for the run has gone past it."""
+        with self._lock:
+            claim.entry.claimed = False
+            self._given_back.add(_place(claim.entry))
+
     def _is_free(self, entry: Entry) -> bool:
         return self._take(_place(entry))
 
     def mark_played(self, places: Collection[str]) -> None:
         """Take note that other processes of the run have served these recorded calls."""
         for entry in self._calls:
-            if _place(entry) in places:
+            if _place(entry) in places and _place(entry) not in self._given_back:
                 entry.claimed = True
 
     def recorded_request(self, claim: Claim, attempt: int) -> HttpRequest:
@@ -118,6 +126,30 @@ class Player:
     def unplayed(self) -> tuple[Entry, ...]:
         """Return the recorded calls that nobody asked for."""
         return tuple(entry for entry in self._calls if not entry.claimed)
+
+    def knows_another(self, requested: Requested) -> bool:
+        """Whether calls of this method to this path were recorded, but none like this one."""
+        request = requested.request
+        place = request.method, request.target.partition("?")[0]
+        return place in self._places and not self._exact.origins(requested.key)
+
+    @cached_property
+    def _places(self) -> frozenset[tuple[str, str]]:
+        asked = map(self.cassette.request, self._calls)
+        return frozenset((request.method, request.target.partition("?")[0]) for request in asked)
+
+    def nearest(self, requested: Requested) -> Entry | None:
+        """Return the recorded call that a request is most like."""
+        near = self._nearest(requested.request)
+        return near[1] if near is not None else None
+
+    def why_not(self, requested: Requested) -> str:
+        """Return in one line why no recording answers a request."""
+        if self._exact.origins(requested.key):
+            return "recorded, but each of its answers was given"
+        near = self._nearest(requested.request)
+        difference = first_difference(near[2], requested.request) if near is not None else None
+        return "not recorded" if difference is None else f"not recorded: {_told(difference)}"
 
     def miss(self, requested: Requested, site: str) -> ReplayMiss:
         """Return the error that says why a request has no answer and what to do."""
@@ -174,7 +206,7 @@ class Player:
 
     def _moved(self, entry: Entry, asked: HttpRequest) -> str:
         difference = first_difference(self.cassette.request(entry), asked)
-        return "" if difference is None else f"{difference.pointer}: {difference.recorded} → {difference.asked}"
+        return "" if difference is None else _told(difference)
 
     def _nearest(self, asked: HttpRequest) -> tuple[int, Entry, HttpRequest] | None:
         scored = (
@@ -186,6 +218,10 @@ class Player:
     def _compared(self) -> Iterator[tuple[int, Entry, HttpRequest]]:
         for number, entry in list(enumerate(self._calls, 1))[:_NEAREST_OF]:
             yield number, entry, self.cassette.request(entry)
+
+
+def _told(difference: Difference) -> str:
+    return f"{difference.pointer}: {difference.recorded} → {difference.asked}"
 
 
 def _place(entry: Entry) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from otel_agenttrace.redact.addresses import without_credentials, without_user_info
-from otel_agenttrace.redact.environment_values import environment_values
+from otel_agenttrace.redact.environment_values import environment_values, secrets_of
 from otel_agenttrace.redact.findings import Detector, Finding, find, replaced, replaced_bytes
 from otel_agenttrace.redact.headers import is_address, is_stored
 
@@ -65,15 +65,32 @@ class Redactor:
 
 def redactor(environ: Mapping[str, str]) -> Redactor:
     """Return the redactor for the secrets an environment holds."""
-    secrets = environment_values(environ)
-    return Redactor((secrets,) if secrets.secrets else ())
+    return _redactor_of(secrets_of(environ))
 
 
-_newest: list[tuple[Mapping[str, str], int, Redactor]] = []
+def _redactor_of(secrets: frozenset[str]) -> Redactor:
+    return Redactor((environment_values(secrets),) if secrets else ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What an environment held when it was last looked at, and the redactor for all it has held so far."""
+
+    environ: Mapping[str, str]
+    values: tuple[object, ...]
+    secrets: frozenset[str]
+    redactor: Redactor
+
+
+_known: list[_Known] = []
 
 
 def environment_redactor(environ: Mapping[str, str]) -> Redactor:
-    """Return the redactor for the secrets an environment holds by now: programs load more of them after their start."""
-    if not _newest or _newest[0][0] is not environ or _newest[0][1] != len(environ):
-        _newest[:] = [(environ, len(environ), redactor(environ))]
-    return _newest[0][2]
+    """Return the redactor for the secrets an environment has held so far: programs load and change them as they run."""
+    values = tuple(getattr(environ, "_data", environ).values())  # those of os.environ without decoding each of them
+    known = _known[0] if _known and _known[0].environ is environ else None
+    if known is None or known.values != values:
+        secrets = secrets_of(environ) | (known.secrets if known is not None else frozenset())
+        known = _Known(environ, values, secrets, _redactor_of(secrets))
+        _known[:] = [known]
+    return known.redactor

@@ -1,10 +1,15 @@
-"""Drop credentials from addresses. URL or path and query in, the same without them out; what cannot be parsed passes."""
+"""Drop credentials from addresses. URL or path and query in, the same without them out; what cannot be parsed passes.
+
+A parameter that may be a credential or an identifier keeps its name and a digest: two of them are two requests.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 from urllib.parse import unquote_plus
+
+from otel_agenttrace.redact.findings import Finding
 
 __all__ = ["without_credentials", "without_user_info"]
 
@@ -39,6 +44,10 @@ _CREDENTIALS: Final = frozenset(
 _AMBIGUOUS: Final = frozenset({"auth", "code", "credential", "credentials", "key", "sig", "signature", "token"})
 """Names of credentials and of ordinary things: the value decides, a currency's `code` is part of the request."""
 
+_IDENTIFIERS: Final = frozenset({"code", "key"})
+_KNOWN_KEYS: Final = re.compile(r"AIza|sk-|pk-|ghp_|xox")
+"""Beginnings of keys that are keys."""
+
 _MIN_LENGTH: Final = 12
 _SIGNING: Final = ("x-amz-", "x-goog-")
 """Prefixes of pre-signed addresses: signature, credential, date, expiry."""
@@ -57,8 +66,27 @@ def without_credentials(target: str, *, may_be_ordinary: bool = True) -> str:
         may_be_ordinary: Whether a parameter called `code`, `key` and the like is kept if its value is no credential's.
     """
     path, _, query = target.partition("#")[0].partition("?")
-    kept = [parameter for parameter in query.split("&") if not _is_credential(parameter, may_be_ordinary)]
+    kept = [
+        _without_value(parameter) if may_be_ordinary and _may_be_identifier(parameter) else parameter
+        for parameter in query.split("&")
+        if not _is_credential(parameter, may_be_ordinary) or (may_be_ordinary and _may_be_identifier(parameter))
+    ]
     return f"{path}?{'&'.join(kept)}" if query and kept else path
+
+
+def _may_be_identifier(parameter: str) -> bool:
+    """Whether what looks like a credential may as well say what is asked for: a stock's `code`, an object's `key`."""
+    name, _, value = parameter.partition("=")
+    return (
+        unquote_plus(name).lower() in _IDENTIFIERS
+        and _is_credential(parameter, may_be_ordinary=True)
+        and _KNOWN_KEYS.match(value) is None
+    )
+
+
+def _without_value(parameter: str) -> str:
+    name, _, value = parameter.partition("=")
+    return f"{name}={Finding(0, len(value), 'query', unquote_plus(value)).placeholder}"
 
 
 def _is_credential(parameter: str, may_be_ordinary: bool) -> bool:

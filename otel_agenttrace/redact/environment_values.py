@@ -1,17 +1,17 @@
-"""Detect the values of secret environment variables, plain, JSON-escaped or URL-encoded. An environment in, a detector out."""
+"""Detect the values of secret environment variables, plain, JSON-escaped or URL-encoded. Values in, a detector out."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from otel_agenttrace.redact.findings import Finding
 
-__all__ = ["MIN_BITS_PER_CHARACTER", "MIN_LENGTH", "EnvironmentValues", "environment_values", "is_secret"]
+__all__ = ["MIN_BITS_PER_CHARACTER", "MIN_LENGTH", "EnvironmentValues", "environment_values", "is_secret", "secrets_of"]
 
 MIN_LENGTH: Final = 12
 """Shorter values would be found where they are not meant."""
@@ -24,7 +24,7 @@ Twelve random hexadecimal digits, the poorest token there is, have more in 99.5 
 """
 
 _TELLING: Final = re.compile(
-    r"KEY|TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|PRIVATE|BEARER|COOKIE|AUTH(?!OR(?!I))|_(?:PASS|PWD|PAT)$",
+    r"KEYS?(?![A-RT-Z])|TOKEN(?!IZ)|SECRET|PASSW|PASSPHRASE|CREDENTIAL|PRIVATE|BEARER|COOKIE|AUTH(?!OR(?!I))|_(?:PASS|PWD|PAT)$",
     re.IGNORECASE,
 )
 # Names that speak of a secret's surroundings: AUTH_METHOD, TOKEN_URL, SSH_AUTH_SOCK, PRIVATE_KEY_FILE.
@@ -70,10 +70,14 @@ class EnvironmentValues:
         return found
 
 
-def environment_values(environ: Mapping[str, str]) -> EnvironmentValues:
-    """Return the detector for the secret values of an environment."""
-    values = {value.strip() for name, value in environ.items() if is_secret(name, value)}
-    return EnvironmentValues(tuple(_secret(value) for value in sorted(values)))
+def secrets_of(environ: Mapping[str, str]) -> frozenset[str]:
+    """Return the secret values of an environment."""
+    return frozenset(value.strip() for name, value in environ.items() if is_secret(name, value))
+
+
+def environment_values(secrets: Iterable[str]) -> EnvironmentValues:
+    """Return the detector for these values."""
+    return EnvironmentValues(tuple(_secret(value) for value in sorted(secrets)))
 
 
 def is_secret(name: str, value: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 __all__ = ["Detector", "Finding", "find", "replaced", "replaced_bytes"]
 
 # A closed list: with an open one, a secret inside of brackets could pass for a placeholder.
-_KINDS: Final = ("env",)
+_KINDS: Final = ("env", "query")
 _MARK: Final = "[REDACTED:"
 _PLACEHOLDER: Final = re.compile(rf"\[REDACTED:(?:{'|'.join(_KINDS)}):[0-9a-f]{{8}}\]")
 

@@ -18,7 +18,7 @@ from otel_agenttrace.model import OutcomeKind, Span, Trace, Usage
 from otel_agenttrace.report.family import Family, family
 from otel_agenttrace.report.text import cost, counted, duration, escaped, first_line, flow
 
-__all__ = ["Excerpt", "console", "recorded_line", "replayed_line", "trace_json", "trace_tree"]
+__all__ = ["Excerpt", "console", "forked_line", "recorded_line", "replayed_line", "trace_json", "trace_tree"]
 
 Excerpt: TypeAlias = Callable[[Span], "str | None"]
 """Gives the text a span is about: the answer of a model, the arguments of a tool. Its first line is shown."""
@@ -155,10 +155,20 @@ def recorded_line(trace: Trace, path: Path) -> str:
 
 def replayed_line(counts: Mapping[OutcomeKind, int], unplayed: int, path: Path) -> str:
     """Return how the calls of a replay were answered, and how many recordings nobody asked for."""
+    line = f"replayed {_outcomes(counts)} · {escaped(str(path))}"
+    return f"{line} · {counted(unplayed, 'recording')} never asked for" if unplayed else line
+
+
+def forked_line(counts: Mapping[OutcomeKind, int], path: Path, target: Path) -> str:
+    """Return how the calls of a fork were answered, what it left, and where it stands."""
+    shown = escaped(shlex.quote(str(target)))
+    return f"forked {_outcomes(counts)} · {escaped(str(path))} → {escaped(str(target))} · next: otel-agenttrace show {shown}"
+
+
+def _outcomes(counts: Mapping[OutcomeKind, int]) -> str:
     kinds: tuple[OutcomeKind, ...] = ("hit", "drift", "miss") + (("live",) if counts.get("live") else ())
     told = ", ".join(f"{counts.get(kind, 0):,} {kind}" for kind in kinds)
-    line = f"replayed {counted(sum(counts.values()), 'call')}: {told} · {escaped(str(path))}"
-    return f"{line} · {counted(unplayed, 'recording')} never asked for" if unplayed else line
+    return f"{counted(sum(counts.values()), 'call')}: {told}"
 
 
 def _totals(trace: Trace) -> Iterator[str]:

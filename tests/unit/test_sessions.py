@@ -722,7 +722,7 @@ def test_the_trace_of_mode_new_is_that_of_this_run_only(provider: Provider) -> N
         _ask(provider, "c")
         _ask(provider, "a")
     assert [span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME) for span in session.trace.inferences] == [
-        None,
+        "live",
         "hit",
     ]
 

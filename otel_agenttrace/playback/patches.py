@@ -1,0 +1,225 @@
+"""Change what was recorded: an answer, a prompt, the result of a tool. Texts and recorded values in, changed ones out.
+
+    inference[3] answer = "no"                          the text of an answer
+    inference[3] response/choices/0/finish_reason = length
+    model=gpt-4o* request/messages/0/content += " Be brief."
+    tool=weather result/celsius = 41
+    tool=search result ~= /hotel/hostel/
+
+`=` replaces the value, or adds a member; `+=` appends to a text, a list or an object, or adds to a number; `~=` replaces
+what a regular expression finds in a text. A value is JSON, or else the text as it stands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Final, Literal, TypeAlias, cast
+
+from otel_agenttrace.errors import ConfigError, NotEncodable
+from otel_agenttrace.jsonvalue import Json, canonical, obj, parse
+from otel_agenttrace.model import Chunk, Exchange
+from otel_agenttrace.selectors import Selector, parse_selector
+from otel_agenttrace.wire.codec import Codec
+from otel_agenttrace.wire.routes import route
+from otel_agenttrace.wire.sse import event_bytes, json_events
+
+__all__ = ["Part", "Patch", "parse_patch", "patched", "patched_exchange"]
+
+Part: TypeAlias = Literal["answer", "response", "request", "result"]
+_WRITTEN: Final = re.compile(
+    r'(?P<selector>(?:"[^"]*"|[^"])*?)(?:^|\s)(?P<part>answer|response|request|result)(?P<pointer>(?:/\S*?)?)'
+    r"\s*(?P<sign>\+=|~=|=)\s*(?P<value>.*)",
+    re.DOTALL,
+)
+_REPLACEMENT: Final = re.compile(r"(?P<mark>[/|#])(?P<pattern>.+?)(?<!\\)(?P=mark)(?P<by>.*)(?P=mark)", re.DOTALL)
+_ANSWERS: Final = ("/choices/*/message/content", "/choices/*/text", "/output/*/content/*/text", "/content/*/text")
+"""Where the APIs have the text of an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """One change: of which spans, of what part of them, and how.
+
+    Attributes:
+        selector: The recorded spans that are changed.
+        part: What of them: the text of an answer, the JSON of a response or a request, or a tool's result.
+        pointer: The JSON pointer of the value; empty for the whole part.
+        change: Old value in, new value out. A member that is not there yet is None.
+    """
+
+    selector: Selector
+    part: Part
+    pointer: str
+    change: Callable[[Json], Json]
+    text: str = field(default="", compare=False)
+
+
+@lru_cache(maxsize=256)
+def parse_patch(text: str) -> Patch:
+    """Return the patch a text stands for.
+
+    Raises:
+        ConfigError: If the text is none; SelectorError if its selector is none.
+    """
+    found = _WRITTEN.fullmatch(text.strip())
+    if found is None:
+        raise ConfigError(
+            f"the patch {text!r} is not SELECTOR PART[/POINTER] = VALUE.\n"
+            "  to fix   a part is answer, response, request or result: 'inference[3] answer = \"no\"'"
+        )
+    sign, written = found["sign"], found["value"]
+    change = _SIGNS[sign](text, written)
+    return Patch(parse_selector(found["selector"]), cast("Part", found["part"]), found["pointer"], change, text)
+
+
+def _value(written: str) -> Json:
+    try:
+        return parse(written)
+    except ValueError:
+        return written
+
+
+def _set(_: str, written: str) -> Callable[[Json], Json]:
+    value = _value(written)
+    return lambda _: value
+
+
+def _append(text: str, written: str) -> Callable[[Json], Json]:
+    value = _value(written)
+
+    def append(old: Json) -> Json:
+        if isinstance(old, str):
+            return old + (value if isinstance(value, str) else canonical(value))
+        if isinstance(old, list):
+            return [*old, *(value if isinstance(value, list) else [value])]
+        if isinstance(old, dict) and isinstance(value, dict):
+            return {**old, **value}
+        if isinstance(old, int | float) and isinstance(value, int | float):
+            return old + value
+        raise ConfigError(f"the patch {text!r} cannot append {written} to {canonical(old)[:80]}")
+
+    return append
+
+
+def _substitute(text: str, written: str) -> Callable[[Json], Json]:
+    found = _REPLACEMENT.fullmatch(written.strip())
+    if found is None:
+        raise ConfigError(f"the patch {text!r} has no /PATTERN/REPLACEMENT/ behind ~=")
+    try:
+        pattern = re.compile(found["pattern"])
+    except re.error as error:
+        raise ConfigError(f"the patch {text!r} has a pattern that is none: {error}") from error
+
+    def substitute(old: Json) -> Json:
+        if not isinstance(old, str):
+            raise ConfigError(f"the patch {text!r} meets {canonical(old)[:80]}, which is no text")
+        return pattern.sub(found["by"], old)
+
+    return substitute
+
+
+_SIGNS: Final[dict[str, Callable[[str, str], Callable[[Json], Json]]]] = {
+    "=": _set,
+    "+=": _append,
+    "~=": _substitute,
+}
+
+# --- values ---------------------------------------------------------------------------------------------------------
+
+
+def patched(value: Json, patches: Iterable[Patch]) -> Json:
+    """Return a JSON value with some patches of one part applied in their order.
+
+    Raises:
+        ConfigError: If a pointer leads nowhere, or a change does not fit what it meets.
+    """
+    for patch in patches:
+        value = _changed(value, _steps(patch.pointer), patch)
+    return value
+
+
+def _steps(pointer: str) -> list[str]:
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
+def _changed(value: Json, steps: Sequence[str], patch: Patch) -> Json:
+    if not steps:
+        return patch.change(value)
+    step, *rest = steps
+    if isinstance(value, dict) and (step in value or not rest):
+        return {**value, step: _changed(value.get(step), rest, patch)}
+    if isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+        return [_changed(item, rest, patch) if index == int(step) else item for index, item in enumerate(value)]
+    if isinstance(value, list) and step == "-" and not rest:
+        return [*value, patch.change(None)]
+    there = ", ".join(sorted(value)[:10]) if isinstance(value, dict) else f"{type(value).__name__}"
+    raise ConfigError(f"the patch {patch.text!r} finds no {step!r}.\n  nearest  {there}")
+
+
+# --- answers --------------------------------------------------------------------------------------------------------
+
+
+def patched_exchange(exchange: Exchange, patches: Sequence[Patch], method: str, url: str) -> Exchange:
+    """Return the last attempt of a recorded call with its answer changed; a stream keeps its form.
+
+    Raises:
+        ConfigError: If the answer has no such value, or its API no way to tell the changed one.
+    """
+    found = route(method, url)
+    kind = next((value for name, value in exchange.headers if name.lower() == "content-type"), "")
+    if kind.startswith("text/event-stream"):
+        body, chunks = _patched_stream(exchange, patches, found.codec if found is not None else None)
+        return replace(exchange, body=body, chunks=chunks)
+    try:
+        value = parse(exchange.body)
+    except ValueError:
+        raise ConfigError(
+            f"the patch {patches[0].text!r} meets an answer that is no JSON ({kind or 'no type'})"
+        ) from None
+    return replace(exchange, body=canonical(_patched_answer(value, patches)).encode(), chunks=())
+
+
+def _patched_answer(value: Json, patches: Sequence[Patch]) -> Json:
+    for patch in patches:
+        pointers = _answers(value) if patch.part == "answer" else [patch.pointer]
+        if not pointers:
+            raise ConfigError(f"the patch {patch.text!r} meets an answer without text")
+        value = patched(value, [replace(patch, pointer=pointers[0])])
+    return value
+
+
+def _answers(value: Json) -> list[str]:
+    """Return the pointers of the texts of an answer."""
+    return [
+        pointer for pattern in _ANSWERS for pointer, held in _found(value, _steps(pattern), "") if isinstance(held, str)
+    ]
+
+
+def _found(value: Json, steps: Sequence[str], at: str) -> Iterable[tuple[str, Json]]:
+    if not steps:
+        yield at, value
+    elif steps[0] == "*" and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _found(item, steps[1:], f"{at}/{index}")
+    elif isinstance(value, dict) and steps[0] in value:
+        yield from _found(value[steps[0]], steps[1:], f"{at}/{steps[0]}")
+
+
+def _patched_stream(
+    exchange: Exchange, patches: Sequence[Patch], codec: Codec | None
+) -> tuple[bytes, tuple[Chunk, ...]]:
+    if codec is None or codec.encode_response is None or codec.encode_stream is None:
+        raise ConfigError(f"the patch {patches[0].text!r} meets a stream of an API that cannot be written anew")
+    try:
+        whole = codec.encode_response(codec.decode_stream(json_events(exchange.body)))
+        events = codec.encode_stream(codec.decode_response(obj(_patched_answer(whole, patches))))
+    except NotEncodable as error:
+        raise ConfigError(
+            f"the patch {patches[0].text!r} meets a stream that cannot be written anew: {error}"
+        ) from error
+    pieces = [event_bytes([event]) for event in events]
+    first_ns = exchange.chunks[0].offset_ns if exchange.chunks else 0
+    return b"".join(pieces), tuple(Chunk(first_ns, len(piece)) for piece in pieces)
