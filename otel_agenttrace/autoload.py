@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from otel_agenttrace.config import Config, resolve
-from otel_agenttrace.environment import OTEL_AGENTTRACE_CASSETTE, OTEL_AGENTTRACE_MODE
+from otel_agenttrace.environment import OTEL_AGENTTRACE_CASSETTE, OTEL_AGENTTRACE_MODE, RUN
 from otel_agenttrace.errors import AgentTraceError, ReplayError
 from otel_agenttrace_instrumentation import seams
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
@@ -31,10 +32,21 @@ def pre_instrument() -> None:
         return
     _started.append(True)
     try:
-        _start(resolve(os.environ, pyproject_settings(Path.cwd())), is_muted=_is_muted(os.environ.get(_DISABLED, "")))
+        _start(_settings(), is_muted=_is_muted(os.environ.get(_DISABLED, "")))
     except Exception as error:  # noqa: BLE001 - the launcher drops this, and a call could go live that may not
         sys.stderr.write(f"otel-agenttrace: {error}\n")
         _fail_each_call(error)
+
+
+def _settings() -> Config:
+    """Return the settings of this process: those of the run it was started in, where no variable names a cassette."""
+    config = resolve(os.environ, pyproject_settings(Path.cwd()))
+    if not os.environ.get(RUN) or os.environ.get(OTEL_AGENTTRACE_CASSETTE):
+        return config
+    from otel_agenttrace.runs import Run
+
+    run = Run.inherited(os.environ)
+    return config if run is None else replace(config, cassette=Path(run.cassette), mode=run.mode)
 
 
 def _is_muted(disabled: str) -> bool:

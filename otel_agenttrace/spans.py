@@ -153,12 +153,19 @@ class LiveSpan:
             target = SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(1))
             self.otel.add_link(target, cast("Any", attributes))
 
-    def fail(self, error_type: str, message: str) -> None:
-        """Mark the span as failed, by the class or code of the error; an adopted span keeps its own verdict."""
+    def fail(self, error_type: str, message: str, *, is_exported: bool = True) -> None:
+        """Mark the span as failed, by the class or code of the error; an adopted span keeps its own verdict.
+
+        Args:
+            error_type: The class or code.
+            message: What it says.
+            is_exported: Whether the exported span says so too: a provider's message may hold what it was asked.
+        """
         self._status = ("ERROR", message)
         self.set({semconv.ERROR_TYPE: error_type})
         if self.otel.is_recording() and not self.adopted:
-            self.otel.set_status(otel_trace.Status(otel_trace.StatusCode.ERROR, message))
+            description = message if is_exported else None
+            self.otel.set_status(otel_trace.Status(otel_trace.StatusCode.ERROR, description))
 
     def hide(self) -> None:
         """Keep the span from being exported: processors still see it, exporters drop what is not sampled."""

@@ -20,6 +20,9 @@ Chunks: TypeAlias = "list[tuple[int, bytes]]"
 Decoder: TypeAlias = "Callable[[str, Chunks], Chunks | None]"
 """Undoes a content-encoding, given its name; None if it cannot."""
 
+_CANCELLED: Final = frozenset({"CancelledError", "Cancelled"})
+"""What cancels a task in asyncio and in trio."""
+
 MOST_KEPT: Final = 32 << 20
 """Bytes of a body, up or down, that are kept of a request to no model API: of a larger one only the span is recorded."""
 
@@ -85,7 +88,7 @@ class Attempt:
 
     def broke(self, error: BaseException) -> None:
         """Take the exception that ended the body, or the attempt before there was a response."""
-        cancelled = type(error).__name__ == "CancelledError" or isinstance(error, KeyboardInterrupt)
+        cancelled = type(error).__name__ in _CANCELLED or isinstance(error, KeyboardInterrupt)
         self.finish("cancelled" if cancelled else "noresponse" if self.status is None else "error", error)
 
     @property
@@ -127,7 +130,7 @@ class Attempt:
         )
 
     def _stored_headers(self, redactor: Redactor, *, is_encoded: bool) -> tuple[tuple[str, str], ...]:
-        stored = redactor.stored_headers(self.headers)
+        stored = redactor.stored_headers(self.headers, has_body=self.request.method != "HEAD")
         encoding = self._header("content-encoding")
         return (*stored, ("content-encoding", encoding)) if is_encoded and encoding else stored
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
+import otel_agenttrace
 from otel_agenttrace.config import Config, RecordMode, resolve
 from otel_agenttrace.errors import AgentTraceError, ConfigError
 from otel_agenttrace.model import AttributeValue, Span
@@ -34,9 +35,11 @@ __all__ = [
     "open_session",
     "prepare_session",
     "process_session",
+    "python_path",
 ]
 
 _PLACEHOLDER: Final = "agenttrace-replay"
+_SITE: Final = Path(otel_agenttrace.__file__).parent / "site"
 _KEYS: Final = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AZURE_OPENAI_API_KEY")
 """SDK constructors insist on one of these; a replay needs none."""
 
@@ -91,9 +94,19 @@ def open_session(session: Session, *, lenient: bool = False, takes_calls: bool =
     except BaseException:
         seams.uninstall(session)
         raise
+    if session.mode == "none":
+        _lend(os.environ, "PYTHONPATH", python_path(os.environ))
     if session.mode == "none" and not session.plan.may_go_live:
-        _lend_keys(os.environ)
+        for name in _KEYS:
+            if not os.environ.get(name):
+                _lend(os.environ, name, _PLACEHOLDER)
     return session
+
+
+def python_path(environ: Mapping[str, str]) -> str:
+    """Return the PYTHONPATH that brings Python children into the run."""
+    paths = [path for path in environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != str(_SITE)]
+    return os.pathsep.join([str(_SITE), *paths])
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +182,7 @@ def close_session(session: Session, *, keep_partial: bool = False, quiet: bool =
         *([] if session.is_root else [lambda: session.run.tell(sdks_seen())]),
         partial(session.close, keep_partial=keep_partial),
         partial(seams.uninstall, session, stay_on_guard=session.mode == "none"),
-        _take_keys_back,
+        _take_back,
         *([partial(_say, session)] if session.is_root and not quiet else []),
     ]
     for step in steps:
@@ -182,23 +195,22 @@ def _say(session: Session) -> None:
         sys.stderr.write(f"{line}\n")
 
 
-_lent: dict[str, str | None] = {}
-"""The keys that stand in the environment for the time of a replay, with what stood there before."""
+_lent: dict[str, tuple[str | None, str]] = {}
+"""What stood in the environment before a replay, and what stands there for its time."""
 
 
-def _lend_keys(environ: MutableMapping[str, str]) -> None:
-    for name in _KEYS:
-        if not environ.get(name):
-            _lent[name] = environ.get(name)
-            environ[name] = _PLACEHOLDER
+def _lend(environ: MutableMapping[str, str], name: str, value: str) -> None:
+    if environ.get(name) != value:
+        _lent[name] = environ.get(name), value
+        environ[name] = value
 
 
-def _take_keys_back() -> None:
+def _take_back() -> None:
     if any(session.mode == "none" for session in open_sessions()):
         return
     while _lent:
-        name, before = _lent.popitem()
-        if os.environ.get(name) != _PLACEHOLDER:
+        name, (before, lent) = _lent.popitem()
+        if os.environ.get(name) != lent:
             continue
         if before is None:
             del os.environ[name]

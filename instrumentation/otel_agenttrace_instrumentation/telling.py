@@ -161,7 +161,7 @@ class CallSpan:
     def _judge(self, last: Attempt | None, error: BaseException | None, response: InferenceResponse | None) -> None:
         error = error or (last.error if last is not None else None)
         if error is not None:
-            self.live.fail(error_type(error), str(error))
+            self.live.fail(error_type(error), str(error), is_exported=content.is_captured())
         elif response is not None and response.error_type:
             self.live.fail(response.error_type, "")
         elif last is not None and last.status is not None and last.status >= 400:

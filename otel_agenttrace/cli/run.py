@@ -19,12 +19,11 @@ from otel_agenttrace.config import resolve
 from otel_agenttrace.environment import OTEL_AGENTTRACE_CASSETTE, OTEL_AGENTTRACE_MODE
 from otel_agenttrace.playback.plan import OnMiss, ReplayPlan
 from otel_agenttrace.sessions import Session
-from otel_agenttrace_instrumentation.opening import close_session, open_session, prepare_session
+from otel_agenttrace_instrumentation.opening import close_session, open_session, prepare_session, python_path
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 __all__ = ["record", "replay"]
 
-_SITE: Final = Path(__file__).resolve().parents[1] / "site"
 _CASSETTE = click.argument("cassette", type=click.Path(path_type=Path, dir_okay=False))
 _COMMAND = click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 _CONTEXT: Final = {"allow_interspersed_args": False}
@@ -149,10 +148,9 @@ def _has_failed(session: Session, fail_on: tuple[str, ...]) -> bool:
 
 
 def _environment(session: Session) -> dict[str, str]:
-    paths = [str(_SITE), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONPATH": python_path(os.environ),
         OTEL_AGENTTRACE_CASSETTE: str(session.path),
         OTEL_AGENTTRACE_MODE: session.mode,
     }

@@ -52,12 +52,19 @@ class Redactor:
         return self.redact_text(without_credentials(target))
 
     def redact_url(self, url: str) -> str:
-        """Return an address without user name, password and credential parameters."""
-        return self.redact_text(without_credentials(without_user_info(url), may_be_ordinary=False))
+        """Return an address without user name, password and credential parameters, as a request to it is stored."""
+        return self.redact_text(without_credentials(without_user_info(url)))
 
-    def stored_headers(self, headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-        """Return the response headers that are stored: no credentials, no account ids, nothing about the wire's encoding."""
-        return tuple((name, self._header_value(name, value)) for name, value in headers if is_stored(name))
+    def stored_headers(
+        self, headers: Iterable[tuple[str, str]], *, has_body: bool = True
+    ) -> tuple[tuple[str, str], ...]:
+        """Return the response headers that are stored: no credentials, no account ids, nothing about the wire's encoding.
+
+        Where there is no body, as after HEAD, what they say of it is the answer, and kept.
+        """
+        return tuple(
+            (name, self._header_value(name, value)) for name, value in headers if is_stored(name, has_body=has_body)
+        )
 
     def _header_value(self, name: str, value: str) -> str:
         return self.redact_url(value) if is_address(name) else self.redact_text(value)
@@ -90,7 +97,7 @@ def environment_redactor(environ: Mapping[str, str]) -> Redactor:
     values = tuple(getattr(environ, "_data", environ).values())  # those of os.environ without decoding each of them
     known = _known[0] if _known and _known[0].environ is environ else None
     if known is None or known.values != values:
-        secrets = secrets_of(environ) | (known.secrets if known is not None else frozenset())
+        secrets = secrets_of(environ) | (known.secrets if known is not None else frozenset[str]())
         known = _Known(environ, values, secrets, _redactor_of(secrets))
         _known[:] = [known]
     return known.redactor

@@ -9,7 +9,7 @@ import re
 from typing import Final
 from urllib.parse import unquote_plus
 
-from otel_agenttrace.redact.findings import Finding
+from otel_agenttrace.redact.findings import Finding, is_placeholder
 
 __all__ = ["without_credentials", "without_user_info"]
 
@@ -45,6 +45,8 @@ _AMBIGUOUS: Final = frozenset({"auth", "code", "credential", "credentials", "key
 """Names of credentials and of ordinary things: the value decides, a currency's `code` is part of the request."""
 
 _IDENTIFIERS: Final = frozenset({"code", "key"})
+"""Of these, the ones that may as well say what is asked for: a stock's `code`, an object's `key`."""
+
 _KNOWN_KEYS: Final = re.compile(r"AIza|sk-|pk-|ghp_|xox")
 """Beginnings of keys that are keys."""
 
@@ -58,42 +60,31 @@ _WORDS: Final = re.compile(r"[A-Za-z]{1,20}(?:[ ._-][A-Za-z]{1,20})*|\d+")
 _AUTHORITY: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:)?//(?P<authority>[^/?#]*)")
 
 
-def without_credentials(target: str, *, may_be_ordinary: bool = True) -> str:
-    """Return path and query without credential parameters and without a fragment.
-
-    Args:
-        target: Path and query, or a whole address.
-        may_be_ordinary: Whether a parameter called `code`, `key` and the like is kept if its value is no credential's.
-    """
+def without_credentials(target: str) -> str:
+    """Return path and query, or a whole address, without credential parameters and without a fragment."""
     path, _, query = target.partition("#")[0].partition("?")
-    kept = [
-        _without_value(parameter) if may_be_ordinary and _may_be_identifier(parameter) else parameter
-        for parameter in query.split("&")
-        if not _is_credential(parameter, may_be_ordinary) or (may_be_ordinary and _may_be_identifier(parameter))
-    ]
+    kept = [stored for parameter in query.split("&") if (stored := _stored(parameter)) is not None]
     return f"{path}?{'&'.join(kept)}" if query and kept else path
 
 
-def _may_be_identifier(parameter: str) -> bool:
-    """Whether what looks like a credential may as well say what is asked for: a stock's `code`, an object's `key`."""
-    name, _, value = parameter.partition("=")
-    return (
-        unquote_plus(name).lower() in _IDENTIFIERS
-        and _is_credential(parameter, may_be_ordinary=True)
-        and _KNOWN_KEYS.match(value) is None
-    )
+def _stored(parameter: str) -> str | None:
+    """Return what is kept of a parameter: all of it, its name and a digest, or nothing."""
+    if not _is_credential(parameter):
+        return parameter
+    name, _, written = parameter.partition("=")
+    value = unquote_plus(written)
+    if unquote_plus(name).lower() not in _IDENTIFIERS or _KNOWN_KEYS.match(value):
+        return None
+    if is_placeholder(value):  # a redirect leads back here
+        return f"{name}={value}"
+    return f"{name}={Finding(0, len(value), 'query', value).placeholder}"
 
 
-def _without_value(parameter: str) -> str:
-    name, _, value = parameter.partition("=")
-    return f"{name}={Finding(0, len(value), 'query', unquote_plus(value)).placeholder}"
-
-
-def _is_credential(parameter: str, may_be_ordinary: bool) -> bool:
+def _is_credential(parameter: str) -> bool:
     name, _, value = parameter.partition("=")
     name = unquote_plus(name).lower().replace("_", "-")
     if name in _AMBIGUOUS:
-        return not may_be_ordinary or (len(value) >= _MIN_LENGTH and not _WORDS.fullmatch(unquote_plus(value)))
+        return len(value) >= _MIN_LENGTH and not _WORDS.fullmatch(unquote_plus(value))
     return name in _CREDENTIALS or name.startswith(_SIGNING)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Final, TypeAlias
 
-__all__ = ["Detector", "Finding", "find", "replaced", "replaced_bytes"]
+__all__ = ["Detector", "Finding", "find", "is_placeholder", "replaced", "replaced_bytes"]
 
 # A closed list: with an open one, a secret inside of brackets could pass for a placeholder.
 _KINDS: Final = ("env", "query")
@@ -35,6 +35,11 @@ class Finding:
 
 Detector: TypeAlias = Callable[[str], Sequence[Finding]]
 """Returns the findings in a text, in any order; they may overlap. Its kind stands in the closed list above."""
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether a text is what stands in the place of a secret."""
+    return _PLACEHOLDER.fullmatch(text) is not None
 
 
 def find(text: str, detectors: Iterable[Detector]) -> list[Finding]:

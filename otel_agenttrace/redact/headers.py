@@ -13,7 +13,8 @@ _WIRE: Final = frozenset({"content-encoding", "content-length", "transfer-encodi
 # challenge, holds no credential, and SDKs act on it.
 _CREDENTIAL: Final = re.compile(
     r"authorization|cookie|(?:api|access|subscription|functions|auth)-?key|secret|password|authentication-info"
-    r"|(?:^|-)(?:token|signature|credentials?|jwt|jwt-assertion)$"
+    r"|(?:^|-)(?:auth|auth-?token|bearer|credentials?|jwt|jwt-assertion|sas|session-?id|signature|token)$"
+    r"|client-principal"
 )
 _ADDRESSES: Final = frozenset({"azure-asyncoperation", "content-location", "location", "operation-location", "refresh"})
 _ACCOUNT: Final = re.compile(
@@ -21,12 +22,14 @@ _ACCOUNT: Final = re.compile(
 )
 
 
-def is_stored(name: str) -> bool:
-    """Whether a response header goes into a cassette: no credentials, no account ids, nothing about the wire."""
+def is_stored(name: str, *, has_body: bool = True) -> bool:
+    """Whether a response header goes into a cassette: no credentials, no account ids, nothing about the wire of a body."""
     lowered = name.lower()
     if lowered.startswith("access-control-"):
         return True
-    return lowered not in _WIRE and not _CREDENTIAL.search(lowered) and not _ACCOUNT.search(lowered)
+    if has_body and lowered in _WIRE:
+        return False
+    return not _CREDENTIAL.search(lowered) and not _ACCOUNT.search(lowered)
 
 
 def is_address(name: str) -> bool:

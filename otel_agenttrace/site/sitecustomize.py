@@ -20,7 +20,7 @@ def _run_shadowed_sitecustomize() -> None:
 
 
 def _tell_that_we_are_missing() -> None:
-    """Say that this process is not watched. The command itself may not go live in a replay; tools beside it may run."""
+    """Say that this process is not watched. The command of a replay may not go live; tools beside it may run."""
     told = os.environ.get("_OTEL_AGENTTRACE_RUN")
     if not told:
         return
@@ -29,7 +29,8 @@ def _tell_that_we_are_missing() -> None:
         f"otel-agenttrace is not installed in {sys.executable}: nothing this process does is recorded or answered.\n"
         "  to fix   install it there, or run the command with the Python that has it\n"
     )
-    if run["mode"] == "none" and run["root_pid"] == os.getppid():
+    is_command = os.environ.get("OTEL_AGENTTRACE_CASSETTE") and run["root_pid"] == os.getppid()
+    if run["mode"] == "none" and is_command:
         sys.stderr.flush()
         os._exit(3)
 

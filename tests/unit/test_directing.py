@@ -48,10 +48,11 @@ def _client(provider: Provider) -> openai.OpenAI:
 def _turns(provider: Provider, turns: int = 4, question: str = "question") -> list[str]:
     """Return the answers of a conversation; each request holds what was answered before."""
     messages: list[dict[str, str]] = []
-    for turn in range(turns):
-        messages.append({"role": "user", "content": f"{question} {turn}"})
-        answer = _client(provider).chat.completions.create(model="gpt-4o", messages=messages)  # pyright: ignore[reportArgumentType]
-        messages.append({"role": "assistant", "content": str(answer.choices[0].message.content)})
+    with _client(provider) as client:
+        for turn in range(turns):
+            messages.append({"role": "user", "content": f"{question} {turn}"})
+            answer = client.chat.completions.create(model="gpt-4o", messages=messages)  # pyright: ignore[reportArgumentType]
+            messages.append({"role": "assistant", "content": str(answer.choices[0].message.content)})
     return [message["content"] for message in messages[1::2]]
 
 
@@ -181,10 +182,11 @@ def test_a_patch_changes_the_answer(provider: Provider, patch: str, expected: st
 
 def test_a_patched_stream_streams_what_it_says_now(provider: Provider) -> None:
     def streamed() -> str:
-        chunks = _client(provider).chat.completions.create(
-            model="gpt-4o", messages=[{"role": "user", "content": "stream"}], stream=True
-        )
-        return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+        with _client(provider) as client:
+            chunks = client.chat.completions.create(
+                model="gpt-4o", messages=[{"role": "user", "content": "stream"}], stream=True
+            )
+            return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
 
     with at.record(PATH, quiet=True):
         live = streamed()
@@ -195,10 +197,10 @@ def test_a_patched_stream_streams_what_it_says_now(provider: Provider) -> None:
 
 def test_a_patched_answer_of_anthropic_is_read_by_its_sdk(provider: Provider) -> None:
     def said() -> str:
-        client = anthropic.Anthropic(base_url=provider.anthropic_url, api_key="k" * 20, max_retries=0)
-        message = client.messages.create(
-            model="claude-test", max_tokens=10, messages=[{"role": "user", "content": "hello"}]
-        )
+        with anthropic.Anthropic(base_url=provider.anthropic_url, api_key="k" * 20, max_retries=0) as client:
+            message = client.messages.create(
+                model="claude-test", max_tokens=10, messages=[{"role": "user", "content": "hello"}]
+            )
         return "".join(block.text for block in message.content if block.type == "text")
 
     with at.record(PATH, quiet=True):
