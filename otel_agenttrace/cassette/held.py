@@ -68,12 +68,12 @@ class HeldFile:
     def __init__(self, path: Path, flags: int) -> None:
         self._path = path
         self._flags = flags | _CLOEXEC
-        self._descriptor = os.open(path, self._flags, 0o600)
-        self._status = os.fstat(self._descriptor)
-        self._close_when_dropped()
+        self._take(os.open(path, self._flags, 0o600))
 
-    def _close_when_dropped(self) -> None:
-        self._closer = weakref.finalize(self, _close, self._descriptor, self._status)
+    def _take(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._status = os.fstat(descriptor)
+        self._closer = weakref.finalize(self, _close, descriptor, self._status)
         self._closer.atexit = False  # a session that ends at exit still writes
 
     def descriptor(self) -> int:
@@ -84,8 +84,7 @@ class HeldFile:
         """
         if not _is_file(self._descriptor, self._status):
             self._closer.detach()
-            self._descriptor = self._opened_again()
-            self._close_when_dropped()
+            self._take(self._opened_again())
         return self._descriptor
 
     def _opened_again(self) -> int:

@@ -7,7 +7,6 @@ import difflib
 import logging
 import os
 import threading
-import weakref
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,7 +25,7 @@ from otel_agenttrace.cassette.exchanges import (
     whole_body,
 )
 from otel_agenttrace.cassette.format import decode_spans
-from otel_agenttrace.cassette.held import check_is_file
+from otel_agenttrace.cassette.held import HeldFile, check_is_file
 from otel_agenttrace.cassette.index import Entry, Index, Line, scan
 from otel_agenttrace.cassette.pack import SUFFIX, unpacked
 from otel_agenttrace.cassette.sidecars import read_sidecar
@@ -40,7 +39,6 @@ __all__ = ["Cassette", "open_cassette"]
 
 _Read = TypeVar("_Read")
 _log = logging.getLogger("otel_agenttrace")
-_READ: Final = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
 _OWN: Final = ("agenttrace.call.", "agenttrace.request.", "agenttrace.content")
 
 
@@ -61,9 +59,9 @@ def open_cassette(
         CassetteCorrupt: If nothing is readable, or, when strict, if one line is not.
         CassetteTooNew: If a later release wrote it.
     """
-    descriptor = _opened(path)
+    file = _opened(path)
     try:
-        cassette = Cassette(path, descriptor, offset, None if strict else warn)
+        cassette = Cassette(path, file, offset, None if strict else warn)
     except OSError as error:
         raise CassetteCorrupt(path, None, f"cannot be read: {error.strerror}") from error
     cassette.check()
@@ -72,22 +70,28 @@ def open_cassette(
     return cassette
 
 
-def _opened(path: Path) -> int:
+def _opened(path: Path) -> HeldFile:
     try:
         check_is_file(path, "read")
-        return _unpacked(path) if path.suffix == SUFFIX else os.open(path, _READ)
+        return _UnpackedFile(path.absolute()) if path.suffix == SUFFIX else HeldFile(path.absolute(), os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
         raise CassetteNotFound(path, _not_found_hint(path)) from None
     except OSError as error:
         raise CassetteInaccessible(path, "read", f"{error.strerror}") from error
 
 
-def _unpacked(path: Path) -> int:
-    """Return a descriptor of a packed cassette's content, in a file without a name."""
-    with TemporaryFile() as file:
-        file.write(unpacked(path))
-        file.flush()
-        return os.dup(file.fileno())
+class _UnpackedFile(HeldFile):
+    """The content of a packed cassette, in a file without a name."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._take(self._opened_again())
+
+    def _opened_again(self) -> int:
+        with TemporaryFile() as file:
+            file.write(unpacked(self._path))
+            file.flush()
+            return os.dup(file.fileno())
 
 
 def _not_found_hint(path: Path) -> str:
@@ -104,17 +108,16 @@ def _not_found_hint(path: Path) -> str:
 class Cassette:
     """An open cassette. Thread-safe; content is read from disk when it is asked for."""
 
-    def __init__(self, path: Path, descriptor: int, offset: int, warn: Callable[[str], object] | None) -> None:
+    def __init__(self, path: Path, file: HeldFile, offset: int, warn: Callable[[str], object] | None) -> None:
         self.path = path
         self._absolute = path.absolute()
-        self._descriptor = descriptor
-        self._closer = weakref.finalize(self, os.close, descriptor)
+        self._file = file
         self._warn = warn
         self._bodies: dict[tuple[int, int], Body] = {}
         self.renew_lock()
-        with open(descriptor, "rb", closefd=False) as file:
-            file.seek(offset)
-            self.index: Index = scan(path, file, offset)
+        with open(file.descriptor(), "rb", closefd=False) as content:
+            content.seek(offset)
+            self.index: Index = scan(path, content, offset)
 
     def renew_lock(self) -> None:
         """Take a new lock: after a fork the old one may be held by a thread that is not there."""
@@ -138,7 +141,7 @@ class Cassette:
 
     def close(self) -> None:
         """Release the file."""
-        self._closer()
+        self._file.close()
 
     def trace(self, cost_of: Callable[[Span], float | None] | None = None) -> Trace:
         """Return all spans in order of their start, their content still on disk."""
@@ -228,7 +231,7 @@ class Cassette:
 
     def _decoded(self, line: Line) -> list[Span]:
         try:
-            return list(decode_spans(parse(os.pread(self._descriptor, line.size, line.offset))))
+            return list(decode_spans(parse(os.pread(self._file.descriptor(), line.size, line.offset))))
         except (ValueError, RecursionError) as error:
             raise CassetteCorrupt(self.path, line.number, f"damaged: {error}") from error
 

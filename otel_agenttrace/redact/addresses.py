@@ -44,8 +44,8 @@ _CREDENTIALS: Final = frozenset(
 _AMBIGUOUS: Final = frozenset({"auth", "code", "credential", "credentials", "key", "sig", "signature", "token"})
 """Names of credentials and of ordinary things: the value decides, a currency's `code` is part of the request."""
 
-_IDENTIFIERS: Final = frozenset({"code", "key"})
-"""Of these, the ones that may as well say what is asked for: a stock's `code`, an object's `key`."""
+_IDENTIFIERS: Final = frozenset({"code", "key", "token"})
+"""Of these, the ones that may as well say what is asked for: a stock's `code`, an object's `key`, a page's `token`."""
 
 _KNOWN_KEYS: Final = re.compile(r"AIza|sk-|pk-|ghp_|xox")
 """Beginnings of keys that are keys."""

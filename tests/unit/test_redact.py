@@ -208,7 +208,7 @@ def test_chunks_partition_the_redacted_body(pieces: list[bytes], data: st.DataOb
         ("/rates?code=EUR&key=name&token=12345678901234", "/rates?code=EUR&key=name&token=12345678901234"),
         ("/f?key=purchase_order_number", "/f?key=purchase_order_number"),
         ("/f?a=1&X-Amz-Signature=s&X-Amz-Date=d&b=%2F", "/f?a=1&b=%2F"),
-        ("/f?sig=aB3%2FdE5fG7hJ9&subscription-key=k&access%5Ftoken=t&token=u1u2u3u4u5u6&signature=v1v2v3v4v5v6", "/f"),
+        ("/f?sig=aB3%2FdE5fG7hJ9&subscription-key=k&access%5Ftoken=t&signature=v1v2v3v4v5v6", "/f"),
         ("/list?pageToken=abc&max_tokens=5", "/list?pageToken=abc&max_tokens=5"),
         ("/f?flag&empty=", "/f?flag&empty="),
         ("/f?a=1#access_token=t", "/f?a=1"),
