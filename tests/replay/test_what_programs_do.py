@@ -60,9 +60,9 @@ def _text(request: Received, text: str) -> Answer:
     return Answer(headers=(("content-type", "text/plain"),), pieces=(f"{text} {request.target}".encode(),))
 
 
-def _ask(provider: Provider, text: str = "hi", **more: Any) -> Any:
+def _ask(provider: Provider, text: str = "hi") -> Any:
     with openai.OpenAI(base_url=provider.openai_url, max_retries=0) as client:
-        return client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": text}], **more)
+        return client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": text}])
 
 
 _PROGRAM: Final = """
@@ -138,7 +138,11 @@ def test_a_changed_request_to_a_recorded_path_of_this_machine_is_a_miss() -> Non
 def test_a_body_that_breaks_off_in_a_replay_is_a_miss_though_the_program_swallows_it(provider: Provider) -> None:
     def chunks(most: int | None) -> int:
         seen = 0
-        with _ask(provider, stream=True) as stream:
+        messages: Any = [{"role": "user", "content": "hi"}]
+        with (
+            openai.OpenAI(base_url=provider.openai_url, max_retries=0) as client,
+            client.chat.completions.create(model="gpt-4o-mini", messages=messages, stream=True) as stream,
+        ):
             for _ in stream:
                 seen += 1
                 if seen == most:
