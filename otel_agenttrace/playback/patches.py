@@ -192,10 +192,10 @@ def _patched_answer(value: Json, patches: Sequence[Patch]) -> Json:
 
 
 def _answers(value: Json) -> list[str]:
-    """Return the pointers of the texts of an answer."""
-    return [
-        pointer for pattern in _ANSWERS for pointer, held in _found(value, _steps(pattern), "") if isinstance(held, str)
-    ]
+    """Return the pointers of the texts of an answer; of one that only calls tools, where its text would stand."""
+    found = [place for pattern in _ANSWERS for place in _found(value, _steps(pattern), "")]
+    texts = [pointer for pointer, held in found if isinstance(held, str)]
+    return texts or [pointer for pointer, held in found if held is None]
 
 
 def _found(value: Json, steps: Sequence[str], at: str) -> Iterable[tuple[str, Json]]:
