@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, cast, get_args
+from typing import Any, Final, Literal, TypeAlias, cast, get_args
 from urllib.parse import urlsplit
 
 from otel_agenttrace.environment import (
@@ -16,6 +16,7 @@ from otel_agenttrace.environment import (
     OTEL_AGENTTRACE_MODE,
 )
 from otel_agenttrace.errors import ConfigError
+from otel_agenttrace.volatile import MATCH_ACTIONS, NO_RULES, MatchRule, MatchRules
 
 __all__ = ["Config", "RecordMode", "UrlPolicy", "Verdict", "is_true", "record_mode", "resolve"]
 
@@ -29,10 +30,13 @@ _KINDS: Final[Mapping[str, type]] = {
     "block": list,
     "cassette": str,
     "export-replay": bool,
+    "match": list,
     "pass": list,
     "prices": dict,
 }
 _PYPROJECT_KEYS: Final = tuple(sorted((*_KINDS, "mode")))
+_RULE_KEYS: Final = ("action", "pattern", "pointer", "url")
+_TOLD_RULE: Final = f'a table with pointer = "/metadata/session" and action = one of {", ".join(MATCH_ACTIONS)}'
 _TOLD_KINDS: Final[Mapping[type, str]] = {
     bool: "true or false",
     dict: 'a table: [tool.otel-agenttrace.prices."my-model"]',
@@ -68,6 +72,7 @@ class Config:
     export_replay: bool = False
     policy: UrlPolicy = UrlPolicy()
     prices: Mapping[str, object] = field(default_factory=dict[str, object])
+    match: MatchRules = NO_RULES
 
 
 def resolve(
@@ -76,8 +81,11 @@ def resolve(
     *,
     cassette: Path | None = None,
     mode: str | None = None,
+    match: Sequence[MatchRule] = (),
 ) -> Config:
     """Return the settings in force: argument before environment before the table `[tool.otel-agenttrace]`.
+
+    Rules of `match` are added up, those of the argument first.
 
     Raises:
         ConfigError: If a mode or a key of the table has no meaning.
@@ -88,7 +96,8 @@ def resolve(
             raise ConfigError(f"[tool.otel-agenttrace] has no key {key!r}.\n  to fix   {known}")
         kind = _KINDS.get(key)
         if kind is not None and not isinstance(pyproject[key], kind):
-            raise ConfigError(f"[tool.otel-agenttrace] {key} is {pyproject[key]!r}.\n  to fix   {_TOLD_KINDS[kind]}")
+            told = f"[[tool.otel-agenttrace.match]], {_TOLD_RULE}" if key == "match" else _TOLD_KINDS[kind]
+            raise ConfigError(f"[tool.otel-agenttrace] {key} is {pyproject[key]!r}.\n  to fix   {told}")
     path = cassette or environ.get(OTEL_AGENTTRACE_CASSETTE) or pyproject.get("cassette")
     said = (
         (mode, "the argument mode"),
@@ -104,7 +113,28 @@ def resolve(
         export_replay=is_true(exported) if exported else pyproject.get("export-replay") is True,
         policy=UrlPolicy(_patterns(pyproject, "pass"), _patterns(pyproject, "block")),
         prices=cast("Mapping[str, object]", pyproject.get("prices", {})),
+        match=MatchRules((*match, *_match_rules(cast("list[object]", pyproject.get("match", []))))),
     )
+
+
+def _match_rules(tables: list[object]) -> Iterator[MatchRule]:
+    for number, table in enumerate(tables, 1):
+        place = f"[[tool.otel-agenttrace.match]] number {number}"
+        if not isinstance(table, dict):
+            raise ConfigError(f"{place} is {table!r}.\n  to fix   {_TOLD_RULE}")
+        rule = cast("dict[str, object]", table)
+        for key, value in rule.items():
+            if key not in _RULE_KEYS:
+                known = f"one of {', '.join(_RULE_KEYS)}.{_nearest(key, _RULE_KEYS)}"
+                raise ConfigError(f"{place} has no key {key!r}.\n  to fix   {known}")
+            if not isinstance(value, str):
+                raise ConfigError(f"{place}: {key} is {value!r}.\n  to fix   {_TOLD_KINDS[str]}")
+        if "pointer" not in rule:
+            raise ConfigError(f"{place} has no pointer.\n  to fix   {_TOLD_RULE}")
+        try:
+            yield MatchRule(**cast("dict[str, Any]", rule))
+        except ConfigError as error:
+            raise ConfigError(f"{place}: {error}") from None
 
 
 def _patterns(pyproject: Mapping[str, object], key: str) -> tuple[str, ...]:

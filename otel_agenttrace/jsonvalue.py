@@ -13,6 +13,7 @@ __all__ = [
     "array",
     "canonical",
     "compact",
+    "inner_json",
     "integer",
     "number",
     "obj",
@@ -65,6 +66,16 @@ def array(value: Json | object) -> JsonArray:
 def text(value: Json | object) -> str | None:
     """Return the value if it is a string, else None."""
     return value if isinstance(value, str) else None
+
+
+def inner_json(value: Json | object) -> JsonObject | JsonArray | None:
+    """Return the object or array that a string holds as JSON, else None."""
+    if not isinstance(value, str) or value[:1] not in ("{", "["):
+        return None
+    try:
+        return cast("JsonObject | JsonArray", json.loads(value))
+    except (ValueError, RecursionError):
+        return None
 
 
 def integer(value: Json | object) -> int | None:

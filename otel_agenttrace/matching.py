@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from otel_agenttrace.jsonvalue import Json, array, canonical, obj, parse
 from otel_agenttrace.model import HttpRequest
+from otel_agenttrace.volatile import NO_RULES, MatchRules
 
 if TYPE_CHECKING:
     from otel_agenttrace.redact import Redactor
@@ -18,15 +19,12 @@ if TYPE_CHECKING:
 __all__ = [
     "EMPTY",
     "Body",
-    "Difference",
     "Requested",
     "are_alike",
     "body_of",
-    "first_difference",
     "key_of",
     "normalised_key",
     "requested",
-    "similarity",
 ]
 
 _CONVERSATIONS: Final = ("messages", "input", "contents")
@@ -65,15 +63,6 @@ class Requested:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """The first place where two JSON values differ; texts are shortened JSON."""
-
-    pointer: str
-    recorded: str
-    asked: str
-
-
 def requested(
     method: str,
     url: str,
@@ -95,20 +84,43 @@ def requested(
         value: The body's parsed JSON, if the caller has it.
         part: The header `range`, the one header that says what is asked for; it stands behind a `#` in the target.
     """
-    parts = urlsplit(url)
-    origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    target = redactor.redact_target(parts.path + (f"?{parts.query}" if parts.query else ""))
-    if part:
-        target = f"{target}#{part}"
+    asked = (content, url, method, content_type, part, redactor)
+    known = next((made for same, made in _recent if same == asked), None)
+    if known is not None:
+        return known
     plain = body_of(value) if value is not None else _body(content_type, content)
     body, written = _redacted(plain, redactor)
-    request = HttpRequest(method.upper(), origin, target, written)
-    return Requested(request, body, key_of(request))
+    request = HttpRequest(method.upper(), _origin(url), _target(url, part, redactor), written)
+    made = Requested(request, body, _key(request, written))
+    if len(content) <= _MAX_TEXT:
+        _recent[:] = [(asked, made), *_recent[: _REMEMBERED - 1]]
+    return made
+
+
+_REMEMBERED: Final = 8
+_recent: list[tuple[tuple[bytes, str, str, str, str, Redactor], Requested]] = []
+"""The newest requests by their raw bytes: a retry and a parallel call ask for the very same. To compare bytes costs less
+than to hash them: those of another length, or with another beginning, are told apart at once."""
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _target(url: str, part: str, redactor: Redactor) -> str:
+    parts = urlsplit(url)
+    target = redactor.redact_target(parts.path + (f"?{parts.query}" if parts.query else ""))
+    return f"{target}#{part}" if part else target
 
 
 def key_of(request: HttpRequest) -> str:
-    """Return the request key: sha256 of method, path with query, and canonical body."""
-    return _digest(f"{request.method}\n{request.target}\n{request.body}")
+    """Return the request key: sha256 of method, path with query, and canonical body, large values by their digest."""
+    return _key(request, _digested(request.body))
+
+
+def _key(request: HttpRequest, body: str) -> str:
+    return _digest(f"{request.method}\n{request.target}\n{body}")
 
 
 def _digest(text: str) -> str:
@@ -137,16 +149,20 @@ def _body(content_type: str, content: bytes) -> Body:
 
 
 def _whole(value: object) -> Body:
-    return Body({}, whole=canonical(value))
+    return Body({}, whole=_stored(value))
+
+
+def _stored(value: object) -> str:
+    return _digested(canonical(value))
 
 
 def body_of(value: Json) -> Body:
-    """Return the canonical body of a JSON value."""
+    """Return the canonical body of a JSON value, its large values by their digest."""
     if not isinstance(value, dict):
         return _whole(value)
     name = next((name for name in _CONVERSATIONS if isinstance(value.get(name), list)), None)
-    elements = tuple(map(canonical, array(value[name]))) if name else ()
-    members = {key: canonical(member) for key, member in value.items() if key != name}
+    elements = tuple(map(_stored, array(value[name]))) if name else ()
+    members = {_digested(key): _stored(member) for key, member in value.items() if key != name}
     return Body(members, name, elements)
 
 
@@ -186,103 +202,53 @@ def _part(piece: bytes) -> Json:
     return {"headers": headers, **obj(_opaque(content.removesuffix(b"\r\n")))}
 
 
+# --- large values ---------------------------------------------------------------------------------------------------
+
+_LARGE: Final = 1 << 10
+_STEP: Final = _LARGE // 2
+_ENCODED: Final = re.compile(rf"[A-Za-z0-9+/_-]{{{_STEP},}}={{0,2}}")
+_BEFORE: Final = re.compile(r"[A-Za-z0-9+/_-]*")
+_NO_NUMBER: Final = re.compile(r"[A-DF-Za-df-z/_]")
+
+
+def _digested(text: str) -> str:
+    """Return a JSON text in which an unbroken run of 1,024 or more characters of base64 is named by its digest.
+
+    A run of that length holds half of it behind one of the looked-at places, so that prose is passed in long steps.
+    """
+    pieces: list[str] = []
+    done = at = 0
+    while at + _STEP <= len(text):
+        found = _ENCODED.match(text, at)
+        if found is not None:
+            begin, end = _begin(text, done, at), found.end()
+            if end - begin >= _LARGE and _NO_NUMBER.search(text, begin, end):
+                blob = text[begin:end]
+                pieces += (text[done:begin], f"[sha256:{hashlib.sha256(blob.encode()).hexdigest()}:{len(blob)}]")
+                done = end
+            at = max(at, end - _STEP)
+        at += _STEP
+    return "".join((*pieces, text[done:])) if pieces else text
+
+
+def _begin(text: str, earliest: int, at: int) -> int:
+    """Return where the run that goes on at a place begins, which is not within an escape."""
+    reached = text[max(earliest, at - _LARGE) : at]
+    run = _BEFORE.match(reached[::-1])
+    begin = at - (run.end() if run is not None else 0)
+    if text[begin - 1 : begin] == "\\":
+        begin += 5 if text[begin : begin + 1] == "u" else 1
+    return begin
+
+
 # --- requests that are nearly the same ------------------------------------------------------------------------------
 
-_IDS: Final = r"(?:call|toolu|srvtoolu|msg|resp|req|run|rs|fc|chatcmpl|gen|thread|batch)[-_]"
-_ID_MEMBERS: Final = "|".join(
-    rf'(?<="{name}":")' for name in ("id", "call_id", "tool_call_id", "tool_use_id", "previous_response_id")
-)
-_VOLATILE: Final = re.compile(
-    r"(?P<time>\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)"
-    r"|(?P<uuid>\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b)"
-    # in a member that holds an id, whatever its length; elsewhere only what no words look like
-    rf'|(?P<id>(?:{_ID_MEMBERS}){_IDS}(?=[\w-]*\d)[\w-]+(?=")|\b{_IDS}(?=[a-zA-Z]*\d)(?=\d*[a-zA-Z])[a-zA-Z0-9]{{16,}}\b)'
-    r"|(?P<path>/(?:tmp|var/folders)/[^\s\"'\\]+)"
-    r"|\[REDACTED:(?P<secret>[\w-]+):[0-9a-f]{8}\]"
-)
+
+def normalised_key(request: HttpRequest, rules: MatchRules = NO_RULES) -> str:
+    """Return the key that ignores what changes from run to run, by the presets and by rules of the user's own."""
+    return _digest(rules.normalise(request))
 
 
-def normalised_key(request: HttpRequest) -> str:
-    """Return the key that ignores what changes from run to run: times, UUIDs, ids, temporary paths, redaction digests."""
-    return _digest(f"{request.method}\n{_stable(request.target)}\n{_stable(request.body)}")
-
-
-def are_alike(left: HttpRequest, right: HttpRequest) -> bool:
+def are_alike(left: HttpRequest, right: HttpRequest, rules: MatchRules = NO_RULES) -> bool:
     """Whether two requests ask for the same, but for what changes from run to run."""
-    return key_of(left) == key_of(right) or normalised_key(left) == normalised_key(right)
-
-
-def _stable(text: str) -> str:
-    return _VOLATILE.sub(lambda found: f"<{found['secret'] or found.lastgroup}>", text)
-
-
-def first_difference(recorded: HttpRequest, asked: HttpRequest) -> Difference | None:
-    """Return the first place where two requests differ, or None if they do not."""
-    for name in ("method", "target"):
-        left, right = getattr(recorded, name), getattr(asked, name)
-        if left != right:
-            return Difference(name, left, right)
-    return _difference_of_values(_value(recorded.body), _value(asked.body))
-
-
-def _value(text: str) -> Json:
-    return parse(text) if text else None
-
-
-def _difference_of_values(recorded: Json, asked: Json) -> Difference | None:
-    waiting: list[tuple[str, Json, Json]] = [("", recorded, asked)]
-    while waiting:
-        at, left, right = waiting.pop()
-        if isinstance(left, dict) and isinstance(right, dict):
-            waiting += reversed([_member(at, left, right, key) for key in sorted({*left, *right})])
-        elif isinstance(left, list) and isinstance(right, list):
-            if len(left) != len(right):
-                end = min(len(left), len(right))
-                waiting.append((f"{at}/{end}", _Told(f"{len(left)} items"), _Told(f"{len(right)} items")))
-            both = zip(left, right, strict=False)
-            waiting += reversed([(f"{at}/{index}", one, other) for index, (one, other) in enumerate(both)])
-        elif canonical(left) != canonical(right):
-            return Difference(at or "/", _short(left), _short(right))
-    return None
-
-
-class _Told(str):
-    """What is shown in the place of a value, as it is."""
-
-    __slots__ = ()
-
-
-_NOTHING: Final = _Told("(absent)")
-
-
-def _member(at: str, left: Mapping[str, Json], right: Mapping[str, Json], key: str) -> tuple[str, Json, Json]:
-    pointer = f"{at}/{key.replace('~', '~0').replace('/', '~1')}"
-    return pointer, left.get(key, _NOTHING), right.get(key, _NOTHING)
-
-
-def _short(value: Json, limit: int = 80) -> str:
-    text = value if isinstance(value, _Told) else canonical(value)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-def similarity(left: HttpRequest, right: HttpRequest) -> float:
-    """Return how much of two requests is the same, 0 to 1, by their lines of canonical JSON members."""
-    one, other = set(_leaves(left)), set(_leaves(right))
-    return len(one & other) / max(len(one | other), 1)
-
-
-def _leaves(request: HttpRequest) -> Iterator[str]:
-    yield request.method
-    yield request.target
-    yield from _walk(_value(request.body), "")
-
-
-def _walk(value: Json, at: str) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, member in value.items():
-            yield from _walk(member, f"{at}/{key}")
-    elif isinstance(value, list):
-        for index, element in enumerate(value):
-            yield from _walk(element, f"{at}/{index}")
-    else:
-        yield f"{at}={canonical(value)}"
+    return key_of(left) == key_of(right) or normalised_key(left, rules) == normalised_key(right, rules)

@@ -46,6 +46,7 @@ from otel_agenttrace.playback.player import Claim, Player
 from otel_agenttrace.redact import RULES_VERSION, Redactor, environment_redactor
 from otel_agenttrace.redact.spans import redacted_span, redacted_values
 from otel_agenttrace.runs import Run, SharedClaims, SharedSwitch, note_begun
+from otel_agenttrace.volatile import NO_RULES, MatchRules
 
 __all__ = ["Session", "SessionOptions", "current_session", "is_loopback", "open_sessions"]
 
@@ -69,6 +70,7 @@ class SessionOptions:
     plan: ReplayPlan = field(default_factory=ReplayPlan)
     fork: Path | None = None
     cost_of: Callable[[Span], float | None] | None = None
+    match: MatchRules = NO_RULES
 
 
 class Session:
@@ -226,7 +228,7 @@ class Session:
     def _open(self) -> None:
         if self.mode == "none" or (self.mode == "new" and self._has_recordings()):
             cassette = open_cassette(self.given_path, strict=True)
-            self._player = Player(cassette, RULES_VERSION, self._claims.take)
+            self._player = Player(cassette, RULES_VERSION, self._claims.take, self.options.match)
             self._director = Director(self._player, self.plan, self._gone_live)
         if not self._writes:
             return

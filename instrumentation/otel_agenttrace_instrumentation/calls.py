@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from otel_agenttrace.cassette.writer import RecordedCall
+from otel_agenttrace.differing import first_difference
 from otel_agenttrace.errors import ReplayExhausted, ReplayMiss
 from otel_agenttrace.jsonvalue import Json, compact, parse
-from otel_agenttrace.matching import Requested, are_alike, first_difference, requested
+from otel_agenttrace.matching import Requested, are_alike, requested
 from otel_agenttrace.model import Call, End, Exchange, HttpRequest, Outcome
 from otel_agenttrace.playback.directing import Live
 from otel_agenttrace.playback.patches import patched
@@ -212,7 +213,7 @@ class LogicalCall:
             told = f"The recorded call ended after {len(claim.attempts)} attempts; attempt {index + 1} has no answer."
             return ReplayExhausted(f"{told}\n{where}")
         recorded = session.recorded_request(claim, index) if index > 0 else None
-        if recorded is None or are_alike(recorded, asked):
+        if recorded is None or are_alike(recorded, asked, session.options.match):
             return None
         difference = first_difference(recorded, asked)
         pointer = difference.pointer if difference is not None else None

@@ -55,7 +55,7 @@ def prepare_session(
     plan: ReplayPlan | None = None,
     fork: Path | None = None,
 ) -> Session:
-    """Return a session that is not open yet; prices and URL policy are those of the settings.
+    """Return a session that is not open yet; prices, URL policy and match rules are those of the settings.
 
     A replay with a `fork` goes live where its recordings end, unless the plan says when, and is recorded there.
     """
@@ -70,6 +70,7 @@ def prepare_session(
         plan=replace(plan, until=plan.until or "miss") if fork is not None else plan,
         fork=fork,
         cost_of=cost_function(config),
+        match=config.match,
     )
     return Session(path, mode, options)
 

@@ -12,14 +12,19 @@ from typing import Final, Literal
 
 from otel_agenttrace.cassette.index import Entry
 from otel_agenttrace.cassette.reader import Cassette
+from otel_agenttrace.differing import Difference, differences, first_difference, similarity
 from otel_agenttrace.errors import ReplayExhausted, ReplayMiss
-from otel_agenttrace.matching import Difference, Requested, first_difference, key_of, normalised_key, similarity
+from otel_agenttrace.matching import Requested, key_of, normalised_key
 from otel_agenttrace.model import Exchange, HttpRequest
+from otel_agenttrace.volatile import NO_RULES, MatchRules
 
 __all__ = ["Claim", "Player"]
 
 _NEAREST_OF: Final = 200
 """How many recordings a miss is compared with."""
+
+_MOST_TOLD: Final = 8
+"""How many of the places that moved a drift names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +77,19 @@ class _Shelf:
 class Player:
     """Hands out the recorded calls of a cassette, each once in a run. Thread-safe.
 
-    `take` says whether no other process of the run has taken the recording of this name, and takes it.
+    `take` says whether no other process of the run has taken the recording of this name, and takes it. `match` are the
+    rules by which a call that no exact key answers may be answered as a drift.
     """
 
-    def __init__(self, cassette: Cassette, rules_version: int, take: Callable[[str], bool] = lambda _: True) -> None:
+    def __init__(
+        self,
+        cassette: Cassette,
+        rules_version: int,
+        take: Callable[[str], bool] = lambda _: True,
+        match: MatchRules = NO_RULES,
+    ) -> None:
         self.cassette = cassette
+        self._match = match
         self._take = take
         self._rules = rules_version
         self._calls = sorted(cassette.index.calls, key=lambda entry: (entry.start_ns, entry.ticket))
@@ -99,7 +112,9 @@ class Player:
                 return Claim(entry, "hit", self.cassette.answers(entry))
             if self._exact.origins(requested.key):
                 return None
-            entry = self._shelf_of_normalised().take(normalised_key(requested.request), origin, lane, self._is_free)
+            entry = self._shelf_of_normalised().take(
+                normalised_key(requested.request, self._match), origin, lane, self._is_free
+            )
         if entry is None:
             return None
         return Claim(entry, "drift", self.cassette.answers(entry), self._moved(entry, requested.request))
@@ -201,12 +216,17 @@ class Player:
 
     def _shelf_of_normalised(self) -> _Shelf:
         if self._normalised is None:
-            self._normalised = _Shelf((normalised_key(self.cassette.request(entry)), entry) for entry in self._calls)
+            self._normalised = _Shelf(
+                (normalised_key(self.cassette.request(entry), self._match), entry) for entry in self._calls
+            )
         return self._normalised
 
     def _moved(self, entry: Entry, asked: HttpRequest) -> str:
-        difference = first_difference(self.cassette.request(entry), asked)
-        return "" if difference is None else _told(difference)
+        moved = list(differences(self.cassette.request(entry), asked))
+        told = list(map(_told, moved[:_MOST_TOLD]))
+        if len(moved) > _MOST_TOLD:
+            told.append(f"and {len(moved) - _MOST_TOLD} more")
+        return "; ".join(told)
 
     def _nearest(self, asked: HttpRequest) -> tuple[int, Entry, HttpRequest] | None:
         scored = (

@@ -18,8 +18,8 @@ from otel_agenttrace.redact.headers import is_address, is_stored
 
 __all__ = ["RULES_VERSION", "Detector", "Finding", "Redactor", "environment_redactor", "redactor"]
 
-RULES_VERSION: Final = 1
-"""Grows with every change of what is redacted: request keys depend on it."""
+RULES_VERSION: Final = 2
+"""Grows with every change of what is redacted, or of the canonical request: request keys depend on both."""
 
 
 @dataclass(frozen=True, slots=True)

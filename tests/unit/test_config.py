@@ -20,6 +20,7 @@ from otel_agenttrace.environment import (
 )
 from otel_agenttrace.errors import AgentTraceError, ConfigError
 from otel_agenttrace.pricing import price_table
+from otel_agenttrace.volatile import MatchRule, MatchRules
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 MODES = get_args(RecordMode)
@@ -314,3 +315,36 @@ def test_a_pyproject_that_cannot_be_understood_is_named(tmp_path: Path, content:
     (tmp_path / "pyproject.toml").write_bytes(content)
     with pytest.raises(ConfigError, match=r"pyproject\.toml"):
         pyproject_settings(tmp_path)
+
+
+# --- match rules --------------------------------------------------------------------------------------------------------
+
+
+def test_match_rules_of_pyproject_are_read_in_order_after_those_of_the_argument(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        "[[tool.otel-agenttrace.match]]\npointer = '/user'\n"
+        "[[tool.otel-agenttrace.match]]\npointer = '/a/*'\naction = 'pattern'\npattern = '[0-9]+'\nurl = 'api.test/*'\n"
+    )
+    config = resolve({}, pyproject_settings(tmp_path), match=[MatchRule("/first")])
+    assert config.match == MatchRules(
+        (MatchRule("/first"), MatchRule("/user"), MatchRule("/a/*", "pattern", "[0-9]+", "api.test/*"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({"pointer": "/a"}, r"match is .*\n  to fix   \[\[tool\.otel-agenttrace\.match\]\], a table with pointer"),
+        ("/a", r"match is '/a'"),
+        (["/a"], r"\[\[tool\.otel-agenttrace\.match\]\] number 1 is '/a'"),
+        ([{"pointer": "/a"}, {"ponter": "/a"}], r"number 2 has no key 'ponter'.*\n.*one of action, .* mean 'pointer'"),
+        ([{"action": "ignore"}], r"number 1 has no pointer"),
+        ([{"pointer": 7}], r"number 1: pointer is 7.\n  to fix   a text"),
+        ([{"pointer": "a"}], r"number 1: pointer is 'a', no JSON pointer"),
+        ([{"pointer": "/a", "action": "drop"}], r"number 1: action is 'drop'.\n  to fix   one of ignore, pattern"),
+        ([{"pointer": "/a", "action": "pattern", "pattern": "("}], r"number 1: pattern is '\(', no regular expression"),
+    ],
+)
+def test_a_match_rule_without_meaning_is_named_with_what_may_stand_there(table: object, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        resolve({}, {"match": table})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import random
 import string
@@ -14,18 +16,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from otel_agenttrace.differing import Difference, differences, first_difference, similarity
 from otel_agenttrace.jsonvalue import Json, canonical, parse
 from otel_agenttrace.matching import (
     EMPTY,
     Body,
-    Difference,
     Requested,
     body_of,
-    first_difference,
     key_of,
     normalised_key,
     requested,
-    similarity,
 )
 from otel_agenttrace.model import HttpRequest
 from otel_agenttrace.redact import Redactor, redactor
@@ -104,7 +104,7 @@ def test_key_does_not_look_at_headers(content_type: str) -> None:
 def test_a_body_that_the_caller_has_parsed_has_the_same_key(body: dict[str, Json]) -> None:
     written = json.dumps(body).encode()
     parsed = parse(written)
-    given_with_it = requested("POST", _URL, "application/json", written, _PLAIN, parsed)
+    given_with_it = requested("POST", _URL, "application/json; charset=utf-8", written, _PLAIN, parsed)
     assert given_with_it == requested("POST", _URL, "application/json", written, _PLAIN)
 
 
@@ -366,6 +366,89 @@ def test_a_secret_in_the_path_is_not_stored() -> None:
     assert _SECRET not in repr(asked)
 
 
+# --- large values -------------------------------------------------------------------------------------------------------
+
+_BASE64 = st.integers(1024, 4000).flatmap(
+    lambda size: st.integers(0, 2**32).map(lambda seed: base64.b64encode(random.Random(seed).randbytes(size)).decode())
+)
+
+
+@_few
+@given(_BASE64, st.text('ab "\\\n\x01/+é', max_size=5), st.text('ab "\\\n\x01/+é', max_size=5), st.integers(0, 700))
+def test_a_large_blob_is_stored_by_its_digest_wherever_it_stands(
+    blob: str, before: str, after: str, shift: int
+) -> None:
+    wrapped = f"{before},{blob}{after}"
+    body = {"pad": "x y " * shift, "model": "m", "messages": [{"role": "user", "content": wrapped}]}
+    asked = _asked(body)
+    stored: Any = parse(asked.request.body)
+    assert blob not in asked.request.body
+    assert len(asked.request.body) < len(blob) // 2 + 4 * shift + 600
+    assert stored["messages"][0]["content"].startswith(f"{before},"[:1])
+    assert asked.body.text() == asked.request.body
+    assert asked.key == key_of(asked.request) == key_of(_request(body, "/v1/chat/completions"))
+
+
+def test_a_blob_is_named_by_its_digest_and_size_and_keeps_what_stands_before_it() -> None:
+    blob = "QUJD" * 400
+    stored: Any = parse(_asked({"messages": [{"url": f"data:image/png;base64,{blob}=="}]}).request.body)
+    digest = hashlib.sha256(f"{blob}==".encode()).hexdigest()
+    assert stored["messages"][0]["url"] == f"data:image/png;base64,[sha256:{digest}:1602]"
+
+
+@_few
+@given(_BASE64, st.integers(0, 1023), st.sampled_from("ABCD"))
+def test_another_blob_is_another_call(blob: str, place: int, letter: str) -> None:
+    other = f"{blob[:place]}{letter}{blob[place + 1 :]}"
+    assert (_key({"data": blob}) == _key({"data": other})) == (blob == other)
+
+
+def test_a_blob_within_json_in_a_string_is_stored_by_its_digest() -> None:
+    blob = "QUJD" * 400
+    result = json.dumps({"content": json.dumps({"png": blob, "note": "a\nb"})})
+    stored: Any = parse(_asked({"messages": [{"role": "tool", "content": result}]}).request.body)
+    inner = json.loads(json.loads(stored["messages"][0]["content"])["content"])
+    assert inner["png"].startswith("[sha256:")
+    assert inner["note"] == "a\nb"
+
+
+@pytest.mark.parametrize("value", ["word " * 2000, "9" * 1023, "QUJD" * 255, {"n": int("9" * 4000)}, [10**1500, 1.5]])
+def test_prose_numbers_and_short_values_are_stored_as_they_are(value: object) -> None:
+    assert parse(_asked({"value": value}).request.body) == {"value": value}
+
+
+def test_a_recorded_request_with_the_blob_itself_has_the_key_of_one_with_its_digest() -> None:
+    blob = "QUJD" * 400
+    as_it_was_stored = _request({"model": "m", "data": blob}, "/v1/chat/completions")
+    assert key_of(as_it_was_stored) == _asked({"model": "m", "data": blob}).key
+    assert body_of(parse(as_it_was_stored.body)).text() == _asked({"model": "m", "data": blob}).request.body
+
+
+# --- asked again --------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_bytes_asked_again_are_the_same_request() -> None:
+    first = _asked({"a": 1})
+    assert _asked({"a": 1}) is first
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"method": "PUT"},
+        {"url": "https://api.test/v2"},
+        {"url": "https://other.test/v1/chat/completions"},
+        {"content_type": "multipart/form-data; boundary=x"},
+        {"with_redactor": redactor({"MY_API_KEY": "hello-hello-hello-1234"})},
+    ],
+)
+def test_the_same_bytes_asked_in_another_way_are_another_request(other: Mapping[str, Any]) -> None:
+    body = {"a": "hello-hello-hello-1234"}
+    assert _asked(body).request != _asked(body, **other).request
+    part = requested("POST", _URL, "application/json", json.dumps(body).encode(), _PLAIN, part="bytes=0-9")
+    assert part.request.target == "/v1/chat/completions#bytes=0-9"
+
+
 # --- requests that are nearly the same ----------------------------------------------------------------------------------
 
 _UUIDS = st.uuids().map(str)
@@ -438,7 +521,14 @@ def test_ids_in_the_path_are_dropped() -> None:
         ("1764000000", "1764000001"),
         ("gpt-4o-2024-08-06", "gpt-4o-2024-11-20"),
         ("run 12345678", "run 87654321"),
+        ("2026-10-01 19:00", "2026-10-01 20:00"),
+        ("2026-10-01T19:00", "2026-10-01T20:00"),
         ("call_1", "call_2"),
+        ("/tmp/january.csv", "/tmp/february.csv"),
+        ("/home/me/tmp/a/x", "/home/me/tmp/b/x"),
+        ("/tmp/run-1/january.csv", "/tmp/run-1/february.csv"),
+        ('{"id": "8f14e45f"}', '{"id": "c9f0f895"}'),
+        ('{"ts": 1764000000}', '{"ts": 1764000001}'),
         ("/srv/a.txt", "/srv/b.txt"),
         ("run_shell_command", "run_python_script"),
         ("call_customer_support", "call_a_colleague"),
@@ -485,6 +575,28 @@ def test_the_first_difference_is_a_json_pointer_with_both_values(
     recorded: object, asked: object, difference: Difference
 ) -> None:
     assert first_difference(_request(recorded), _request(asked)) == difference
+
+
+def test_all_differences_are_told_in_order() -> None:
+    recorded = {"model": "m", "messages": [{"content": "a"}, {"content": "b"}], "n": 1}
+    asked = {"model": "n", "messages": [{"content": "c"}, {"content": "b"}, {}]}
+    assert list(differences(_request(recorded, "/v1/x", "GET"), _request(asked, "/v1/y", "GET"))) == [
+        Difference("target", "/v1/x", "/v1/y"),
+        Difference("/messages/0/content", '"a"', '"c"'),
+        Difference("/messages/2", "2 items", "3 items"),
+        Difference("/model", '"m"', '"n"'),
+        Difference("/n", "1", "(absent)"),
+    ]
+
+
+def test_a_pointer_goes_on_into_json_that_stands_in_a_string() -> None:
+    recorded, asked = (_request({"c": json.dumps({"a": 1, "b": json.dumps([number])})}) for number in (1, 2))
+    assert list(differences(recorded, asked)) == [Difference("/c/b/0", "1", "2")]
+
+
+def test_json_in_a_string_that_is_only_written_in_another_way_differs_at_the_string() -> None:
+    recorded, asked = _request({"c": '{"a":1}'}), _request({"c": '{"a": 1}'})
+    assert [each.pointer for each in differences(recorded, asked)] == ["/c"]
 
 
 def test_method_and_target_are_compared_before_the_body() -> None:

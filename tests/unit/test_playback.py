@@ -8,6 +8,7 @@ import shlex
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -23,11 +24,12 @@ from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.writer import RecordedCall, Writer
 from otel_agenttrace.errors import AgentTraceError, ReplayExhausted, ReplayMiss
 from otel_agenttrace.jsonvalue import Json
-from otel_agenttrace.matching import Requested, requested
+from otel_agenttrace.matching import Body, Requested, requested
 from otel_agenttrace.model import AttributeValue, Call, Exchange, HttpRequest, Span
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.playback.player import Claim, Player
 from otel_agenttrace.redact import RULES_VERSION, redactor
+from otel_agenttrace.volatile import MatchRule, MatchRules
 from otel_agenttrace.wire.recorded import response_of
 from tests.support.clients import openai_client
 from tests.support.provider import Provider
@@ -333,6 +335,59 @@ def test_keys_of_another_rule_set_are_made_again_from_the_stored_request(tmp_pat
     claim = shelf.player().claim(_asked("hello"), "")
     assert claim is not None
     assert (claim.outcome, _number(claim)) == ("hit", 1)
+
+
+def test_a_cassette_that_holds_a_large_blob_itself_answers_a_call_with_that_blob(tmp_path: Path) -> None:
+    writer = Writer(tmp_path / "c", {"service.name": "s", semconv.AGENTTRACE_RULES_VERSION: 1})
+    body = {"model": "m", "messages": [{"role": "user", "content": "QUJD" * 400}]}
+    raw = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    asked = _asked("QUJD" * 400)
+    messages = (json.dumps(body["messages"][0], sort_keys=True, separators=(",", ":")),)
+    old = Requested(replace(asked.request, body=raw), Body({"model": '"m"'}, "messages", messages), "1" * 64)
+    exchange = Exchange(old.request, 1, 2, "complete", 200, (), b'{"number":1}')
+    writer.write(Span(_TRACE_ID, "1" * 16, "chat m", 1, 2), RecordedCall(Call(old.key, (exchange,)), old))
+    player = Player(open_cassette(tmp_path / "c"), RULES_VERSION)
+    assert player.claim(_asked("QUJD" * 401), "") is None
+    assert player.miss(_asked("QUJD" * 401), "agent.py:1").first_difference == "/messages/0/content"
+    claim = player.claim(asked, "")
+    assert claim is not None
+    assert (claim.outcome, _number(claim)) == ("hit", 1)
+
+
+def test_a_drift_names_each_place_that_moved(shelf: _Shelf) -> None:
+    shelf.put(f"{_AT_TEN} /tmp/a1/x")
+    shelf.put("other")
+    claim = shelf.player().claim(_asked(f"{_AT_NOON} /tmp/b2/x", path="/v1/chat/completions"), "")
+    assert claim is not None
+    assert claim.detail.startswith("/messages/0/content: ")
+    result = {"id": 1, "at": "2026-10-01T10:00:00Z", "in": "/tmp/a1/x"}
+    moved = {"id": 1, "at": "2026-10-01T12:00:00Z", "in": "/tmp/b2/x"}
+    shelf.put(json.dumps(result))
+    claim = shelf.player().claim(_asked(json.dumps(moved)), "")
+    assert claim is not None
+    assert claim.detail == (
+        '/messages/0/content/at: "2026-10-01T10:00:00Z" → "2026-10-01T12:00:00Z"; '
+        '/messages/0/content/in: "/tmp/a1/x" → "/tmp/b2/x"'
+    )
+
+
+def test_a_drift_of_many_places_names_the_first_and_counts_the_rest(shelf: _Shelf) -> None:
+    one, other = (json.dumps([f"2026-10-01T1{hour}:00:00Z"] * 30) for hour in (0, 2))
+    shelf.put(one)
+    claim = shelf.player().claim(_asked(other), "")
+    assert claim is not None
+    assert claim.detail.count("/messages/0/content/") == 8
+    assert claim.detail.endswith("; and 22 more")
+
+
+def test_rules_of_the_user_let_a_call_drift_and_never_hit(shelf: _Shelf) -> None:
+    shelf.put("session 17: hello")
+    shelf.put("session 18: hello")
+    rules = MatchRules((MatchRule("/messages/*/content", "pattern", r"session \d+"),))
+    player = Player(open_cassette(shelf.path), RULES_VERSION, match=rules)
+    claims = [player.claim(_asked(text), "") for text in ("session 99: hello", "session 18: hello", "session 99: bye")]
+    assert [(claim.outcome, _number(claim)) if claim else None for claim in claims] == [("drift", 1), ("hit", 2), None]
+    assert _numbers(shelf.player(), _asked("session 99: hello")) == [None]
 
 
 # --- what was not asked for ---------------------------------------------------------------------------------------------

@@ -1,0 +1,296 @@
+"""What of a request changes from run to run: presets and rules of the user's own. Stored request in, its steady text out.
+
+It serves the second look only, after no exact key was found: whoever is answered through it is told so, as a drift. So
+the presets are tight: what may be a word, a number, a price or a date of a question stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
+from urllib.parse import urlsplit
+
+from otel_agenttrace.errors import ConfigError
+from otel_agenttrace.jsonvalue import Json, canonical, inner_json, parse
+
+if TYPE_CHECKING:
+    from otel_agenttrace.model import HttpRequest
+
+__all__ = ["MATCH_ACTIONS", "NO_RULES", "MatchRule", "MatchRules", "steps_of"]
+
+MATCH_ACTIONS: Final = ("ignore", "pattern")
+
+
+# --- presets --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Preset:
+    """What is known of an API: how its ids begin, and where its requests hold what a tool gave.
+
+    A result is the member `held` of an object whose member `marker` is `value`.
+    """
+
+    ids: tuple[str, ...] = ()
+    results: tuple[tuple[str, str, str], ...] = ()
+
+
+_PRESETS: Final[Mapping[str, _Preset]] = {
+    "openai": _Preset(
+        ("call", "resp", "msg", "req", "rs", "fc", "chatcmpl", "run", "thread", "batch"),
+        (
+            ("role", "tool", "content"),
+            ("role", "function", "content"),
+            ("type", "function_call_output", "output"),
+            ("type", "custom_tool_call_output", "output"),
+            ("type", "local_shell_call_output", "output"),
+            ("type", "shell_call_output", "output"),
+        ),
+    ),
+    "anthropic": _Preset(
+        ("toolu", "srvtoolu", "msg", "req", "msgbatch"),
+        (("type", "tool_result", "content"), ("type", "mcp_tool_result", "content")),
+    ),
+    "generic": _Preset(("gen",)),
+}
+"""All of them hold for every request: gateways speak one API and hand on the ids of another."""
+
+_RESULTS: Final = {(marker, value): held for preset in _PRESETS.values() for marker, value, held in preset.results}
+_MARKERS: Final = tuple(sorted({marker for marker, _ in _RESULTS}))
+_PREFIXED: Final = rf"(?:{'|'.join(sorted({prefix for preset in _PRESETS.values() for prefix in preset.ids}))})[-_]"
+_DAYS: Final = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_MONTHS: Final = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_TEMPORARY: Final = (
+    r"(?<![\w.-])(?:/private)?(?:/var/folders/[^/\s\"']+/[^/\s\"']+/\w/|/(?:var/)?tmp/)"
+    r"(?:pytest-of-[^/\s\"']+/pytest-\d+|tmp[\w-]{6,}(?:\.\w+)?|[^/\s\"'\\]+(?=/))"
+    r"|\b[A-Za-z]:\\Users\\[^\\\s\"']+\\AppData\\Local\\Temp\\(?:tmp[\w-]{6,}|[^\\\s\"']+(?=\\))"
+)
+_ANYWHERE: Final = re.compile(
+    r"(?P<time>\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?:Z|[+-]\d\d:?\d\d)|[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?)"
+    r"|\b\d{8}T\d{6}Z?\b"
+    rf"|\b(?:{_DAYS}, )?\d\d? {_MONTHS} \d{{4}} \d\d:\d\d:\d\d(?: (?:[+-]\d{{4}}|[A-Z]{{1,4}}\b))?)"
+    r"|(?P<uuid>\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b)"
+    rf"|(?P<id>\b{_PREFIXED}(?=[a-zA-Z]*\d)(?=\d*[a-zA-Z])[a-zA-Z0-9]{{16,}}\b)"
+    rf"|(?P<path>{_TEMPORARY})"
+    r"|\[REDACTED:(?P<secret>[\w-]+):[0-9a-f]{8}\]"
+)
+_ID_MEMBERS: Final = frozenset({"id", "call_id", "tool_call_id", "tool_use_id", "previous_response_id"})
+_ID_VALUE: Final = re.compile(rf"{_PREFIXED}(?=[\w-]*\d)[\w-]+")
+
+# What follows holds only where a name tells what a value is; the names are compared in snake_case.
+_TIME_NAME: Final = re.compile(
+    r"(?:\w+_)?(?:timestamp|ts|epoch|iat|exp|nbf|datetime|time|created|updated|modified|expires)(?:_(?:s|ms|us|ns|seconds|millis))?"
+    r"|\w+_at(?:_(?:s|ms|us|ns))?"
+)
+_EPOCHS: Final = tuple((10 * unit, 26 * unit) for unit in (10**8, 10**11, 10**14, 10**17))
+"""From 2001 to 2052 in seconds, milliseconds, microseconds and nanoseconds."""
+
+# In what a tool gave, and only there, because a question may be about an id.
+_ID_NAME: Final = re.compile(r"(?:\w+_)?(?:id|uuid|guid|ulid|nonce|etag)")
+_TOLD: Final = re.compile(
+    r"(?P<name>\b[A-Za-z][\w-]*)(?P<between>[\"']?\s?[:=]\s?[\"']?)(?P<value>[\w-]{8,64}(?:\.\d+)?)(?![\w-])"
+)
+_HEX: Final = re.compile(r"(?=[0-9a-fA-F]*[0-9])(?=[0-9a-fA-F]*[a-fA-F])[0-9a-fA-F]{8,}")
+_DIGITS: Final = re.compile(r"\d{10,19}(?:\.\d+)?")
+
+
+def _steady_text(text: str) -> str:
+    return _ANYWHERE.sub(lambda found: f"<{found['secret'] or found.lastgroup}>", text)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
+
+
+def _is_epoch(name: str, value: float) -> bool:
+    return any(begin <= value < end for begin, end in _EPOCHS) and _TIME_NAME.fullmatch(_snake(name)) is not None
+
+
+def _is_random(value: str) -> bool:
+    """Whether a value has a piece that no person would write: hex, or letters and digits that change three times."""
+    return any(
+        len(piece) >= 8 and (_HEX.fullmatch(piece) is not None or len(re.findall(r"\d+|[A-Za-z]+", piece)) > 3)
+        for piece in re.split(r"[-_.:]", value)
+    )
+
+
+def _named(name: str, value: str, *, of_tool: bool) -> str | None:
+    """Return what stands for the text of a member whose name tells what it is, or None where it stays."""
+    if name in _ID_MEMBERS and _ID_VALUE.fullmatch(value):
+        return "<id>"
+    if _DIGITS.fullmatch(value) and _is_epoch(name, float(value)):
+        return "<time>"
+    return "<id>" if of_tool and _ID_NAME.fullmatch(_snake(name)) and _is_random(value) else None
+
+
+def _steady(value: Json, name: str = "", *, of_tool: bool = False) -> Json:
+    """Return a value without what changes from run to run; `of_tool` says whether a tool gave it."""
+    if isinstance(value, str):
+        return _steady_string(value, name, of_tool=of_tool)
+    if isinstance(value, dict):
+        return _steady_object(value, of_tool=of_tool)
+    if isinstance(value, list):
+        return [_steady(element, name, of_tool=of_tool) for element in value]
+    if isinstance(value, int | float) and not isinstance(value, bool) and _is_epoch(name, value):
+        return "<time>"
+    return value
+
+
+def _steady_object(value: dict[str, Json], *, of_tool: bool) -> dict[str, Json]:
+    held = {_RESULTS.get((marker, str(value[marker]))) for marker in _MARKERS if marker in value}
+    members: dict[str, Json] = {}
+    for key, member in value.items():
+        steady = _steady_text(key)
+        if steady in members:  # two ids as names are two members
+            steady = f"{steady} {len(members)}"
+        members[steady] = _steady(member, key, of_tool=of_tool or key in held)
+    return members
+
+
+def _steady_string(value: str, name: str, *, of_tool: bool) -> str:
+    named = _named(name, value, of_tool=of_tool)
+    if named is not None:
+        return named
+    if not of_tool:
+        return _steady_text(value)
+    inner = inner_json(value)
+    if inner is None:
+        return _TOLD.sub(_told, _steady_text(value))
+    steady = _steady(inner, name, of_tool=True)
+    return value if steady == inner else canonical(steady)
+
+
+def _told(found: re.Match[str]) -> str:
+    named = _named(found["name"], found["value"], of_tool=True)
+    return found[0] if named is None else f"{found['name']}{found['between']}{named}"
+
+
+# --- rules of the user's own ----------------------------------------------------------------------------------------
+
+Action: TypeAlias = "Literal['ignore', 'pattern'] | Callable[[Json], Json]"
+
+
+@dataclass(frozen=True, slots=True)
+class MatchRule:
+    """A place of request bodies that may change from run to run.
+
+    `pointer` is a JSON pointer into the body, in which `*` stands for one key or index and `**` for any number of them;
+    it goes on into a string that holds JSON: `/messages/*/content/id`. `url` is a pattern of host and path,
+    `api.example.com/v1/*`; without it the rule holds everywhere.
+
+    `action` says what is done there before two requests are compared: `ignore` leaves the place out, `pattern` takes what
+    the regular expression `pattern` finds out of its text, a function gives the value that counts instead.
+
+    Raises:
+        ConfigError: If the rule has no meaning.
+    """
+
+    pointer: str
+    action: Action = "ignore"
+    pattern: str | None = None
+    url: str | None = None
+
+    def __post_init__(self) -> None:
+        steps_of(self.pointer)
+        if not callable(self.action) and self.action not in MATCH_ACTIONS:
+            raise ConfigError(f"action is {self.action!r}.\n  to fix   one of {', '.join(MATCH_ACTIONS)}")
+        if (self.action == "pattern") != (self.pattern is not None):
+            meant = "pattern is missing" if self.pattern is None else f"pattern is not read by action {self.action!r}"
+            raise ConfigError(f'{meant}.\n  to fix   action = "pattern" and pattern = a regular expression, or neither')
+        try:
+            re.compile(self.pattern or "")
+        except re.error as error:
+            raise ConfigError(
+                f"pattern is {self.pattern!r}, no regular expression: {error}.\n  to fix   mend it, as in '[0-9]+'"
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class MatchRules:
+    """The rules of a run, on top of the presets."""
+
+    rules: tuple[MatchRule, ...] = ()
+
+    def normalise(self, request: HttpRequest) -> str:
+        """Return the text of a request that stays the same from run to run: method, target and body, a line each."""
+        return f"{request.method}\n{_steady_text(request.target)}\n{canonical(self.steady_body(request))}"
+
+    def steady_body(self, request: HttpRequest) -> Json:
+        """Return the body of a request without what changes from run to run; one nested too deep as steady text."""
+        if not request.body:
+            return None
+        value = parse(request.body)
+        try:
+            for rule in self.rules:
+                if rule.url is None or fnmatchcase(_place(request), rule.url):
+                    value = _applied(value, steps_of(rule.pointer), rule)
+            return _steady(None if value is _GONE else value)
+        except RecursionError:
+            return _steady_text(request.body)
+
+
+NO_RULES: Final = MatchRules()
+
+
+def _place(request: HttpRequest) -> str:
+    parts = urlsplit(request.url)
+    return f"{parts.hostname or ''}{parts.path}"
+
+
+def steps_of(pointer: str) -> tuple[str, ...]:
+    """Return the keys and indexes of a JSON pointer.
+
+    Raises:
+        ConfigError: If it is none.
+    """
+    if not pointer.startswith("/") or re.search(r"~(?![01])", pointer):
+        raise ConfigError(
+            f"pointer is {pointer!r}, no JSON pointer.\n  to fix   /metadata/session or /messages/*/content, ~1 for / and ~0 for ~"
+        )
+    return tuple(step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:])
+
+
+_GONE: Final = cast("Json", object())
+"""What an ignored place leaves behind: a member is left out, an element of a list stays as null."""
+
+
+def _applied(value: Json, steps: tuple[str, ...], rule: MatchRule) -> Json:
+    """Return a value with a rule applied wherever the steps lead."""
+    if not steps:
+        return _acted(value, rule)
+    step, rest = steps[0], steps[1:]
+    if step == "**":
+        value = _applied(value, rest, rule)
+        rest = steps
+    if isinstance(value, dict):
+        members = value
+        changed = {
+            key: _applied(member, rest, rule) if step in ("*", "**", key) else member for key, member in members.items()
+        }
+        return {key: member for key, member in changed.items() if member is not _GONE}
+    if isinstance(value, list):
+        elements = [
+            _applied(element, rest, rule) if step in ("*", "**", str(index)) else element
+            for index, element in enumerate(value)
+        ]
+        return [None if element is _GONE else element for element in elements]
+    inner = inner_json(value)
+    if inner is None:
+        return value
+    changed = _applied(inner, steps, rule)
+    return value if changed == inner else canonical(changed)
+
+
+def _acted(value: Json, rule: MatchRule) -> Json:
+    if callable(rule.action):
+        return rule.action(value)
+    if rule.action == "ignore":
+        return _GONE
+    if isinstance(value, dict | list):
+        return value
+    text = value if isinstance(value, str) else canonical(value)
+    changed = re.sub(rule.pattern or "", "<pattern>", text)
+    return value if changed == text else changed
