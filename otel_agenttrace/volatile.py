@@ -19,7 +19,7 @@ from otel_agenttrace.jsonvalue import Json, canonical, inner_json, parse
 if TYPE_CHECKING:
     from otel_agenttrace.model import HttpRequest
 
-__all__ = ["MATCH_ACTIONS", "NO_RULES", "MatchRule", "MatchRules", "steps_of"]
+__all__ = ["MATCH_ACTIONS", "NO_RULES", "MatchRule", "MatchRules", "is_random", "steps_of", "tool_result_of"]
 
 MATCH_ACTIONS: Final = ("ignore", "pattern")
 
@@ -109,7 +109,7 @@ def _is_epoch(name: str, value: float) -> bool:
     return any(begin <= value < end for begin, end in _EPOCHS) and _TIME_NAME.fullmatch(_snake(name)) is not None
 
 
-def _is_random(value: str) -> bool:
+def is_random(value: str) -> bool:
     """Whether a value has a piece that no person would write: hex, or letters and digits that change three times."""
     return any(
         len(piece) >= 8 and (_HEX.fullmatch(piece) is not None or len(re.findall(r"\d+|[A-Za-z]+", piece)) > 3)
@@ -123,7 +123,7 @@ def _named(name: str, value: str, *, of_tool: bool) -> str | None:
         return "<id>"
     if _DIGITS.fullmatch(value) and _is_epoch(name, float(value)):
         return "<time>"
-    return "<id>" if of_tool and _ID_NAME.fullmatch(_snake(name)) and _is_random(value) else None
+    return "<id>" if of_tool and _ID_NAME.fullmatch(_snake(name)) and is_random(value) else None
 
 
 def _steady(value: Json, name: str = "", *, of_tool: bool = False) -> Json:
@@ -139,8 +139,13 @@ def _steady(value: Json, name: str = "", *, of_tool: bool = False) -> Json:
     return value
 
 
+def tool_result_of(value: Mapping[str, Json]) -> frozenset[str | None]:
+    """Return the names of the members of an object that hold what a tool gave."""
+    return frozenset(_RESULTS.get((marker, str(value[marker]))) for marker in _MARKERS if marker in value)
+
+
 def _steady_object(value: dict[str, Json], *, of_tool: bool) -> dict[str, Json]:
-    held = {_RESULTS.get((marker, str(value[marker]))) for marker in _MARKERS if marker in value}
+    held = tool_result_of(value)
     members: dict[str, Json] = {}
     for key, member in value.items():
         steady = _steady_text(key)

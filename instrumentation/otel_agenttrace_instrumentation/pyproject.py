@@ -9,7 +9,9 @@ from typing import cast
 
 from otel_agenttrace.errors import ConfigError
 
-__all__ = ["pyproject_settings"]
+__all__ = ["append_settings", "pyproject_settings"]
+
+_NAME = "pyproject.toml"
 
 
 def pyproject_settings(folder: Path) -> Mapping[str, object]:
@@ -18,16 +20,38 @@ def pyproject_settings(folder: Path) -> Mapping[str, object]:
     Raises:
         ConfigError: If that file cannot be read, or is no TOML.
     """
-    for place in (folder, *folder.parents):
-        path = place / "pyproject.toml"
-        if path.is_file():
-            table = _table(path)
-            return _anchored(table, place)
-    return {}
+    path = _nearest(folder)
+    return {} if path is None else _anchored(_table(path, _text(path)), path.parent)
 
 
-def _table(path: Path) -> dict[str, object]:
-    text = _text(path)
+def append_settings(folder: Path, tables: str) -> Path:
+    """Write tables of settings behind the nearest pyproject.toml at or above a folder, else into a new one there.
+
+    What the file holds stays as it is, byte by byte.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: If the file cannot be read, or would be no TOML then: nothing is written.
+    """
+    path = _nearest(folder) or folder / _NAME
+    before = _text(path) if path.exists() else ""
+    gap = "" if not before else "\n" if before.endswith("\n") else "\n\n"
+    _table(path, f"{before}{gap}{tables}")
+    try:
+        with path.open("a", encoding="utf-8", newline="") as file:
+            file.write(f"{gap}{tables}")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error}") from error
+    return path
+
+
+def _nearest(folder: Path) -> Path | None:
+    return next((path for place in (folder, *folder.parents) if (path := place / _NAME).is_file()), None)
+
+
+def _table(path: Path, text: str) -> dict[str, object]:
     if "otel-agenttrace" not in text:
         return {}
     if sys.version_info >= (3, 11):

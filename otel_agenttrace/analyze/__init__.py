@@ -1,0 +1,1 @@
+"""One module per analyzer: traces in, frozen reports out. Pure."""
