@@ -60,15 +60,16 @@ _PRESETS: Final[Mapping[str, _Preset]] = {
 
 _RESULTS: Final = {(marker, value): held for preset in _PRESETS.values() for marker, value, held in preset.results}
 _MARKERS: Final = tuple(sorted({marker for marker, _ in _RESULTS}))
+# The expressions stay texts until one is used: a start that meets no drift pays for none of them.
 _PREFIXED: Final = rf"(?:{'|'.join(sorted({prefix for preset in _PRESETS.values() for prefix in preset.ids}))})[-_]"
 _DAYS: Final = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _MONTHS: Final = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _TEMPORARY: Final = (
     r"(?<![\w.-])(?:/private)?(?:/var/folders/[^/\s\"']+/[^/\s\"']+/\w/|/(?:var/)?tmp/)"
-    r"(?:pytest-of-[^/\s\"']+/pytest-\d+|tmp[\w-]{6,}(?:\.\w+)?|[^/\s\"'\\]+(?=/))"
-    r"|\b[A-Za-z]:\\Users\\[^\\\s\"']+\\AppData\\Local\\Temp\\(?:tmp[\w-]{6,}|[^\\\s\"']+(?=\\))"
+    r"(?:pytest-of-[^/\s\"']+/pytest-\d+|tmp[\w-]{6,}(?:\.\w+)?|(?=[^/\s\"'\\]*\d)[^/\s\"'\\]+(?=/))"
+    r"|\b[A-Za-z]:\\Users\\[^\\\s\"']+\\AppData\\Local\\Temp\\(?:tmp[\w-]{6,}|(?=[^\\\s\"']*\d)[^\\\s\"']+(?=\\))"
 )
-_ANYWHERE: Final = re.compile(
+_ANYWHERE: Final = (
     r"(?P<time>\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?:Z|[+-]\d\d:?\d\d)|[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?)"
     r"|\b\d{8}T\d{6}Z?\b"
     rf"|\b(?:{_DAYS}, )?\d\d? {_MONTHS} \d{{4}} \d\d:\d\d:\d\d(?: (?:[+-]\d{{4}}|[A-Z]{{1,4}}\b))?)"
@@ -78,10 +79,10 @@ _ANYWHERE: Final = re.compile(
     r"|\[REDACTED:(?P<secret>[\w-]+):[0-9a-f]{8}\]"
 )
 _ID_MEMBERS: Final = frozenset({"id", "call_id", "tool_call_id", "tool_use_id", "previous_response_id"})
-_ID_VALUE: Final = re.compile(rf"{_PREFIXED}(?=[\w-]*\d)[\w-]+")
+_ID_VALUE: Final = rf"{_PREFIXED}(?=[\w-]*\d)[\w-]+"
 
 # What follows holds only where a name tells what a value is; the names are compared in snake_case.
-_TIME_NAME: Final = re.compile(
+_TIME_NAME: Final = (
     r"(?:\w+_)?(?:timestamp|ts|epoch|iat|exp|nbf|datetime|time|created|updated|modified|expires)(?:_(?:s|ms|us|ns|seconds|millis))?"
     r"|\w+_at(?:_(?:s|ms|us|ns))?"
 )
@@ -89,16 +90,14 @@ _EPOCHS: Final = tuple((10 * unit, 26 * unit) for unit in (10**8, 10**11, 10**14
 """From 2001 to 2052 in seconds, milliseconds, microseconds and nanoseconds."""
 
 # In what a tool gave, and only there, because a question may be about an id.
-_ID_NAME: Final = re.compile(r"(?:\w+_)?(?:id|uuid|guid|ulid|nonce|etag)")
-_TOLD: Final = re.compile(
-    r"(?P<name>\b[A-Za-z][\w-]*)(?P<between>[\"']?\s?[:=]\s?[\"']?)(?P<value>[\w-]{8,64}(?:\.\d+)?)(?![\w-])"
-)
-_HEX: Final = re.compile(r"(?=[0-9a-fA-F]*[0-9])(?=[0-9a-fA-F]*[a-fA-F])[0-9a-fA-F]{8,}")
-_DIGITS: Final = re.compile(r"\d{10,19}(?:\.\d+)?")
+_ID_NAME: Final = r"(?:\w+_)?(?:id|uuid|guid|ulid|nonce|etag)"
+_TOLD: Final = r"(?P<name>\b[A-Za-z][\w-]*)(?P<between>[\"']?\s?[:=]\s?[\"']?)(?P<value>[\w-]{8,64}(?:\.\d+)?)(?![\w-])"
+_HEX: Final = r"(?=[0-9a-fA-F]*[0-9])(?=[0-9a-fA-F]*[a-fA-F])[0-9a-fA-F]{8,}"
+_DIGITS: Final = r"\d{10,19}(?:\.\d+)?"
 
 
 def _steady_text(text: str) -> str:
-    return _ANYWHERE.sub(lambda found: f"<{found['secret'] or found.lastgroup}>", text)
+    return re.sub(_ANYWHERE, lambda found: f"<{found['secret'] or found.lastgroup}>", text)
 
 
 def _snake(name: str) -> str:
@@ -106,24 +105,24 @@ def _snake(name: str) -> str:
 
 
 def _is_epoch(name: str, value: float) -> bool:
-    return any(begin <= value < end for begin, end in _EPOCHS) and _TIME_NAME.fullmatch(_snake(name)) is not None
+    return any(begin <= value < end for begin, end in _EPOCHS) and re.fullmatch(_TIME_NAME, _snake(name)) is not None
 
 
 def is_random(value: str) -> bool:
     """Whether a value has a piece that no person would write: hex, or letters and digits that change three times."""
     return any(
-        len(piece) >= 8 and (_HEX.fullmatch(piece) is not None or len(re.findall(r"\d+|[A-Za-z]+", piece)) > 3)
+        len(piece) >= 8 and (re.fullmatch(_HEX, piece) is not None or len(re.findall(r"\d+|[A-Za-z]+", piece)) > 3)
         for piece in re.split(r"[-_.:]", value)
     )
 
 
 def _named(name: str, value: str, *, of_tool: bool) -> str | None:
     """Return what stands for the text of a member whose name tells what it is, or None where it stays."""
-    if name in _ID_MEMBERS and _ID_VALUE.fullmatch(value):
+    if name in _ID_MEMBERS and re.fullmatch(_ID_VALUE, value):
         return "<id>"
-    if _DIGITS.fullmatch(value) and _is_epoch(name, float(value)):
+    if re.fullmatch(_DIGITS, value) and _is_epoch(name, float(value)):
         return "<time>"
-    return "<id>" if of_tool and _ID_NAME.fullmatch(_snake(name)) and is_random(value) else None
+    return "<id>" if of_tool and re.fullmatch(_ID_NAME, _snake(name)) and is_random(value) else None
 
 
 def _steady(value: Json, name: str = "", *, of_tool: bool = False) -> Json:
@@ -163,7 +162,7 @@ def _steady_string(value: str, name: str, *, of_tool: bool) -> str:
         return _steady_text(value)
     inner = inner_json(value)
     if inner is None:
-        return _TOLD.sub(_told, _steady_text(value))
+        return re.sub(_TOLD, _told, _steady_text(value))
     steady = _steady(inner, name, of_tool=True)
     return value if steady == inner else canonical(steady)
 

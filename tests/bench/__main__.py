@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import calls, files, start
+from tests.bench import calls, files, matching, start
 from tests.bench.figures import Figure
 
 _BENCHES: Sequence[Callable[[], Sequence[Figure]]] = (
@@ -20,6 +20,7 @@ _BENCHES: Sequence[Callable[[], Sequence[Figure]]] = (
     calls.instrumentation_alone,
     calls.replaying,
     calls.first_chunk,
+    matching.matching,
     files.loading,
     files.sizes,
     start.importing,

@@ -460,7 +460,7 @@ _IDS = st.builds(
         lambda told: not told.isalpha() and not told.isdecimal()
     ),
 )
-_TEMPORARY = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=9).map("/tmp/run-{}/x.txt".format)
+_TEMPORARY = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=9).map("/tmp/run-7{}/x.txt".format)
 _DIGESTS = st.text("0123456789abcdef", min_size=8, max_size=8).map("[REDACTED:env:{}]".format)
 _VOLATILE = st.one_of(*(st.tuples(kind, kind) for kind in (_UUIDS, _TIMES, _IDS, _TEMPORARY, _DIGESTS)))
 _AROUND = st.text('abXY 0,.:\n"é', max_size=6)

@@ -86,6 +86,10 @@ def test_random_ids_and_times_in_the_json_of_a_tool_result_are_left_out(
         ("ts: 1764000000 done", "ts: 1764000999 done"),
         ("log is in /tmp/tmpab12cd34/x.log", "log is in /tmp/tmpzz98yy76/x.log"),
         ("log is in /private/var/folders/ab/c1/T/tmpab12cd34", "log is in /private/var/folders/zz/d2/T/tmpzz98yy76"),
+        (
+            "log is in C:\\Users\\me\\AppData\\Local\\Temp\\x1\\a",
+            "log is in C:\\Users\\me\\AppData\\Local\\Temp\\y2\\a",
+        ),
         ("trace 123e4567-e89b-12d3-a456-426614174000", "trace 00000000-e89b-12d3-a456-426614174fff"),
         ("at 20261001T100000Z", "at 20261001T110000Z"),
     ],
@@ -136,6 +140,7 @@ def test_the_same_in_a_question_is_another_question(one: dict[str, Any], other: 
         ("at 10:30", "at 11:30"),
         ("book 2026-10-01 19:00", "book 2026-10-01 20:00"),
         ("read /tmp/january.csv", "read /tmp/february.csv"),
+        ("read /tmp/inbox/january.csv", "read /tmp/outbox/january.csv"),
         ("read /tmp/run-1/january.csv", "read /tmp/run-1/february.csv"),
         ("d41d8cd98f00b204e9800998ecf8427e", "0cc175b9c0f1b6a831c399e269772661"),
     ],
