@@ -41,8 +41,10 @@ from otel_agenttrace.matching import Requested
 from otel_agenttrace.model import AttributeValue, HttpRequest, Outcome, OutcomeKind, Span, Trace
 from otel_agenttrace.playback.directing import Director, Live
 from otel_agenttrace.playback.excerpts import excerpt
+from otel_agenttrace.playback.faults import Faults
 from otel_agenttrace.playback.plan import ReplayPlan
 from otel_agenttrace.playback.player import Claim, Player
+from otel_agenttrace.playback.timing import parse_timing
 from otel_agenttrace.redact import RULES_VERSION, Redactor, environment_redactor
 from otel_agenttrace.redact.spans import redacted_span, redacted_values
 from otel_agenttrace.runs import Run, SharedClaims, SharedSwitch, note_begun
@@ -109,6 +111,8 @@ class Session:
         self._goes_on = told is not None and self.is_root
         note_begun(self.run)
         self._check_run(inherited)
+        self.faults = Faults(self.plan.faults, self.plan.seed)
+        self.timing = parse_timing(self.plan.timing)
         self._claims = SharedClaims(self.run.shared_file("claims"))
         self._gone_live = SharedSwitch(self.run.shared_file("live"))
         _sessions.add(self)
@@ -472,6 +476,7 @@ class Session:
         """Make the session usable in a forked child, which is never the root."""
         self.is_root = False
         self._claims.after_fork()
+        self.faults.renew_lock()
         if self._recording is not None:
             self._recording.leave()
             self._recording = None

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from otel_agenttrace.model import Chunk, End, Exchange, HttpRequest, RaisedError
+from otel_agenttrace.playback.faults import Fault
+from otel_agenttrace.playback.timing import INSTANT, Timing
 
 if TYPE_CHECKING:
     from otel_agenttrace.redact import Redactor
@@ -48,6 +50,9 @@ class Attempt:
         self.decoder: Decoder | None = None
         self.is_too_large = False
         self.sends: bytes | None = None
+        self.timing: Timing = INSTANT
+        self.faults: tuple[Fault, ...] = ()
+        self.struck: tuple[Fault, ...] = ()
         self._clock = time.perf_counter_ns()
         self._on_end = on_end
         self._keep = keep
@@ -90,6 +95,16 @@ class Attempt:
         """Take the exception that ended the body, or the attempt before there was a response."""
         cancelled = type(error).__name__ in _CANCELLED or isinstance(error, KeyboardInterrupt)
         self.finish("cancelled" if cancelled else "noresponse" if self.status is None else "error", error)
+
+    def strike(self, fault: Fault) -> None:
+        """Take note that a fault has struck."""
+        if fault not in self.struck:
+            self.struck = (*self.struck, fault)
+
+    @property
+    def is_spoiled(self) -> bool:
+        """Whether a fault has kept the answer from the program."""
+        return any(fault.is_spoiling for fault in self.struck)
 
     @property
     def content_type(self) -> str:

@@ -10,6 +10,7 @@ import itertools
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -21,6 +22,7 @@ from otel_agenttrace.jsonvalue import Json, compact, parse
 from otel_agenttrace.matching import Requested, are_alike, requested
 from otel_agenttrace.model import Call, End, Exchange, HttpRequest, Outcome
 from otel_agenttrace.playback.directing import Live
+from otel_agenttrace.playback.faults import Fault, replacement
 from otel_agenttrace.playback.patches import patched
 from otel_agenttrace.playback.player import Claim
 from otel_agenttrace.sessions import Session, current_session
@@ -51,13 +53,14 @@ _NOWHERE: Final = Place(None, "", 0, "")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A request as it stands before it is sent; `range` is the header that asks for a part."""
+    """A request as it stands before it is sent; `range` is the header that asks for a part, `is_async` how it waits."""
 
     method: str
     url: str
     content_type: str
     body: bytes
     range: str = ""
+    is_async: bool = False
 
 
 class LogicalCall:
@@ -87,6 +90,10 @@ class LogicalCall:
         self._is_returned = library is None
         self._is_finished = False
         self._lane = ""
+        self._faults: tuple[Fault, ...] = ()
+        self._is_asked = False
+        self._served = 0
+        self._last_served: Attempt | None = None
 
     # --- attempts ---------------------------------------------------------------------------------------------------
 
@@ -103,6 +110,10 @@ class LogicalCall:
             self._check_policy(self.session, wanted)
         if self.session is None and self._place.route is None:
             return None, None
+        struck = tuple(fault for fault in self._faults if fault.strikes(len(self._attempts)))
+        instead = next((fault for fault in struck if fault.is_replacing), None)
+        if instead is None:
+            self._ask_once(wanted)
         changed = self._changed(wanted)
         request = self._request(changed or wanted)
         attempt = Attempt(request, self._attempt_ended, keep=self._keeps_bodies(), most=self._most_kept())
@@ -110,7 +121,12 @@ class LogicalCall:
         self._attempts.append(attempt)
         self._open += 1
         _open_calls[id(self)] = self
-        return attempt, self._answer(attempt)
+        if instead is None:
+            attempt.faults = struck
+            return attempt, self._answer(attempt)
+        attempt.strike(instead)
+        provider = self._place.route.provider if self._place.route is not None else ""
+        return attempt, replacement(instead, attempt.request, provider, is_async=wanted.is_async)
 
     def _begin(self, wanted: Wanted) -> None:
         session = current_session()
@@ -126,8 +142,23 @@ class LogicalCall:
             self.session.on_drain(finish_abandoned)
             self._requested = _requested(wanted, self.session, body)
         self._span = observe(lambda: CallSpan(wanted.method, self._place, body, self.start_ns, self.session))
-        if self.session is not None and self._requested is not None:
-            self._ask(self.session, self._requested)
+        if self.session is not None:
+            owner = active_span()
+            self._lane = self.session.redactor.redact_text(owner.path) if owner is not None else ""
+            self._faults = self._chosen_faults(self.session, wanted)
+
+    def _chosen_faults(self, session: Session, wanted: Wanted) -> tuple[Fault, ...]:
+        if not session.faults or self._span is None:
+            return ()
+        begun = self._span.live.finished(self.start_ns)
+        attributes = {**begun.attributes, "url.full": wanted.url}
+        return session.faults.of(replace(begun, end_ns=None, attributes=attributes), self._lane)
+
+    def _ask_once(self, wanted: Wanted) -> None:
+        if self._is_asked or self.session is None or self._requested is None:
+            return
+        self._is_asked = True
+        self._ask(self.session, _requested(wanted, self.session) if self._attempts else self._requested)
 
     def _check_policy(self, session: Session, wanted: Wanted) -> str:
         """Return what the URL policy says of a request, `record` or `pass`.
@@ -142,10 +173,10 @@ class LogicalCall:
         return verdict
 
     def _ask(self, session: Session, asked: Requested) -> None:
-        owner = active_span()
-        self._lane = session.redactor.redact_text(owner.path) if owner is not None else ""
         try:
-            answer = session.ask(asked, self._lane, call_site, is_api=self._place.route is not None)
+            answer = session.faults.kept(asked.key) or session.ask(
+                asked, self._lane, call_site, is_api=self._place.route is not None
+            )
         except BaseException as error:
             self._interrupt = error
             if self._span is not None:
@@ -192,7 +223,11 @@ class LogicalCall:
         """
         if self.claim is None or self.session is None:
             return None
-        index = len(self._attempts) - 1
+        is_again = self._last_served is not None and self._last_served.is_spoiled
+        self._served += 0 if is_again else 1
+        self._last_served = attempt
+        attempt.timing = self.session.timing
+        index = self._served - 1
         miss = self._mismatch(self.session, self.claim, index, attempt.request)
         if miss is None:
             return self.claim.attempts[index]
@@ -223,9 +258,21 @@ class LogicalCall:
     def _attempt_ended(self, attempt: Attempt) -> None:
         self._open -= 1
         span = self._span
+        if span is not None and attempt.struck:
+            span.faulted(self._struck(), self.session)
         if span is not None and span.live.adopted:
             observe(lambda: span.describe(attempt))
         self._finish_if_done()
+
+    def _struck(self) -> tuple[Fault, ...]:
+        return tuple(dict.fromkeys(fault for attempt in self._attempts for fault in attempt.struck))
+
+    def retry_after_s(self, own: Callable[[], float]) -> float:
+        """Return how long the SDK waits for its next attempt: what it says itself, after a recorded attempt as timed."""
+        if self.claim is None or self.session is None or (self._attempts and self._attempts[-1].struck):
+            return own()
+        factor = self.session.timing.rest
+        return factor * own() if factor else 0.0
 
     def returned(self, error: BaseException | None = None) -> None:
         """Take the end of the SDK's `request`; a stream may still be open."""
@@ -250,7 +297,7 @@ class LogicalCall:
                 observe(lambda: self._finish(span))
             # an attempt refers to its call, an error to our frame: they would wait for the garbage collector
             self._attempts.clear()
-            self._error = None
+            self._error = self._last_served = None
 
     def finish_now(self) -> None:
         """End the call where it stands: its session ends."""
@@ -260,7 +307,9 @@ class LogicalCall:
     def _finish(self, span: CallSpan) -> None:
         last = self._attempts[-1] if self._attempts else None
         end_ns = time.time_ns() if last is None or (self.library and self._error is not None) else last.end_ns
-        span.conclude(last, self._error, end_ns, is_live=self.claim is None)
+        span.conclude(
+            last, self._error, end_ns, is_live=self.claim is None and (self._is_asked or self.session is None)
+        )
         if self.session is not None and self.claim is not None:
             self._end_replayed(self.session, self.claim, span, end_ns)
         else:
@@ -272,18 +321,22 @@ class LogicalCall:
             return None
         if self._interrupt is not None or any(attempt.is_too_large for attempt in self._attempts):
             return None
+        if not self._is_asked and self.session.is_replaying:  # faults alone answered: there may be a recording
+            return None
         redactor = self.session.redactor
         attempts = tuple(attempt.exchange(redactor) for attempt in self._attempts)
         call = Call(self._requested.key, attempts, self._lane, self.ticket)
         return RecordedCall(call, self._requested)
 
     def _note_live(self, span: CallSpan) -> None:
-        if self.session is not None and self._requested is not None and self._attempts:
+        if self.session is not None and self._requested is not None and self._is_asked and self._interrupt is None:
             detail = self._live.detail if self._live is not None else ""
             self.session.note(Outcome("live", span.live.head.span_id, None, self._requested.key, detail))
 
     def _end_replayed(self, session: Session, claim: Claim, span: CallSpan, end_ns: int) -> None:
-        missing = len(claim.attempts) - len(self._attempts)
+        if self._last_served is not None and self._last_served.is_spoiled:
+            session.faults.keep(claim.entry.key, claim)
+        missing = len(claim.attempts) - self._served
         outcome, detail = claim.outcome, claim.detail
         broken = self._attempts[-1].error if self._attempts else None
         if isinstance(broken, ReplayMiss) and self._interrupt is None and self._requested is not None:

@@ -135,7 +135,7 @@ def _retry_timeout(_: ModuleType) -> Callable[..., Any]:
 
     def wrapper(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = current_call.get()
-        return 0 if call is not None and call.claim is not None else wrapped(*args, **kwargs)
+        return wrapped(*args, **kwargs) if call is None else call.retry_after_s(lambda: wrapped(*args, **kwargs))
 
     return wrapper
 

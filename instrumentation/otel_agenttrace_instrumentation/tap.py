@@ -5,7 +5,6 @@ httpx and httpx2 have the same shapes under two names, and each insists on its o
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +14,7 @@ from typing import Any, Final
 from otel_agenttrace.errors import AgentTraceError, ReplayExhausted
 from otel_agenttrace.model import Exchange, RaisedError
 from otel_agenttrace_instrumentation.attempts import MOST_KEPT, Attempt, Chunks
+from otel_agenttrace_instrumentation.bodies import pause, pause_async, recorded_stream, spoiled_stream, wait_for_cancel
 from otel_agenttrace_instrumentation.border import Interrupt, observe
 from otel_agenttrace_instrumentation.calls import LogicalCall, Wanted, current_call, end_later, is_replaying, is_watched
 
@@ -28,8 +28,8 @@ _SDK_MARK: Final = "x-stainless-lang"
 
 _OF_THE_BODY: Final = frozenset({b"content-length", b"transfer-encoding"})
 
-_GRACE_S: Final = 1.0
-"""How much longer than recorded a call that was cancelled waits to be cancelled again."""
+_OF_THE_WHOLE: Final = frozenset({b"content-encoding", b"content-length"})
+"""Headers that tell of a body as it was sent, and not as it is passed on."""
 
 
 class Tap:
@@ -41,7 +41,8 @@ class Tap:
         self.async_transport = _async_transport(self)
         self.stream = _sync_stream(library)
         self.async_stream = _async_stream(library)
-        self.recorded = _recorded_stream(self)
+        self.recorded = recorded_stream(self)
+        self.spoiled = spoiled_stream(self)
 
     def call_of(self, request: Any, inner: Any, client: object) -> LogicalCall | None:
         """Return the call a request belongs to, a new one if it stands for itself, or None if it is not ours to see.
@@ -67,11 +68,13 @@ class Tap:
         length = request.headers.get("content-length", "")
         return length.isdecimal() and int(length) <= MOST_KEPT
 
-    def begin(self, owner: LogicalCall, request: Any, body: bytes) -> tuple[Attempt | None, Exchange | None]:
+    def begin(
+        self, owner: LogicalCall, request: Any, body: bytes, *, is_async: bool
+    ) -> tuple[Attempt | None, Exchange | None]:
         """Return the collector of an attempt and its recorded answer, if any."""
         headers = request.headers
         wanted = Wanted(
-            request.method, str(request.url), headers.get("content-type", ""), body, headers.get("range", "")
+            request.method, str(request.url), headers.get("content-type", ""), body, headers.get("range", ""), is_async
         )
         try:
             return observe(lambda: owner.attempt(wanted)) or (None, None)
@@ -120,7 +123,7 @@ class Tap:
             return decoded or None
         return decoded
 
-    def answer(self, recorded: Exchange, request: Any) -> Any:
+    def answer(self, recorded: Exchange, request: Any, attempt: Attempt) -> Any:
         """Return a recorded response.
 
         Raises:
@@ -132,9 +135,19 @@ class Tap:
         return self.library.Response(
             recorded.status,
             headers=headers,
-            stream=self.recorded(recorded, request),
+            stream=self.recorded(recorded, request, attempt),
             extensions={"http_version": b"HTTP/1.1"},
         )
+
+    def with_faults(self, response: Any, recorded: Exchange | None, request: Any, attempt: Attempt) -> Any:
+        """Return the response with a body that its faults spoil; the client gets it without content-encoding."""
+        for fault in attempt.faults:
+            headers = [pair for pair in response.headers.raw if pair[0].lower() not in _OF_THE_WHOLE]
+            body = self.spoiled(self, response, recorded, request, attempt, fault)
+            response = self.library.Response(
+                response.status_code, headers=headers, stream=body, extensions=response.extensions
+            )
+        return response
 
     def raised(self, error: RaisedError | None, request: Any) -> BaseException:
         """Return the recorded exception, of the class that this HTTP library has for it."""
@@ -163,12 +176,6 @@ def _pairs(response: Any) -> list[tuple[str, str]]:
     return [(name.decode(encoding), value.decode(encoding)) for name, value in response.headers.raw]
 
 
-async def _wait_for_cancel(recorded: Exchange, since_ns: int) -> None:
-    """Wait as long as the recorded call did until it was cancelled, and a little more, to be cancelled again."""
-    if recorded.end == "cancelled":
-        await asyncio.sleep((recorded.end_ns - since_ns) / 1e9 + _GRACE_S)
-
-
 def _sync_transport(tap: Tap) -> type:
     class TapTransport(tap.library.BaseTransport):  # type: ignore[misc, name-defined]
         """Passes requests on to the client's own transport, or answers them."""
@@ -179,16 +186,22 @@ def _sync_transport(tap: Tap) -> type:
 
         def handle_request(self, request: Any) -> Any:
             call = tap.call_of(request, self.inner, self.client)
-            attempt, recorded = tap.begin(call, request, request.read()) if call is not None else (None, None)
+            if call is None:
+                return self.inner.handle_request(request)
+            attempt, recorded = tap.begin(call, request, request.read(), is_async=False)
             if attempt is None:
                 return self.inner.handle_request(request)
             request = tap.changed(request, attempt)
             try:
-                response = tap.answer(recorded, request) if recorded else self.inner.handle_request(request)
+                if recorded is None:
+                    response = self.inner.handle_request(request)
+                else:
+                    pause(tap, request, attempt.timing.answer_after_ns(recorded) / 1e9)
+                    response = tap.answer(recorded, request, attempt)
             except BaseException as error:
                 attempt.broke(error)
                 raise
-            return tap.watch(response, attempt, tap.stream)
+            return tap.watch(tap.with_faults(response, recorded, request, attempt), attempt, tap.stream)
 
     return TapTransport
 
@@ -203,18 +216,24 @@ def _async_transport(tap: Tap) -> type:
 
         async def handle_async_request(self, request: Any) -> Any:
             call = tap.call_of(request, self.inner, self.client)
-            attempt, recorded = tap.begin(call, request, await request.aread()) if call is not None else (None, None)
+            if call is None:
+                return await self.inner.handle_async_request(request)
+            attempt, recorded = tap.begin(call, request, await request.aread(), is_async=True)
             if attempt is None:
                 return await self.inner.handle_async_request(request)
             request = tap.changed(request, attempt)
             try:
-                if recorded is not None and recorded.status is None:
-                    await _wait_for_cancel(recorded, recorded.start_ns)
-                response = tap.answer(recorded, request) if recorded else await self.inner.handle_async_request(request)
+                if recorded is None:
+                    response = await self.inner.handle_async_request(request)
+                else:
+                    if recorded.status is None:
+                        await wait_for_cancel(recorded, recorded.start_ns)
+                    await pause_async(tap, request, attempt.timing.answer_after_ns(recorded) / 1e9)
+                    response = tap.answer(recorded, request, attempt)
             except BaseException as error:
                 attempt.broke(error)
                 raise
-            return tap.watch(response, attempt, tap.async_stream)
+            return tap.watch(tap.with_faults(response, recorded, request, attempt), attempt, tap.async_stream)
 
     return AsyncTapTransport
 
@@ -287,48 +306,3 @@ def _closed(attempt: Attempt) -> None:
         end_later(attempt, "closed")
     else:
         attempt.finish("closed")
-
-
-def _recorded_stream(tap: Tap) -> type:
-    class RecordedStream(tap.library.SyncByteStream, tap.library.AsyncByteStream):  # type: ignore[misc, name-defined]
-        """The body of a recorded response, in the chunks it came in."""
-
-        def __init__(self, recorded: Exchange, request: Any) -> None:
-            self._recorded = recorded
-            self._request = request
-
-        def __iter__(self) -> Iterator[bytes]:
-            yield from _chunks(self._recorded)
-            self._end()
-
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            for chunk in _chunks(self._recorded):
-                yield chunk
-            await _wait_for_cancel(self._recorded, self._recorded.start_ns + _last_offset_ns(self._recorded))
-            self._end()
-
-        def _end(self) -> None:
-            if self._recorded.end == "error":
-                raise tap.raised(self._recorded.error, self._request)
-            if self._recorded.end != "complete":
-                raise ReplayExhausted(
-                    f"The recorded body ends here: while recording, the reader stopped ({self._recorded.end}).\n"
-                    "  to fix   record the call again, and read as far as you need"
-                )
-
-    return RecordedStream
-
-
-def _last_offset_ns(recorded: Exchange) -> int:
-    return recorded.chunks[-1].offset_ns if recorded.chunks else 0
-
-
-def _chunks(recorded: Exchange) -> Iterator[bytes]:
-    if not recorded.chunks:
-        if recorded.body:
-            yield recorded.body
-        return
-    at = 0
-    for chunk in recorded.chunks:
-        yield recorded.body[at : at + chunk.size]
-        at += chunk.size

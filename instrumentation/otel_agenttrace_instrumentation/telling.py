@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, cast
@@ -18,6 +18,7 @@ from otel_agenttrace.errors import error_type
 from otel_agenttrace.jsonvalue import Json, obj, parse
 from otel_agenttrace.model import AttributeValue, InferenceRequest, InferenceResponse
 from otel_agenttrace.playback.directing import Live
+from otel_agenttrace.playback.faults import Fault
 from otel_agenttrace.playback.player import Claim
 from otel_agenttrace.sessions import Session
 from otel_agenttrace.spans import LiveSpan, adopt_span, open_span
@@ -108,11 +109,20 @@ class CallSpan:
             return
         self._link(answer.entry, "replayed_from")
         self.outcome(answer.outcome, answer.detail)
-        if not session.options.export_replay and session.mode == "none":
-            self.live.hide()
+        self._hide_in(session)
 
     def _link(self, entry: Entry, kind: str) -> None:
         self.live.add_link(entry.trace_id, entry.span_id, {semconv.AGENTTRACE_LINK_TYPE: kind})
+
+    def _hide_in(self, session: Session) -> None:
+        if not session.options.export_replay and session.mode == "none":
+            self.live.hide()
+
+    def faulted(self, faults: Sequence[Fault], session: Session | None) -> None:
+        """Tell which faults have struck the call."""
+        self.live.set({semconv.AGENTTRACE_FAULT: " ".join(fault.name for fault in faults)})
+        if session is not None:
+            self._hide_in(session)
 
     def outcome(self, outcome: str, detail: str = "") -> None:
         """Tell how replay answered the call; what differed is content, which is not exported."""

@@ -9,10 +9,12 @@ from typing import Final
 
 from otel_agenttrace.jsonvalue import Json, parse
 
-__all__ = ["DONE", "SseEvent", "event_bytes", "events", "json_events"]
+__all__ = ["DONE", "EVENT_END", "SseEvent", "event_bytes", "events", "json_events"]
 
 _LINE_END: Final = rb"(?:\r\n|\n|\r(?!\n))"
-_BETWEEN: Final = re.compile(_LINE_END + rb"{2}")
+EVENT_END: Final = re.compile(_LINE_END + rb"{2}")
+"""What stands between two events."""
+
 _LINES: Final = re.compile(_LINE_END)
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
@@ -31,7 +33,7 @@ DONE: Final = SseEvent("", "[DONE]")
 
 def events(body: bytes) -> list[SseEvent]:
     """Return the events of a body; a last one without its empty line counts if it is whole JSON or the end mark."""
-    *whole, tail = _BETWEEN.split(body.removeprefix(_BYTE_ORDER_MARK))
+    *whole, tail = EVENT_END.split(body.removeprefix(_BYTE_ORDER_MARK))
     found = [event for block in whole if (event := _event(block)) is not None]
     last = _event(tail)
     return [*found, last] if last is not None and (last == DONE or _parsed(last.data)) else found

@@ -18,8 +18,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 __all__ = ["Answer", "LoopbackServer", "Received"]
 
-End: TypeAlias = Literal["complete", "cut", "reset", "hold", "drop"]
-"""How an answer ends: as it should, without its last chunk, by RST, not before the client leaves, before it begins."""
+End: TypeAlias = Literal["complete", "cut", "reset", "hold", "drop", "abort"]
+"""How an answer ends: as it should, without its last chunk, by RST, not before the client leaves, before it begins, by RST before it begins."""
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _BEFORE_RESET_S: Final = 0.02
@@ -56,7 +56,10 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What to send. Chunked, each piece is one chunk, flushed alone; else all pieces are one body of known length."""
+    """What to send. Chunked, each piece is one chunk, flushed alone; else all pieces are one body of known length.
+
+    A body of known length that does not end as it should is said to have `missing` more bytes.
+    """
 
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
@@ -64,7 +67,9 @@ class Answer:
     is_chunked: bool = False
     delay_s: float = 0.0
     first_chunk_delay_s: float = 0.0
+    chunk_delay_s: float = 0.0
     end: End = "complete"
+    missing: int = 1
 
 
 class LoopbackServer:
@@ -145,12 +150,13 @@ class LoopbackServer:
     def _send(self, connection: socket.socket, request: Received, answer: Answer) -> bool:
         """Send an answer; tell whether the connection may be used again."""
         self._stopping.wait(answer.delay_s)
-        if answer.end == "drop" or self._stopping.is_set():
+        if answer.end == "abort":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        if answer.end in ("drop", "abort") or self._stopping.is_set():
             return False
         connection.sendall(_head(answer))
         for index, piece in enumerate(_framed(answer)):
-            if index == 0:
-                self._stopping.wait(answer.first_chunk_delay_s)
+            self._stopping.wait(answer.chunk_delay_s if index else answer.first_chunk_delay_s)
             connection.sendall(piece)
         if answer.end == "reset":
             self._stopping.wait(_BEFORE_RESET_S)
@@ -200,7 +206,7 @@ def _head(answer: Answer) -> bytes:
     if answer.is_chunked:
         lines.append("transfer-encoding: chunked")
     elif answer.status not in (204, 304):
-        missing = 0 if answer.end == "complete" else 1
+        missing = 0 if answer.end == "complete" else answer.missing
         lines.append(f"content-length: {sum(map(len, answer.pieces)) + missing}")
     return "\r\n".join([*lines, "", ""]).encode("utf-8")
 

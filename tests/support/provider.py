@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 from typing import Final
@@ -25,10 +26,11 @@ _PREFIXES: Final = ("/api/v1", "/openai/v1", "/v1", "/openai")
 
 
 class Provider:
-    """Serves between entering and leaving its block; `requests` keeps what came."""
+    """Serves between entering and leaving its block; `requests` keeps what came, `then` has the last word on an answer."""
 
     def __init__(self) -> None:
         self.requests: list[Received] = []
+        self.then: Callable[[Answer], Answer] = lambda answer: answer
         self._server = LoopbackServer(self._answer)
         self._lock = threading.Lock()
         self._seen: Counter[Received] = Counter()
@@ -79,7 +81,7 @@ class Provider:
     def _answer(self, request: Received) -> Answer:
         question = self._noted(request)
         answer = with_faults(_plain_answer(question), question)
-        return replace(answer, headers=(*answer.headers, *_account_headers(question)))
+        return self.then(replace(answer, headers=(*answer.headers, *_account_headers(question))))
 
     def _noted(self, request: Received) -> Question:
         # a retry is the same request, though its headers count the attempts

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -155,6 +156,7 @@ _SHOWN_ERRORS: Final[tuple[type[BaseException], ...]] = (
     TimeoutError,
     asyncio.TimeoutError,
     asyncio.CancelledError,
+    json.JSONDecodeError,
 )
 """What a surface may end with; anything else is a fault of the surface, and is raised."""
 
