@@ -41,7 +41,7 @@ from otel_agenttrace.matching import Requested
 from otel_agenttrace.model import AttributeValue, HttpRequest, Outcome, OutcomeKind, Span, Trace
 from otel_agenttrace.playback.directing import Director, Live
 from otel_agenttrace.playback.excerpts import excerpt
-from otel_agenttrace.playback.faults import Faults
+from otel_agenttrace.playback.faults import Fault, Faults
 from otel_agenttrace.playback.plan import ReplayPlan
 from otel_agenttrace.playback.player import Claim, Player
 from otel_agenttrace.playback.timing import parse_timing
@@ -113,6 +113,7 @@ class Session:
         self._check_run(inherited)
         self.faults = Faults(self.plan.faults, self.plan.seed)
         self.timing = parse_timing(self.plan.timing)
+        self.struck: Counter[str] = Counter()
         self._claims = SharedClaims(self.run.shared_file("claims"))
         self._gone_live = SharedSwitch(self.run.shared_file("live"))
         _sessions.add(self)
@@ -315,6 +316,7 @@ class Session:
         """Count what the other processes of the run have told."""
         self.facts = self.run.hear()
         self.counts.update(fact["kind"] for fact in self.facts if "kind" in fact)
+        self.struck.update(fact["fault"] for fact in self.facts if "fault" in fact)
         if self._player is not None:
             self._player.mark_played(self._claims.taken())
         self.run.shared_file("claims").unlink(missing_ok=True)
@@ -386,6 +388,12 @@ class Session:
         self._outcomes.append(outcome)
         if not self.is_root:
             self.run.tell({"kind": outcome.kind})
+
+    def note_fault(self, fault: Fault) -> None:
+        """Take note that a fault has struck an attempt of a call, or a tool."""
+        self.struck[fault.text] += 1
+        if not self.is_root:
+            self.run.tell({"fault": fault.text})
 
     def write(self, span: Span, recorded: RecordedCall | None = None) -> None:
         """Write a span of ours; a replayed one is kept in memory only."""

@@ -258,8 +258,10 @@ class LogicalCall:
     def _attempt_ended(self, attempt: Attempt) -> None:
         self._open -= 1
         span = self._span
-        if span is not None and attempt.struck:
+        if span is not None and self.session is not None and attempt.struck:
             span.faulted(self._struck(), self.session)
+            for fault in attempt.struck:
+                self.session.note_fault(fault)
         if span is not None and span.live.adopted:
             observe(lambda: span.describe(attempt))
         self._finish_if_done()

@@ -6,7 +6,7 @@ The report is imported when it is needed: rich is a fifth of what a start costs.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -22,6 +22,19 @@ __all__ = ["closing_line", "recording_line", "sdks_seen"]
 
 def closing_line(session: Session) -> str:
     """Return the one line that tells how a run went."""
+    return " · ".join((_calls_line(session), *_faults_told(session)))
+
+
+def _faults_told(session: Session) -> Iterator[str]:
+    """Yield how often faults have struck, and each that never did: a test that tested nothing."""
+    if session.plan.faults:
+        from otel_agenttrace.report.text import counted
+
+        yield f"{counted(session.struck.total(), 'fault')} struck"
+        yield from (f"{fault!r} struck nothing" for fault in session.plan.faults if not session.struck[fault])
+
+
+def _calls_line(session: Session) -> str:
     if session.is_fork and session.counts:
         from otel_agenttrace.report.terminal import forked_line
 
@@ -73,6 +86,8 @@ def _nothing_seen(session: Session) -> str:
         return f"seam missing: {', '.join(missing)}"
     if session.counts["hit"] + session.counts["drift"]:
         return "each call was answered"
+    if session.struck:
+        return "faults answered each call"
     if not any(fact["imported"] for fact in told):
         return f"no supported SDK was imported ({', '.join(seams.PROVIDERS)})"
     return "no call was made through a supported SDK"

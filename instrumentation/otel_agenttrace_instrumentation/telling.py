@@ -118,11 +118,10 @@ class CallSpan:
         if not session.options.export_replay and session.mode == "none":
             self.live.hide()
 
-    def faulted(self, faults: Sequence[Fault], session: Session | None) -> None:
+    def faulted(self, faults: Sequence[Fault], session: Session) -> None:
         """Tell which faults have struck the call."""
         self.live.set({semconv.AGENTTRACE_FAULT: " ".join(fault.name for fault in faults)})
-        if session is not None:
-            self._hide_in(session)
+        self._hide_in(session)
 
     def outcome(self, outcome: str, detail: str = "") -> None:
         """Tell how replay answered the call; what differed is content, which is not exported."""

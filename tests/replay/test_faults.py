@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -22,6 +24,7 @@ from tests.support.clients import anthropic_client, openai_client
 from tests.support.loopback import Answer
 from tests.support.network import watched_network
 from tests.support.observed import Observed
+from tests.support.processes import instrumented_environment
 from tests.support.provider import Provider
 from tests.support.scenarios import creating, streaming
 from tests.support.surface import run_scenario
@@ -488,3 +491,48 @@ def test_a_rate_strikes_the_same_calls_in_each_run_with_a_seed(provider: Provide
 def test_a_fault_that_is_none_is_told_before_the_first_call() -> None:
     with pytest.raises(at.AgentTraceError, match="is no fault"):
         at.record("c", quiet=True, faults=["inference[1] 200"]).__enter__()
+
+
+# --- what is told at the end ----------------------------------------------------------------------------------------------------
+
+
+def test_the_closing_line_counts_what_struck_and_names_a_fault_that_never_did(
+    provider: Provider, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _CASES[0].record(provider, "good")
+    with at.replay("good", faults=["inference[1] 400", "model=gpt4* 500"]):
+        _CASES[0].see(provider)
+    told = capsys.readouterr().err
+    assert told.startswith("replayed 0 calls: faults answered each call")
+    assert told.endswith(" · 1 fault struck · 'model=gpt4* 500' struck nothing\n")
+
+
+_AGENT: Final = """
+import os, openai
+client = openai.OpenAI(base_url=os.environ["PROVIDER_URL"], max_retries=1)
+for text in ("hello", "hello"):
+    try:
+        print(client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": text}]).id)
+    except openai.APIStatusError as error:
+        print(error.status_code)
+"""
+
+
+def test_faults_strike_in_the_processes_of_a_command_and_are_told_by_it(provider: Provider, tmp_path: Path) -> None:
+    (tmp_path / "agent.py").write_text(_AGENT, encoding="utf-8")
+
+    def run(*words: str) -> tuple[str, str]:
+        command = [sys.executable, "-m", "otel_agenttrace", *words, "run.otlp.jsonl", "--", sys.executable, "agent.py"]
+        environment = instrumented_environment(None, None, provider)
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+        return ended.stdout, ended.stderr
+
+    fault = "inference[1] 429 retry-after=0.01"
+    live, _ = run("record")
+    assert live.count("chatcmpl") == 2
+    provider.stop()
+    first = live.splitlines()[0]
+    assert run("replay", "--fault", fault)[0] == f"429\n{first}\n"
+    answers, told = run("replay", "--fault", f"{fault} times=1")
+    assert answers == live
+    assert told.endswith(" · 1 fault struck\n")
