@@ -249,8 +249,9 @@ def test_a_read_timeout_raises_what_a_real_one_does(case: _Case, provider: Provi
 
 @every_case
 def test_a_first_chunk_that_is_later_than_the_client_waits_is_a_timeout(case: _Case, provider: Provider) -> None:
-    late = lambda answer: replace(answer, first_chunk_delay_s=30.0)  # noqa: E731
-    real = _compare(case, provider, "slow=30s", late, timeout=0.2)
+    late = lambda answer: replace(answer, first_chunk_delay_s=2.0)  # noqa: E731
+    real = _compare(case, provider, "slow=2s", late, timeout=0.2)
+    assert (at.load("injected").inferences[0].duration_ns or 0) < 1.5e9
     assert "ReadTimeout" in f"{real.seen.error['class']} {real.seen.error['cause']}"
 
 
@@ -370,6 +371,18 @@ def test_a_body_that_was_cut_is_given_whole_to_the_next_attempt(provider: Provid
         seen = case.see(provider, max_retries=1)
     assert seen == good.seen
     assert [outcome.kind for outcome in session.outcomes] == ["hit"]
+    assert (session.trace.inferences[0].duration_ns or 0) > 0.3e9  # what the SDK waits before it tries again
+
+
+def test_recorded_attempts_that_faults_have_kept_from_being_asked_for_are_drift(provider: Provider) -> None:
+    case = _CASES[0]
+    provider.then = lambda answer: _refusing(_OPENAI, 429, "0.01")(answer) if provider.hits == 1 else answer
+    assert case.record(provider, "good", max_retries=1).seen.error is None
+    with at.replay("good", quiet=True, faults=["503 times=1"]) as session:
+        assert case.see(provider, max_retries=1).error["error_status_code"] == 429
+    assert [(outcome.kind, outcome.detail) for outcome in session.outcomes] == [
+        ("drift", "1 recorded attempts were not asked for")
+    ]
 
 
 @pytest.mark.parametrize("fault", ["cut=2", "malformed", "429"])
