@@ -323,7 +323,7 @@ class LogicalCall:
             return None
         if self._interrupt is not None or any(attempt.is_too_large for attempt in self._attempts):
             return None
-        if not self._is_asked and self.session.is_replaying:  # faults alone answered: there may be a recording
+        if not self._is_asked and self.session.mode == "new":  # faults alone answered: there may be a recording
             return None
         redactor = self.session.redactor
         attempts = tuple(attempt.exchange(redactor) for attempt in self._attempts)
@@ -336,8 +336,8 @@ class LogicalCall:
             self.session.note(Outcome("live", span.live.head.span_id, None, self._requested.key, detail))
 
     def _end_replayed(self, session: Session, claim: Claim, span: CallSpan, end_ns: int) -> None:
-        if self._last_served is not None and self._last_served.is_spoiled:
-            session.faults.keep(claim.entry.key, claim)
+        if self._last_served is not None and self._last_served.is_spoiled and self._requested is not None:
+            session.faults.keep(self._requested.key, claim)
         missing = len(claim.attempts) - self._served
         outcome, detail = claim.outcome, claim.detail
         broken = self._attempts[-1].error if self._attempts else None
