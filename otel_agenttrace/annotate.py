@@ -7,12 +7,13 @@ import inspect
 import json
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from opentelemetry import trace as otel_trace
 
 from otel_agenttrace import semconv
-from otel_agenttrace.errors import error_type
+from otel_agenttrace.errors import ToolFault, error_type
 from otel_agenttrace.jsonvalue import Json
 from otel_agenttrace.model import AttributeValue, Message, SpanKind, Usage
 from otel_agenttrace.sessions import Session, current_session
@@ -38,6 +39,7 @@ class OpenSpan:
         self.live = live
         self._session = owner
         self._told: dict[str, str] = {}
+        self.fault: ToolFault | None = None
 
     @property
     def span_id(self) -> str:
@@ -90,6 +92,19 @@ class OpenSpan:
         self._told.update(written)
         self.live.content.update(written)
         export_content(self.live, written)
+
+    def struck(self, lane: str) -> ToolFault | None:
+        """Return what a fault of the run makes this tool fail with, and tell that it does."""
+        session = self._session
+        if session is None or not session.faults:
+            return None
+        begun = replace(self.live.finished(self.live.head.start_ns), end_ns=None)
+        fault = next(iter(session.faults.of(begun, lane)), None)
+        if fault is None:
+            return None
+        session.note_fault(fault)
+        self.live.set({semconv.AGENTTRACE_FAULT: fault.name})
+        return ToolFault(fault.message, fault.text)
 
     def end(self, error: BaseException | None = None, end_ns: int | None = None) -> None:
         """End the span, as failed if there is an error."""
@@ -207,8 +222,10 @@ class _Role:
 
 class _Tool(_Role):
     def open(self, bound: Mapping[str, object]) -> OpenSpan:
+        above = active_span()
         context = super().open(bound)
         context.tell({semconv.GEN_AI_TOOL_CALL_ARGUMENTS: dict(bound)})
+        context.fault = observe(lambda: context.struck(above.path if above is not None else ""))
         return context
 
     def result(self, context: OpenSpan, value: object) -> None:
@@ -278,6 +295,9 @@ def _traced(function: Callable[..., Any], role: _Role) -> Callable[..., Any]:
 
     def begin(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Steps:
         context = opened(args, kwargs)
+        if context.fault is not None:
+            context.end(context.fault)
+            raise context.fault
         return Steps(functools.partial(attached, context.live), context.end)
 
     if inspect.isasyncgenfunction(function):
@@ -309,6 +329,8 @@ def _traced(function: Callable[..., Any], role: _Role) -> Callable[..., Any]:
 def _running(context: OpenSpan) -> Generator[OpenSpan]:
     try:
         with attached(context.live):
+            if context.fault is not None:
+                raise context.fault
             yield context
     except BaseException as error:
         context.end(error)

@@ -13,6 +13,7 @@ AgentTraceError
 │  ├─ ReplayExhausted
 │  └─ EgressBlocked(ConnectionError)  .host
 ├─ IngestError                        .path .line
+├─ ToolFault(RuntimeError)            .fault
 ├─ NotEncodable(ValueError)           .api .part
 └─ CheckFailed(AssertionError)        .findings
 """
@@ -43,6 +44,7 @@ __all__ = [
     "ReplayExhausted",
     "ReplayMiss",
     "SelectorError",
+    "ToolFault",
     "error_type",
 ]
 
@@ -157,6 +159,14 @@ class IngestError(AgentTraceError):
         super().__init__(f"{where}: {reason}")
         self.path = path
         self.line = line
+
+
+class ToolFault(AgentTraceError, RuntimeError):
+    """A tool fails because a fault says so: `.fault` is its text."""
+
+    def __init__(self, message: str, fault: str) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 class CheckFailed(AgentTraceError, AssertionError):

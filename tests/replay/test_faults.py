@@ -20,6 +20,7 @@ import pytest
 import otel_agenttrace as at
 from otel_agenttrace import semconv
 from otel_agenttrace.model import Call, Exchange, Span
+from otel_agenttrace.playback.plan import ReplayPlan
 from tests.support.clients import anthropic_client, openai_client
 from tests.support.loopback import Answer
 from tests.support.network import watched_network
@@ -414,6 +415,15 @@ def test_a_call_that_only_faults_answered_counts_neither_as_live_nor_as_answered
         assert _CASES[0].see(provider).error is not None
     assert session.outcomes == ()
     assert session.unplayed == 1
+
+
+def test_in_mode_new_a_call_that_only_faults_answered_is_told_and_is_no_recording(provider: Provider) -> None:
+    _CASES[0].record(provider, "good")
+    with at.session("good", "new", quiet=True, plan=ReplayPlan(faults=("inference[1] 500",))) as session:
+        assert _CASES[0].see(provider).error is not None
+        assert _CASES[0].see(provider).error is None
+    assert session.counts == {"hit": 1}
+    assert [span.read_call is not None for span in at.load("good").inferences] == [True, False]
 
 
 def test_a_recorded_wait_is_not_waited_for_but_that_of_a_fault_is(provider: Provider) -> None:

@@ -149,16 +149,17 @@ def test_who_drains_what_is_left_of_a_body_gets_each_chunk_once(faults: list[str
 
 
 @every_sdk
+@pytest.mark.parametrize("faults", [[], ["slow=1ms"]], ids=["plain", "late"])
 @pytest.mark.parametrize(
     ("read", "end"),
     [(_whole, "complete"), (_two_closed, "closed"), (_two_dropped, "abandoned")],
     ids=["whole", "closed", "dropped"],
 )
 def test_an_end_is_recorded_as_it_was_and_replayed(
-    sdk: _Sdk, read: Callable[[Any], Any], end: End, provider: Provider
+    sdk: _Sdk, read: Callable[[Any], Any], end: End, faults: list[str], provider: Provider
 ) -> None:
     provider.then = _held if end != "complete" else provider.then
-    with at.record("c", quiet=True):
+    with at.record("c", quiet=True, faults=faults):
         live = sdk.run(provider, read)
     assert len(live) >= 2
     assert _recorded().end in (end, "closed")  # asyncio closes what is dropped, if it comes first
