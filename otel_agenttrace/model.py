@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.jsonvalue import Json
 
 __all__ = [
+    "SCOPE",
+    "VERSION",
     "AttributeValue",
     "Call",
     "Chunk",
@@ -32,6 +34,10 @@ __all__ = [
     "Trace",
     "Usage",
 ]
+
+SCOPE: Final = "otel_agenttrace"
+"""The instrumentation scope of our own spans, with `VERSION`."""
+VERSION: Final = "0.1.0.dev0"
 
 AttributeValue: TypeAlias = (
     "None | bool | int | float | str | bytes | Sequence[AttributeValue] | Mapping[str, AttributeValue]"

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.sdk.trace import SpanProcessor
 
-from otel_agenttrace.model import AttributeValue, Event, Link, Span
+from otel_agenttrace.model import SCOPE, AttributeValue, Event, Link, Span
 from otel_agenttrace.sessions import Session, open_sessions
-from otel_agenttrace.spans import SCOPE
 from otel_agenttrace_instrumentation.border import observe
 from otel_agenttrace_instrumentation.opening import Opened, process_session
 

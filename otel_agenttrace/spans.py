@@ -21,7 +21,7 @@ from opentelemetry import trace as otel_trace
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from otel_agenttrace import semconv
-from otel_agenttrace.model import AttributeValue, Event, Link, Span, SpanKind, SpanStatus
+from otel_agenttrace.model import SCOPE, VERSION, AttributeValue, Event, Link, Span, SpanKind, SpanStatus
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from otel_agenttrace.sessions import Session
 
 __all__ = [
-    "SCOPE",
-    "VERSION",
     "LiveSpan",
     "Telemetry",
     "active_span",
@@ -43,9 +41,6 @@ __all__ = [
     "open_span",
     "telemetry",
 ]
-
-SCOPE: Final = "otel_agenttrace"
-VERSION: Final = "0.1.0.dev0"
 
 
 @dataclass(slots=True)

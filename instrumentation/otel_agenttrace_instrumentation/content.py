@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.jsonvalue import Json, compact, parse
-from otel_agenttrace.model import InferenceRequest, InferenceResponse, Message
+from otel_agenttrace.model import SCOPE, VERSION, InferenceRequest, InferenceResponse, Message
 from otel_agenttrace.redact import environment_redactor
-from otel_agenttrace.spans import SCOPE, VERSION
 
 if TYPE_CHECKING:
     from otel_agenttrace.spans import LiveSpan

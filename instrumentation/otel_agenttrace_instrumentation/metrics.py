@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import metrics as otel_metrics
 
 from otel_agenttrace import semconv
-from otel_agenttrace.model import AttributeValue, InferenceRequest
-from otel_agenttrace.spans import SCOPE, VERSION, telemetry
+from otel_agenttrace.model import SCOPE, VERSION, AttributeValue, InferenceRequest
+from otel_agenttrace.spans import telemetry
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider

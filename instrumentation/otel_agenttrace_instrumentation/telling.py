@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
 
 from opentelemetry import trace as otel_trace
 
@@ -15,42 +12,30 @@ from otel_agenttrace import semconv
 from otel_agenttrace.cassette.index import Entry
 from otel_agenttrace.cassette.writer import RecordedCall
 from otel_agenttrace.errors import error_type
-from otel_agenttrace.jsonvalue import Json, obj, parse
-from otel_agenttrace.model import AttributeValue, InferenceRequest, InferenceResponse
+from otel_agenttrace.jsonvalue import Json
+from otel_agenttrace.model import AttributeValue, InferenceResponse
 from otel_agenttrace.playback.directing import Live
 from otel_agenttrace.playback.faults import Fault
 from otel_agenttrace.playback.player import Claim
 from otel_agenttrace.sessions import Session
 from otel_agenttrace.spans import LiveSpan, adopt_span, open_span
-from otel_agenttrace.wire.routes import Route, route
-from otel_agenttrace.wire.sse import json_events
+from otel_agenttrace.wire.telling import (
+    EVENT_STREAM,
+    Place,
+    asked_of,
+    decoded,
+    response_attributes,
+    span_name,
+    start_attributes,
+)
 from otel_agenttrace_instrumentation import content, metrics
 from otel_agenttrace_instrumentation.attempts import Attempt
 
-__all__ = ["CallSpan", "Place", "place_of"]
+__all__ = ["CallSpan"]
 
-_CONTENT: Final = frozenset({"messages", "input", "prompt", "system", "instructions", "tools"})
 _LLM_KINDS: Final = frozenset({"LLM", "EMBEDDING"})
 _OLD_REQUEST_TYPES: Final = frozenset({"chat", "completion", "embedding"})
 _adopted: weakref.WeakSet[Any] = weakref.WeakSet()
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a request goes, and the model API that is there, if one is."""
-
-    route: Route | None
-    address: str
-    port: int
-    path: str
-
-
-@lru_cache(maxsize=256)
-def place_of(method: str, url: str) -> Place:
-    """Return where a request goes."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return Place(route(method, url), parts.hostname or "", port, parts.path)
 
 
 class CallSpan:
@@ -60,7 +45,7 @@ class CallSpan:
         self.method = method
         self.place = place
         self.start_ns = start_ns
-        self.asked = _asked(place.route, body)
+        self.asked = asked_of(place.route, body, with_content=content.is_captured())
         self.live = self._adopted(session) or self._opened()
 
     def _adopted(self, session: Session | None) -> LiveSpan | None:
@@ -76,28 +61,16 @@ class CallSpan:
     def _opened(self) -> LiveSpan:
         is_api = self.place.route is not None
         attributes = self._start_attributes()
-        return open_span(self._name(), attributes, kind="CLIENT", start_ns=self.start_ns, exported=is_api)
-
-    def _name(self) -> str:
-        if self.asked is None:
-            return f"{self.method} {self.place.path}" if self.place.route else self.method
-        return f"{self.asked.operation} {self.asked.model}" if self.asked.model else self.asked.operation
+        return open_span(
+            span_name(self.method, self.place, self.asked),
+            attributes,
+            kind="CLIENT",
+            start_ns=self.start_ns,
+            exported=is_api,
+        )
 
     def _start_attributes(self) -> Mapping[str, AttributeValue]:
-        server: dict[str, AttributeValue] = {
-            semconv.SERVER_ADDRESS: self.place.address,
-            semconv.SERVER_PORT: self.place.port,
-        }
-        if self.asked is None or self.place.route is None:
-            return {**server, "http.request.method": self.method}
-        return {
-            semconv.GEN_AI_OPERATION_NAME: self.asked.operation,
-            semconv.GEN_AI_PROVIDER_NAME: self.place.route.provider,
-            semconv.GEN_AI_REQUEST_MODEL: self.asked.model,
-            semconv.GEN_AI_REQUEST_STREAM: True if self.asked.stream else None,
-            **server,
-            **self.asked.parameters,
-        }
+        return start_attributes(self.method, self.place, self.asked)
 
     def answered(self, answer: Claim | Live, session: Session) -> None:
         """Tell what answers the call, as soon as that is known: the span may not stay ours."""
@@ -135,23 +108,11 @@ class CallSpan:
         if self.asked is None or found is None:
             self.live.set({"http.response.status_code": attempt.status})
             return None
-        response = _decoded(found, attempt)
-        streamed = attempt.content_type == "text/event-stream" and attempt.first_chunk_ns is not None
-        usage = response.usage
-        self.live.set(
-            {
-                semconv.GEN_AI_RESPONSE_ID: response.id,
-                semconv.GEN_AI_RESPONSE_MODEL: response.model,
-                semconv.GEN_AI_RESPONSE_FINISH_REASONS: response.finish_reasons or None,
-                semconv.GEN_AI_USAGE_INPUT_TOKENS: usage.input_tokens,
-                semconv.GEN_AI_USAGE_OUTPUT_TOKENS: usage.output_tokens,
-                semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage.cache_read_input_tokens,
-                semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS: usage.cache_write_input_tokens,
-                semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: usage.reasoning_output_tokens,
-                semconv.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK: self._time_to_first_chunk_s(attempt) if streamed else None,
-                **response.attributes,
-            }
-        )
+        body = b"".join(data for _, data in attempt.decoded())
+        response = decoded(found, attempt.content_type, body)
+        streamed = attempt.content_type == EVENT_STREAM and attempt.first_chunk_ns is not None
+        first_chunk_s = self._time_to_first_chunk_s(attempt) if streamed else None
+        self.live.set({semconv.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK: first_chunk_s, **response_attributes(response)})
         return response
 
     def _time_to_first_chunk_s(self, attempt: Attempt) -> float:
@@ -179,28 +140,6 @@ class CallSpan:
     def end(self, session: Session | None, end_ns: int, recorded: RecordedCall | None = None) -> None:
         """End the span and hand it to the session."""
         self.live.end(session, end_ns, recorded)
-
-
-def _asked(found: Route | None, body: Json) -> InferenceRequest | None:
-    """Return what a request asks; its messages are read only where they are exported."""
-    if found is None or not found.codec.operation:
-        return None
-    asked = obj(body)
-    if not content.is_captured():
-        asked = {name: value for name, value in asked.items() if name not in _CONTENT}
-    return found.codec.decode_request(asked)
-
-
-def _decoded(found: Route, attempt: Attempt) -> InferenceResponse:
-    body = b"".join(data for _, data in attempt.decoded())
-    if attempt.content_type == "text/event-stream":
-        return found.codec.decode_stream(json_events(body))
-    if "json" not in attempt.content_type:
-        return InferenceResponse()
-    try:
-        return found.codec.decode_response(obj(parse(body)))
-    except (ValueError, RecursionError):  # cut off, or not what it says it is
-        return InferenceResponse()
 
 
 def _adoptable_span() -> otel_trace.Span | None:
