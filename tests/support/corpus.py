@@ -44,6 +44,7 @@ class Interaction:
     """One request and its answer. `body` is what came over the wire, `content` the same without gzip."""
 
     api: Api
+    origin: str
     method: str
     target: str
     content_type: str
@@ -117,6 +118,7 @@ def _entry(number: int, entry: Mapping[str, Any]) -> Interaction | Unserved:
     body = _response_body(answered)
     return Interaction(
         api=api,
+        origin=f"{address.scheme}://{address.netloc}",
         method=asked["method"].upper(),
         target=address.path + (f"?{address.query}" if address.query else ""),
         content_type=_header(asked, "content-type"),

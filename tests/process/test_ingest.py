@@ -1,0 +1,155 @@
+"""The command `otel-agenttrace ingest`, as a new user meets it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import openai
+import pytest
+import yaml
+
+import otel_agenttrace as at
+from tests.support.clients import fake_key
+from tests.support.network import watched_network
+
+COMMAND: Final = Path(sys.executable).with_name("otel-agenttrace")
+HAR: Final = {
+    "log": {
+        "version": "1.2",
+        "entries": [
+            {
+                "startedDateTime": "2025-03-01T12:00:00.250Z",
+                "time": 1500,
+                "request": {
+                    "method": "POST",
+                    "url": "https://api.openai.com/v1/chat/completions",
+                    "headers": [{"name": "content-type", "value": "application/json"}],
+                    "postData": {
+                        "mimeType": "application/json",
+                        "text": '{"messages":[{"role":"user","content":"Hello"}],"model":"gpt-4o"}',
+                    },
+                },
+                "response": {
+                    "status": 200,
+                    "headers": [
+                        {"name": "content-type", "value": "application/json"},
+                        {"name": "content-encoding", "value": "br"},
+                    ],
+                    "content": {
+                        "mimeType": "application/json",
+                        "text": '{"id":"c","object":"chat.completion","created":1,"model":"gpt-4o","choices":[{"index":0,'
+                        '"finish_reason":"stop","message":{"role":"assistant","content":"Hi there"}}]}',
+                    },
+                },
+            }
+        ],
+    }
+}
+GOOD: Final = {
+    "request": {"method": "GET", "uri": "http://host/"},
+    "response": {"status": {"code": 200}, "body": {"string": "ok"}},
+}
+FRAME: Final = {"kind": "message", "direction": "received", "data": {}}
+
+
+def run(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([COMMAND, "ingest", *words], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def written(path: Path, *entries: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.dump({"version": 1, "interactions": list(entries)}))
+    return path
+
+
+def test_an_imported_archive_answers_the_sdk(tmp_path: Path) -> None:
+    (tmp_path / "browser.har").write_text(json.dumps(HAR))
+    ended = run("har", "browser.har", "-o", "made", folder=tmp_path)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (
+        0,
+        "imported 1 call of 1 file into 1 cassette → made\n",
+        "",
+    )
+    with at.replay(tmp_path / "made" / "browser.otlp.jsonl", quiet=True) as session, watched_network() as network:
+        client = openai.OpenAI(api_key=fake_key(), max_retries=0)
+        answer = client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hello"}])
+    assert answer.choices[0].message.content == "Hi there"
+    assert [outcome.kind for outcome in session.outcomes] == ["hit"]
+    assert network == []
+
+
+def test_what_was_left_out_is_named_with_file_and_place(tmp_path: Path) -> None:
+    written(tmp_path / "in" / "sub" / "ws.yaml", GOOD, FRAME, FRAME, GOOD, FRAME)
+    written(tmp_path / "in" / "good.yaml", GOOD)
+    ended = run("vcr", "in", "-o", "made", folder=tmp_path)
+    assert ended.returncode == 0
+    rows = [" ".join(line.split()) for line in ended.stdout.splitlines()]
+    assert rows == [
+        "left out of interaction because",
+        "in/sub/ws.yaml 2-3, 5 a websocket frame, no HTTP exchange",
+        "imported 3 calls of 2 files into 2 cassettes → made · 3 left out",
+    ]
+
+
+def test_json_tells_every_file_and_every_entry_that_was_left_out(tmp_path: Path) -> None:
+    written(tmp_path / "in" / "ws.yaml", FRAME, GOOD)
+    ended = run("vcr", "in", "-o", "made", "--json", folder=tmp_path)
+    assert json.loads(ended.stdout) == {
+        "calls": 1,
+        "cassettes": 1,
+        "left_out": 1,
+        "files": [
+            {
+                "path": "in/ws.yaml",
+                "cassette": "made/ws.otlp.jsonl",
+                "calls": 1,
+                "left_out": [{"interaction": 1, "reason": "a websocket frame, no HTTP exchange"}],
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("entries", "words", "code"),
+    [
+        ([GOOD], [], 0),
+        ([GOOD], ["--strict"], 0),
+        ([GOOD, FRAME], [], 0),
+        ([GOOD, FRAME], ["--strict"], 1),
+        ([FRAME], [], 3),
+        ([], [], 3),
+    ],
+)
+def test_the_exit_code_tells_what_was_left_out(entries: list[Any], words: list[str], code: int, tmp_path: Path) -> None:
+    written(tmp_path / "one.yaml", *entries)
+    assert run("vcr", "one.yaml", "-o", "made", *words, folder=tmp_path).returncode == code
+
+
+def test_a_second_import_keeps_what_is_there(tmp_path: Path) -> None:
+    written(tmp_path / "one.yaml", GOOD)
+    codes = [run("vcr", "one.yaml", "-o", "made", *more, folder=tmp_path).returncode for more in ([], [], ["--force"])]
+    assert codes == [0, 1, 0]
+
+
+def test_wrong_use_says_what_there_is(tmp_path: Path) -> None:
+    ended = run("betamax", ".", "-o", "made", folder=tmp_path)
+    assert ended.returncode == 2
+    assert "'govcr', 'har', 'vcr'" in ended.stderr
+    ended = run("vcr", "nowhere", "-o", "made", folder=tmp_path)
+    assert ended.returncode == 3
+    assert ended.stderr == "otel-agenttrace: nowhere: there is no such file or folder\n"
+
+
+def test_without_pyyaml_the_extra_is_named(tmp_path: Path) -> None:
+    written(tmp_path / "one.yaml", GOOD)
+    code = (
+        "import sys; sys.modules['yaml'] = None; from otel_agenttrace.cli import main; "
+        "sys.argv[1:] = ['ingest', 'vcr', 'one.yaml', '-o', 'made']; main()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "pip install 'otel-agenttrace[vcr]'" in ended.stderr
