@@ -1,7 +1,8 @@
 """Cassettes of VCR.py, and of the libraries that write the same shape. One file in, its HTTP interactions out.
 
 Read are the YAML and JSON of vcrpy from its first numbered version, the older responses of its httpx stub, bodies that a
-serialiser of its own has parsed (`parsed_body`) or compressed (`.yaml.gz`), and the cassettes of VCR for Ruby and PHP.
+serialiser of its own has parsed (`parsed_body`) or compressed (`.yaml.gz`), and the cassettes of Betamax and of VCR for
+Ruby and PHP.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ __all__ = ["SUFFIXES", "body_bytes", "entries_of", "from_base64", "read", "respo
 SUFFIXES: Final = (".yaml", ".yml", ".json", ".yaml.gz", ".yml.gz", ".json.gz")
 
 _ENTRIES: Final = ("interactions", "http_interactions")
+_AS_UTF8: Final = frozenset({"", "ASCII-8BIT", "BINARY", "US-ASCII", "UTF-8", "UTF8"})
+"""Names of encodings whose texts are written as what they are. Bytes that are none stand in base64."""
 
 
 def read(content: bytes) -> Iterator[Interaction | LeftOut]:
@@ -127,8 +130,18 @@ def _body(message: Mapping[str, object]) -> bytes:
         inner = members(cast("object", held))
         if inner.get("base64_string") is not None:
             return from_base64(inner["base64_string"])
-        held = inner.get("string")
+        return _encoded(inner.get("string"), inner.get("encoding"))
     return body_bytes(held)
+
+
+def _encoded(held: object, encoding: object) -> bytes:
+    """Return the bytes of a text whose encoding stands beside it, as Ruby and Betamax write it."""
+    if not isinstance(held, str) or not isinstance(encoding, str) or encoding.upper() in _AS_UTF8:
+        return body_bytes(held)
+    try:
+        return held.encode(encoding)
+    except (LookupError, UnicodeError):
+        raise NotReadable(f"a body is no text in {encoding[:40]!r}") from None
 
 
 def body_bytes(held: object) -> bytes:

@@ -331,6 +331,14 @@ def test_dates_and_merge_keys_stay_texts() -> None:
     assert span.start_ns == 1_320_123_523 * 10**9
     merging = b"a: &a {x: 1}\ninteractions:\n- <<: *a\n"
     assert reasons("vcr", merging) == ["no HTTP exchange, but <<"]
+    (told,) = reasons("vcr", b"a: &a {kind: 1, direction: 2}\ninteractions:\n- !!merge <<: *a\n")
+    assert "tag:yaml.org,2002:merge" in told
+
+
+def test_a_text_is_stored_in_the_encoding_that_stands_beside_it() -> None:
+    assert body_of("vcr", ruby({"encoding": "ISO-8859-1", "string": "Grüße"})) == "Grüße".encode("latin-1")
+    assert body_of("vcr", ruby({"encoding": "ASCII-8BIT", "string": "Grüße"})) == "Grüße".encode()
+    assert reasons("vcr", ruby({"encoding": "klingon", "string": "x"})) == ["a body is no text in 'klingon'"]
 
 
 # --- go-vcr ---------------------------------------------------------------------------------------------------------
@@ -377,6 +385,13 @@ GZIPPED: Final = {"headers": [{"name": "content-encoding", "value": "gzip"}]}
         pytest.param(har_entry(response=GZIPPED), BODY, id="text that was gzip"),
         pytest.param(
             har_entry(content={"text": base64.b64encode(_IMAGE).decode(), "encoding": "base64"}), _IMAGE, id="base64"
+        ),
+        pytest.param(
+            har_entry(
+                response={**GZIPPED, "content": {"text": base64.b64encode(_IMAGE).decode(), "encoding": "base64"}}
+            ),
+            _IMAGE,
+            id="base64 that was gzip",
         ),
         pytest.param(
             har_entry(
