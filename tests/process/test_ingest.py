@@ -15,6 +15,9 @@ import yaml
 import otel_agenttrace as at
 from tests.support.clients import fake_key
 from tests.support.network import watched_network
+from tests.support.peers import peer_folder
+from tests.support.processes import instrumented_environment
+from tests.support.provider import Provider
 
 COMMAND: Final = Path(sys.executable).with_name("otel-agenttrace")
 HAR: Final = {
@@ -49,6 +52,28 @@ HAR: Final = {
         ],
     }
 }
+_VCR: Final = """
+import contextlib, os, sys, openai
+
+@contextlib.contextmanager
+def recorded():
+    import vcr
+    path, serializer = sys.argv[1:]
+    library = vcr.VCR(serializer=serializer, decode_compressed_response=serializer == "json")
+    with library.use_cassette(path, filter_headers=["authorization"]):
+        yield
+
+client = openai.OpenAI(base_url=os.environ["PROVIDER_URL"], max_retries=0)
+question = [{"role": "user", "content": "Grüße, 世界"}]
+with recorded() if len(sys.argv) > 1 else contextlib.nullcontext():
+    for more in ({}, {}, {"stream": True}, {"extra_headers": {"x-fake": "gzip"}}):
+        answer = client.chat.completions.create(model="gpt-4o", messages=question, **more)
+        print([event.model_dump_json() for event in answer] if more.get("stream") else answer.model_dump_json())
+    try:
+        client.chat.completions.create(model="gpt-4o", messages=question, temperature=1, extra_headers={"x-fake": "429"})
+    except openai.APIError as error:
+        print(type(error).__name__, error.body)
+"""
 GOOD: Final = {
     "request": {"method": "GET", "uri": "http://host/"},
     "response": {"status": {"code": 200}, "body": {"string": "ok"}},
@@ -80,6 +105,33 @@ def test_an_imported_archive_answers_the_sdk(tmp_path: Path) -> None:
     assert answer.choices[0].message.content == "Hi there"
     assert [outcome.kind for outcome in session.outcomes] == ["hit"]
     assert network == []
+
+
+@pytest.mark.parametrize("serializer", ["yaml", "json"])
+def test_what_vcrpy_records_today_answers_the_same_program(serializer: str, tmp_path: Path) -> None:
+    program = written_program(tmp_path)
+    source = tmp_path / f"run.{serializer}"
+    with Provider() as provider:
+        environment = instrumented_environment(None, None, provider, PYTHONPATH=str(peer_folder("vcr")))
+        live = said([sys.executable, program, source, serializer], environment)
+        assert provider.hits == 5
+    assert len(live.splitlines()) == 5
+    assert run("vcr", source.name, "-o", "made", "--strict", folder=tmp_path).returncode == 0
+    environment = instrumented_environment(None, None, PROVIDER_URL=provider.openai_url, OPENAI_API_KEY=fake_key())
+    replay = [COMMAND, "replay", tmp_path / "made" / "run.otlp.jsonl", "--", sys.executable, program]
+    assert said(replay, environment) == live
+
+
+def written_program(folder: Path) -> Path:
+    program = folder / "program.py"
+    program.write_text(_VCR)
+    return program
+
+
+def said(command: list[Any], environment: dict[str, str]) -> str:
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
 
 
 def test_what_was_left_out_is_named_with_file_and_place(tmp_path: Path) -> None:
