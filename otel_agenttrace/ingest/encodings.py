@@ -133,7 +133,7 @@ def _zstd(body: bytes, room: int) -> bytes:
 
 
 def _brotli(body: bytes, room: int) -> bytes:
-    brotli = _imported("br", "brotli", "brotli", "brotlicffi")
+    brotli = _imported("br", "'otel-agenttrace[vcr]'", "brotli", "brotlicffi")
     stream = brotli.Decompressor()
     pieces: list[bytes] = []
     # a few bytes can become megabytes: the decoder gets them in small steps

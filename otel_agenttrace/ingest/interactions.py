@@ -191,7 +191,7 @@ def method_of(value: object) -> str:
     Raises:
         NotReadable: If it is none.
     """
-    if isinstance(value, str) and value.isascii() and value.isalpha():
+    if isinstance(value, str) and value.isascii() and value.replace("-", "").isalpha():
         return value.upper()
     raise NotReadable(f"the request has no method, but {kind_of(value)}")
 
