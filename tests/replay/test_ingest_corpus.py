@@ -13,6 +13,7 @@ import yaml
 
 import otel_agenttrace as at
 from tests.support.clients import http_libraries
+from tests.support.conformance import findings
 from tests.support.corpus import CORPORA, Recording, recordings
 from tests.support.network import watched_network
 
@@ -110,3 +111,10 @@ def test_the_spans_of_an_imported_run_tell_model_and_tokens(imported: dict[str, 
     assert span.usage.input_tokens
     assert span.usage.output_tokens
     assert span.duration_ns
+
+
+def test_the_spans_of_imported_runs_conform(imported: dict[str, Any]) -> None:
+    cassettes = [file["cassette"] for report in imported.values() for file in report["files"] if file["cassette"]]
+    spans = [span for cassette in cassettes for span in at.load(cassette).spans]
+    assert len(spans) == sum(report["calls"] for report in imported.values())
+    assert [finding for span in spans for finding in findings(span)] == []
