@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from otel_agenttrace.annotate import agent, decision, inference, retrieval, span, tool
-    from otel_agenttrace.api import load, record, replay, session, start, stop
+    from otel_agenttrace.api import load, record, replay, serve, session, start, stop
     from otel_agenttrace.errors import AgentTraceError, CassetteError, ReplayMiss
     from otel_agenttrace.model import Message, Outcome, Span, Trace, Usage
     from otel_agenttrace.processor import CassetteSpanProcessor, ReplaySpanProcessor
@@ -41,6 +41,7 @@ __all__ = [
     "record",
     "replay",
     "retrieval",
+    "serve",
     "session",
     "span",
     "start",

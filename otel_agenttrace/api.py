@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from opentelemetry import trace as otel_trace
 
@@ -19,12 +19,16 @@ from otel_agenttrace.config import RecordMode, record_mode, resolve
 from otel_agenttrace.model import Trace
 from otel_agenttrace.playback.plan import Frozen, OnMiss, ReplayPlan
 from otel_agenttrace.processor import watch_provider
+from otel_agenttrace.redact import environment_redactor
 from otel_agenttrace.sessions import Session
 from otel_agenttrace.stepping import Steps, stepped, stepped_async
 from otel_agenttrace_instrumentation.opening import close_session, cost_function, open_session, prepare_session
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
-__all__ = ["SessionContext", "load", "record", "replay", "session", "start", "stop"]
+if TYPE_CHECKING:
+    from otel_agenttrace.capture.serving import CassetteServer
+
+__all__ = ["SessionContext", "load", "record", "replay", "serve", "session", "start", "stop"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -211,6 +215,23 @@ def replay(
         verify=verify,
     )
     return session(path, "none", export_replay=export_replay, quiet=quiet, plan=plan, fork=fork)
+
+
+def serve(path: str | Path, *, host: str = "127.0.0.1", port: int = 0) -> CassetteServer:
+    """Return a server that answers the API of a provider from the cassette; enter it, and lead a client to its `url`.
+
+    Args:
+        path: The cassette.
+        host: The address to listen at.
+        port: The port, 0 for a free one.
+
+    Raises:
+        CassetteError: If the cassette cannot be read.
+        OSError: If the port is not free.
+    """
+    from otel_agenttrace.capture.serving import CassetteServer
+
+    return CassetteServer(Path(path), environment_redactor(os.environ), host=host, port=port)
 
 
 _started: list[SessionContext] = []

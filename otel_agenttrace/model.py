@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import reduce
+from itertools import accumulate
 from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
@@ -175,6 +176,12 @@ class Exchange:
     body: bytes = b""
     chunks: tuple[Chunk, ...] = ()
     error: RaisedError | None = None
+
+    @property
+    def pieces(self) -> tuple[bytes, ...]:
+        """The body in the chunks it came in."""
+        ends = tuple(accumulate(chunk.size for chunk in self.chunks)) or (len(self.body),)
+        return tuple(self.body[start:end] for start, end in zip((0, *ends), ends, strict=False) if start < end)
 
 
 @dataclass(frozen=True, slots=True)

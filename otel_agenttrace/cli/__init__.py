@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "pack": ("look", "pack"),
     "record": ("run", "record"),
     "replay": ("run", "replay"),
+    "serve": ("serve", "serve"),
     "show": ("look", "show"),
     "validate": ("look", "validate"),
 }

@@ -22,7 +22,7 @@ from otel_agenttrace.sessions import Session
 from otel_agenttrace_instrumentation.opening import close_session, open_session, prepare_session, python_path
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
-__all__ = ["record", "replay"]
+__all__ = ["exit_code", "record", "replay"]
 
 _CASSETTE = click.argument("cassette", type=click.Path(path_type=Path, dir_okay=False))
 _COMMAND = click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -123,7 +123,7 @@ def _run(
     config = resolve(os.environ, pyproject_settings(Path.cwd()), cassette=cassette, mode=mode)
     session = open_session(prepare_session(cassette, config.mode, config=config, plan=plan, fork=fork))
     try:
-        code = _exit_code(command, _environment(session))
+        code = exit_code(command, _environment(session))
     except OSError as error:
         close_session(session, keep_partial=True, quiet=True)
         raise click.UsageError(
@@ -156,7 +156,7 @@ def _environment(session: Session) -> dict[str, str]:
     }
 
 
-def _exit_code(command: tuple[str, ...], environment: dict[str, str]) -> int:
+def exit_code(command: tuple[str, ...], environment: dict[str, str]) -> int:
     """Return the exit code of a command; one that died by a signal gives the signal's number, negative."""
     process = subprocess.Popen(command, env=environment)
     with _signals_to(process):

@@ -18,7 +18,16 @@ from otel_agenttrace.model import OutcomeKind, Span, Trace, Usage
 from otel_agenttrace.report.family import Family, family
 from otel_agenttrace.report.text import cost, counted, duration, escaped, first_line, flow
 
-__all__ = ["Excerpt", "console", "forked_line", "recorded_line", "replayed_line", "trace_json", "trace_tree"]
+__all__ = [
+    "Excerpt",
+    "console",
+    "forked_line",
+    "outcome_text",
+    "recorded_line",
+    "replayed_line",
+    "trace_json",
+    "trace_tree",
+]
 
 Excerpt: TypeAlias = Callable[[Span], "str | None"]
 """Gives the text a span is about: the answer of a model, the arguments of a tool. Its first line is shown."""
@@ -153,9 +162,9 @@ def recorded_line(trace: Trace, path: Path) -> str:
     )
 
 
-def replayed_line(counts: Mapping[OutcomeKind, int], unplayed: int, path: Path) -> str:
+def replayed_line(counts: Mapping[OutcomeKind, int], unplayed: int, path: Path, verb: str = "replayed") -> str:
     """Return how the calls of a replay were answered, and how many recordings nobody asked for."""
-    line = f"replayed {_outcomes(counts)} · {escaped(str(path))}"
+    line = f"{verb} {_outcomes(counts)} · {escaped(str(path))}"
     return f"{line} · {counted(unplayed, 'recording')} never asked for" if unplayed else line
 
 
@@ -169,6 +178,13 @@ def _outcomes(counts: Mapping[OutcomeKind, int]) -> str:
     kinds: tuple[OutcomeKind, ...] = ("hit", "drift", "miss") + (("live",) if counts.get("live") else ())
     told = ", ".join(f"{counts.get(kind, 0):,} {kind}" for kind in kinds)
     return f"{counted(sum(counts.values()), 'call')}: {told}"
+
+
+def outcome_text(kind: OutcomeKind | None, line: str, detail: str = "") -> Text:
+    """Return how one call was answered: a mark, its line, and what is to be said of it below."""
+    mark, style = _MARKS[kind] if kind is not None else ("  ", "")
+    below = "".join(f"\n    {escaped(told)}" for told in detail.splitlines())
+    return Text.assemble((mark, style), escaped(line), (below, style))
 
 
 def _totals(trace: Trace) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""Processes and sockets: answer the API of a provider from a cassette."""
