@@ -96,6 +96,7 @@ class RecordedProvider:
         self._redactor = redactor
         self._url = url
         self._origins = tuple(sorted({entry.origin for entry in player.cassette.index.calls if entry.origin}))
+        self._handed_out: dict[str, str] = {}
         self._counts: Counter[OutcomeKind] = Counter()
         self._open: list[_OpenCall] = []
         self._ended: set[tuple[str, int]] = set()
@@ -109,7 +110,7 @@ class RecordedProvider:
             counts = self._counts.copy()
         counts["hit"] -= cut
         counts["drift"] += cut
-        return counts
+        return +counts
 
     @property
     def unplayed(self) -> int:
@@ -175,6 +176,8 @@ class RecordedProvider:
         if absolute is not None and absolute["scheme"]:
             return f"{absolute['scheme']}//{absolute['host']}", absolute["target"] or "/"
         host, slash, rest = asked.target.removeprefix("/").partition("/")
+        if slash and host in self._handed_out:
+            return self._handed_out[host], f"/{rest}"
         if slash and host in map(_host, self._origins):
             return self._origin(host, asked), f"/{rest}"
         return self._url, asked.target if asked.target.startswith("/") else f"/{asked.target}"
@@ -266,7 +269,10 @@ class RecordedProvider:
 
     def _home(self, name: str, value: str) -> str:
         absolute = _ABSOLUTE.fullmatch(value) if is_address(name) else None
-        return value if absolute is None else f"{self._url}/{absolute['host']}{absolute['target'] or '/'}"
+        if absolute is None:
+            return value
+        self._handed_out[absolute["host"]] = f"{absolute['scheme'] or 'https:'}//{absolute['host']}"
+        return f"{self._url}/{absolute['host']}{absolute['target'] or '/'}"
 
     # --- what is said where nothing was recorded --------------------------------------------------------------------
 
