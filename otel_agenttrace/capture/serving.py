@@ -234,12 +234,12 @@ class _Handler(BaseHTTPRequestHandler):
     def serve(self) -> None:
         """Answer one request."""
         try:
+            self._check_page()
             body = self._decoded(b"".join(self._body()))
         except _Refused as refused:
             self._refuse(refused)
             return
-        origin = self.headers.get("Origin", "")
-        if self.command == "OPTIONS" and _is_local(origin) and self.headers.get("Access-Control-Request-Method"):
+        if self.command == "OPTIONS" and self.headers.get("Access-Control-Request-Method"):
             self._send(replace(plain_answer(204, ""), headers=tuple(self._preflight())))
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -273,6 +273,12 @@ class _Handler(BaseHTTPRequestHandler):
             yield self._exactly(length)
         elif self.headers.get("Content-Type") and self.command in ("POST", "PUT", "PATCH"):
             raise _Refused(411, "The length of the body is not told: send Content-Length, or chunks.")
+
+    def _check_page(self) -> None:
+        """Refuse what a web page of elsewhere asks: a miss tells of the recordings."""
+        origin = self.headers.get("Origin", "")
+        if origin and not _is_local(origin):
+            raise _Refused(403, f"Only pages of this machine may ask here, not {origin[:80]!r}.")
 
     def _length(self) -> int | None:
         told = self.headers.get("Content-Length")
@@ -375,11 +381,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return
 
     def _headers(self, exchange: Exchange) -> Iterator[tuple[str, str]]:
+        yield from ((name, value) for name, value in exchange.headers if name.lower() not in _NOT_SENT)
         origin = self.headers.get("Origin", "")
-        for name, value in exchange.headers:
-            lowered = name.lower()
-            if lowered not in _NOT_SENT:
-                yield name, value
         if _is_local(origin):
             yield "access-control-allow-origin", origin
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
+from urllib.parse import urlsplit
 
 import click
 from rich.text import Text
@@ -24,9 +25,11 @@ from otel_agenttrace.model import OutcomeKind
 from otel_agenttrace.redact import environment_redactor
 from otel_agenttrace.report.terminal import console, outcome_text, replayed_line
 from otel_agenttrace.sessions import is_loopback
-from otel_agenttrace_instrumentation.opening import KEYS, PLACEHOLDER
 
 __all__ = ["serve"]
+
+_KEYS: Final = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AZURE_OPENAI_API_KEY")
+"""Replaced, though a server needs none: a client that is led elsewhere by its code must not spend anything."""
 
 _NO_PROXY: Final = ("NO_PROXY", "no_proxy")
 
@@ -94,13 +97,12 @@ def _opened(cassette: Path, host: str, port: int, on_answer: Callable[[Asked, An
 
 def _run(command: tuple[str, ...], url: str) -> int:
     """Return the exit code of a command that is led to a server."""
-    direct = ",".join(
-        filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), "127.0.0.1,localhost,::1"])
-    )
+    outside = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
+    direct = ",".join(filter(None, [outside, urlsplit(url).hostname]))
     environment = {
         **os.environ,
         **base_urls(url),
-        **dict.fromkeys(KEYS, PLACEHOLDER),
+        **dict.fromkeys(_KEYS, "agenttrace-replay"),
         **dict.fromkeys(_NO_PROXY, direct),
     }
     try:
@@ -156,7 +158,8 @@ class _Teller:
         self._tell(Text(line), event="end", counts=dict(counts), unplayed=unplayed)
 
     def _tell(self, text: Text, **facts: object) -> None:
-        if self._json_file is None:
-            self._console.print(text, soft_wrap=True)
-        else:
-            click.echo(json.dumps(facts), file=self._json_file)
+        with suppress(OSError):  # nobody reads any more, and the answers go on
+            if self._json_file is None:
+                self._console.print(text, soft_wrap=True)
+            else:
+                click.echo(json.dumps(facts), file=self._json_file)

@@ -192,7 +192,7 @@ def test_the_command_gets_keys_that_open_nothing_and_no_proxy(asked: Path) -> No
     )  # fmt: skip
     key, proxies, endpoint = told.stdout.split()
     assert key == "agenttrace-replay"
-    assert proxies == "intern.test,127.0.0.1,localhost,::1"
+    assert proxies == "intern.test,127.0.0.1"
     assert f"serving {asked} at {endpoint}" in told.stderr
 
 
@@ -253,6 +253,13 @@ def test_an_address_that_others_reach_is_warned_of(asked: Path) -> None:
     assert "warning: not a loopback address" in told.stderr
     assert told.returncode == 0
     assert "warning" not in _serve(asked, "--", sys.executable, "-c", "").stderr
+
+
+def test_calls_are_answered_though_nobody_reads_what_is_told(asked: Path) -> None:
+    with _serving(asked) as (process, url):
+        assert process.stdout is not None
+        process.stdout.close()
+        assert [_ask(url, text) for text in ("one", "two")] == [200, 200]
 
 
 def test_a_file_that_is_no_cassette_exits_3(tmp_path: Path) -> None:

@@ -194,6 +194,8 @@ def test_clients_that_stall_or_leave_hurt_nobody_and_take_no_recording(shelf: Sh
         silent.sendall(_posted("much"))  # and reads nothing of the 32 MiB
         with _connected(server) as leaving:
             leaving.sendall(_posted("hi")[:-5])
+            leaving.shutdown(socket.SHUT_WR)
+            assert leaving.recv(1) == b""
         assert _said(_ask(client, "hi")) == "well"
         assert server.misses == ()
 
@@ -341,6 +343,13 @@ def test_a_client_that_drifts_gets_the_next_attempt(shelf: Shelf) -> None:
         assert server.counts["drift"] == 1
 
 
+def test_a_client_with_another_base_url_gets_the_next_attempt(shelf: Shelf) -> None:
+    shelf.put(f"{ROUTER}/api{CHAT}", _asking("hi"), _busy(), _saying("well"))
+    with _client(shelf) as (client, server):
+        assert _retried(client, "hi", 0, 1) == [429, 200]
+        assert server.counts == {"hit": 1}
+
+
 def test_clients_that_try_the_same_at_once_get_an_attempt_of_their_count(shelf: Shelf) -> None:
     shelf.put(OPENAI + CHAT, _asking("hi"), _busy(), _busy(), _saying("after three"))
     shelf.put(OPENAI + CHAT, _asking("hi"), _busy(), _saying("after two"))
@@ -428,14 +437,15 @@ def test_a_page_of_this_machine_may_ask(shelf: Shelf, origin: str) -> None:
 
 
 @pytest.mark.parametrize("origin", ["https://page.test", "null", "http://localhost.page.test", "http://["])
-def test_a_page_of_elsewhere_may_not(shelf: Shelf, origin: str) -> None:
+def test_a_page_of_elsewhere_is_told_nothing_and_takes_no_recording(shelf: Shelf, origin: str) -> None:
     shelf.put(OPENAI + CHAT, _asking("hi"), _saying("well", headers=(("access-control-allow-origin", "*"),)))
-    asked = {"access-control-request-method": "POST", "origin": origin}
-    with _client(shelf) as (client, _):
-        refused = client.options(CHAT, headers=asked)
-        assert refused.status_code == 400
-        assert not any(name.startswith("access-control") for name in refused.headers)
-        assert "access-control-allow-origin" not in _ask(client, "hi", origin=origin).headers
+    with _client(shelf) as (client, server):
+        preflight = client.options(CHAT, headers={"access-control-request-method": "POST", "origin": origin})
+        for refused in (preflight, _ask(client, "hi", origin=origin), _ask(client, "bye", origin=origin)):
+            assert refused.status_code == 403
+            assert not any(name.startswith("access-control") for name in refused.headers)
+        assert not server.counts
+        assert "access-control-allow-origin" not in _ask(client, "hi").headers
 
 
 # --- many at once ---------------------------------------------------------------------------------------------------------
