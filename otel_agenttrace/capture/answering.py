@@ -22,6 +22,7 @@ from otel_agenttrace.model import Exchange, HttpRequest, OutcomeKind
 from otel_agenttrace.playback.player import Claim, Player
 from otel_agenttrace.redact import Redactor
 from otel_agenttrace.redact.headers import is_address
+from otel_agenttrace.report.text import counted
 from otel_agenttrace.wire.routes import route
 from otel_agenttrace.wire.sse import DONE, events
 
@@ -290,7 +291,8 @@ class RecordedProvider:
 
     def _about(self) -> str:
         cassette = self.player.cassette
-        return f"otel-agenttrace serves {len(cassette.index.calls)} recorded calls of {cassette.path.name} here.\n"
+        calls = counted(len(cassette.index.calls), "recorded call")
+        return f"otel-agenttrace serves {calls} of {cassette.path.name} here.\n"
 
 
 def plain_answer(status: int, text: str) -> Exchange:

@@ -239,7 +239,8 @@ class _Handler(BaseHTTPRequestHandler):
         except _Refused as refused:
             self._refuse(refused)
             return
-        if self.command == "OPTIONS" and self.headers.get("Access-Control-Request-Method"):
+        is_preflight = "Origin" in self.headers and "Access-Control-Request-Method" in self.headers
+        if self.command == "OPTIONS" and is_preflight:
             self._send(replace(plain_answer(204, ""), headers=tuple(self._preflight())))
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
