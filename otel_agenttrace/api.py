@@ -231,7 +231,8 @@ def serve(path: str | Path, *, host: str = "127.0.0.1", port: int = 0) -> Casset
     """
     from otel_agenttrace.capture.serving import CassetteServer
 
-    return CassetteServer(Path(path), environment_redactor(os.environ), host=host, port=port)
+    match = resolve(os.environ, pyproject_settings(Path.cwd())).match
+    return CassetteServer(Path(path), environment_redactor(os.environ), host=host, port=port, match=match)
 
 
 _started: list[SessionContext] = []

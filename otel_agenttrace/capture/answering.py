@@ -23,6 +23,7 @@ from otel_agenttrace.playback.player import Claim, Player
 from otel_agenttrace.redact import Redactor
 from otel_agenttrace.redact.headers import is_address
 from otel_agenttrace.report.text import counted
+from otel_agenttrace.volatile import NO_RULES, MatchRules
 from otel_agenttrace.wire.routes import route
 from otel_agenttrace.wire.sse import DONE, events
 
@@ -91,10 +92,11 @@ class RecordedProvider:
         misses: The requests no recording answered, oldest first.
     """
 
-    def __init__(self, player: Player, redactor: Redactor, url: str) -> None:
+    def __init__(self, player: Player, redactor: Redactor, url: str, match: MatchRules = NO_RULES) -> None:
         self.player = player
         self.misses: list[AgentTraceError] = []
         self._redactor = redactor
+        self._match = match
         self._url = url
         self._origins = tuple(sorted({entry.origin for entry in player.cassette.index.calls if entry.origin}))
         self._handed_out: dict[str, str] = {}
@@ -239,7 +241,7 @@ class RecordedProvider:
     def _under_way(self, wanted: Requested, retry: int | None) -> _OpenCall | None:
         """Return the call this request goes on with: what it asks next, and as often retried as the client says."""
         for call in self._open:
-            if retry in (None, call.retries) and are_alike(call.expected, wanted.request):
+            if retry in (None, call.retries) and are_alike(call.expected, wanted.request, self._match):
                 return call
         return None
 

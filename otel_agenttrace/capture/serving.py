@@ -25,6 +25,7 @@ from otel_agenttrace.model import Exchange, OutcomeKind
 from otel_agenttrace.playback.player import Player
 from otel_agenttrace.redact import RULES_VERSION, Redactor
 from otel_agenttrace.sessions import is_loopback
+from otel_agenttrace.volatile import NO_RULES, MatchRules
 
 __all__ = ["CassetteServer", "base_urls"]
 
@@ -79,6 +80,7 @@ class CassetteServer:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        match: MatchRules = NO_RULES,
         on_answer: Callable[[Asked, Answer], object] = lambda _, __: None,
     ) -> None:
         """Open the cassette and the port.
@@ -88,16 +90,17 @@ class CassetteServer:
             redactor: That of the recording: what it replaced there is replaced in what is asked.
             host: The address to listen at.
             port: The port, 0 for a free one.
+            match: The rules of the user's own by which a call drifts.
             on_answer: Is told of each answer, from the thread of its connection, before it is sent.
 
         Raises:
             CassetteError: If the cassette cannot be read.
             OSError: If the port is not free.
         """
-        player = Player(open_cassette(path, strict=True), RULES_VERSION)
+        player = Player(open_cassette(path, strict=True), RULES_VERSION, match=match)
         self._server = _Server(host, port, on_answer)
         self.url = f"http://{_reachable(host)}:{self._server.server_address[1]}"
-        self._provider = RecordedProvider(player, redactor, self.url)
+        self._provider = RecordedProvider(player, redactor, self.url, match)
         self._server.provider = self._provider
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="otel-agenttrace serve", daemon=True

@@ -20,11 +20,13 @@ from rich.text import Text
 from otel_agenttrace.capture.answering import Answer, Asked
 from otel_agenttrace.capture.serving import CassetteServer, base_urls
 from otel_agenttrace.cli.run import exit_code
+from otel_agenttrace.config import resolve
 from otel_agenttrace.errors import CassetteError
 from otel_agenttrace.model import OutcomeKind
 from otel_agenttrace.redact import environment_redactor
 from otel_agenttrace.report.terminal import console, outcome_text, replayed_line
 from otel_agenttrace.sessions import is_loopback
+from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 __all__ = ["serve"]
 
@@ -85,8 +87,11 @@ def serve(
 
 
 def _opened(cassette: Path, host: str, port: int, on_answer: Callable[[Asked, Answer], object]) -> CassetteServer:
+    match = resolve(os.environ, pyproject_settings(Path.cwd())).match
     try:
-        return CassetteServer(cassette, environment_redactor(os.environ), host=host, port=port, on_answer=on_answer)
+        return CassetteServer(
+            cassette, environment_redactor(os.environ), host=host, port=port, match=match, on_answer=on_answer
+        )
     except CassetteError:
         raise
     except OSError as error:

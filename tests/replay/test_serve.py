@@ -316,6 +316,19 @@ def test_what_changes_from_run_to_run_is_drift(shelf: Shelf) -> None:
         assert server.counts == {"drift": 1}
 
 
+def test_match_rules_of_the_project_are_those_of_a_replay(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf.put(OPENAI + CHAT, {**_asking("hi"), "user": "me"}, _busy(), _saying("well"))
+    folder = shelf.path.parent
+    monkeypatch.chdir(folder)
+    rule = '[[tool.otel-agenttrace.match]]\npointer = "/user"\naction = "ignore"\n'
+    (folder / "pyproject.toml").write_text(rule)
+    with _client(shelf) as (client, server):
+        asked = {**_asking("hi"), "user": "you"}
+        answers = [client.post(CHAT, json=asked, headers={"x-stainless-retry-count": count}) for count in "01"]
+        assert [answer.status_code for answer in answers] == [429, 200]
+        assert server.counts == {"drift": 1}
+
+
 # --- attempt by attempt ---------------------------------------------------------------------------------------------------
 
 
