@@ -191,15 +191,17 @@ def _multipart(content_type: str, content: bytes) -> Json:
     found = re.search(r'boundary="?([^";]+)', content_type)
     if found is None:
         return _opaque(content)
-    pieces = content.split(b"--" + found[1].encode("latin-1"))[1:-1]
-    return {"parts": [_part(piece) for piece in pieces]}
+    before, *pieces = (b"\r\n" + content).split(b"\r\n--" + found[1].strip().encode("latin-1"))
+    if before or not pieces or pieces[-1].strip() != b"--":  # cut off, or not made as the standard says
+        return _opaque(content)
+    return {"parts": [_part(piece) for piece in pieces[:-1]]}
 
 
 def _part(piece: bytes) -> Json:
     head, _, content = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
     lines = (line.partition(":") for line in head.decode("latin-1").split("\r\n"))
     headers = sorted(f"{name.strip().lower()}: {value.strip()}" for name, _, value in lines)
-    return {"headers": headers, **obj(_opaque(content.removesuffix(b"\r\n")))}
+    return {"headers": headers, **obj(_opaque(content))}
 
 
 # --- large values ---------------------------------------------------------------------------------------------------

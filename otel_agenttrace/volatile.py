@@ -19,7 +19,16 @@ from otel_agenttrace.jsonvalue import Json, canonical, inner_json, parse
 if TYPE_CHECKING:
     from otel_agenttrace.model import HttpRequest
 
-__all__ = ["MATCH_ACTIONS", "NO_RULES", "MatchRule", "MatchRules", "is_random", "steps_of", "tool_result_of"]
+__all__ = [
+    "MATCH_ACTIONS",
+    "NO_RULES",
+    "MatchRule",
+    "MatchRules",
+    "is_random",
+    "steady_target",
+    "steps_of",
+    "tool_result_of",
+]
 
 MATCH_ACTIONS: Final = ("ignore", "pattern")
 
@@ -220,7 +229,7 @@ class MatchRules:
 
     def normalise(self, request: HttpRequest) -> str:
         """Return the text of a request that stays the same from run to run: method, target and body, a line each."""
-        return f"{request.method}\n{_steady_text(request.target)}\n{canonical(self.steady_body(request))}"
+        return f"{request.method}\n{steady_target(request)}\n{canonical(self.steady_body(request))}"
 
     def steady_body(self, request: HttpRequest) -> Json:
         """Return the body of a request without what changes from run to run; one nested too deep as steady text."""
@@ -237,6 +246,11 @@ class MatchRules:
 
 
 NO_RULES: Final = MatchRules()
+
+
+def steady_target(request: HttpRequest) -> str:
+    """Return path and query of a request without what changes from run to run."""
+    return _steady_text(request.target)
 
 
 def _place(request: HttpRequest) -> str:

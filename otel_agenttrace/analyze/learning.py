@@ -13,7 +13,15 @@ from otel_agenttrace.differing import differences_of, similarity
 from otel_agenttrace.jsonvalue import Json, canonical, inner_json, parse
 from otel_agenttrace.matching import key_of, normalised_key
 from otel_agenttrace.model import HttpRequest
-from otel_agenttrace.volatile import NO_RULES, MatchRule, MatchRules, is_random, steps_of, tool_result_of
+from otel_agenttrace.volatile import (
+    NO_RULES,
+    MatchRule,
+    MatchRules,
+    is_random,
+    steady_target,
+    steps_of,
+    tool_result_of,
+)
 
 __all__ = ["Learning", "Move", "learn", "rules_toml"]
 
@@ -71,9 +79,7 @@ def learn(
     found: defaultdict[_Steps, list[_Found]] = defaultdict(list)
     addresses: list[Move] = []
     for (one, other), (body, other_body) in zip(pairs, bodies, strict=True):
-        if normalised_key(one, rules) == normalised_key(other, rules):
-            continue
-        if one.target != other.target:
+        if steady_target(one) != steady_target(other):
             addresses.append(Move("target", one.target, other.target, 1, "address"))
         for difference in differences_of(rules.steady_body(one), rules.steady_body(other)):
             steps = steps_of(difference.pointer) if difference.pointer != "/" else ()

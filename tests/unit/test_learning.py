@@ -179,6 +179,11 @@ def test_a_text_of_a_tool_that_moves_beside_a_changed_question_is_proposed_alone
     assert _told(_learned(one, other)) == [("/messages/0/content", "content"), ("/messages/1/content", None)]
 
 
+def test_a_volatile_address_is_not_told() -> None:
+    one, other = (_request({"n": n}, f"/v1/x?at=2026-10-01T10:00:0{n}Z") for n in (1, 2))
+    assert _told(_learned(one, other)) == [("/n", "content")]
+
+
 # --- which calls belong together ----------------------------------------------------------------------------------------
 
 

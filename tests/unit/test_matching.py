@@ -153,6 +153,39 @@ def test_a_multipart_body_has_the_same_key_whatever_its_boundary() -> None:
     assert sent("one") == sent("another-boundary")
 
 
+def _multipart(*contents: bytes, boundary: str = "one-boundary") -> str:
+    parts = (b"--%s\r\ncontent-disposition: form-data\r\n\r\n%s\r\n" % (boundary.encode(), each) for each in contents)
+    content = b"".join(parts) + b"--%s--\r\n" % boundary.encode()
+    return _key(content=content, content_type=f'multipart/form-data; boundary="{boundary}"')
+
+
+@_few
+@given(st.lists(st.binary(max_size=9) | st.sampled_from([b"x--one-boundary", b"\r\n", b"a\r\n"]), max_size=3))
+def test_parts_are_the_same_whatever_the_boundary_and_what_they_hold(contents: list[bytes]) -> None:
+    assert _multipart(*contents) == _multipart(*contents, boundary="another-boundary")
+
+
+@_few
+@given(st.lists(st.binary(max_size=3), max_size=3), st.lists(st.binary(max_size=3), max_size=3))
+def test_other_parts_or_another_order_of_them_are_another_call(one: list[bytes], other: list[bytes]) -> None:
+    assert (_multipart(*one) == _multipart(*other)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (b"no delimiter 1", b"no delimiter 2"),
+        (b"--b\r\n\r\nx\r\n--b\r\n\r\ncut 1", b"--b\r\n\r\nx\r\n--b\r\n\r\ncut 2"),
+        (b"--b\n\n1\n--b--\n", b"--b\n\n2\n--b--\n"),
+        (b"before 1\r\n--b\r\n\r\nx\r\n--b--", b"before 2\r\n--b\r\n\r\nx\r\n--b--"),
+        (b"--b\r\n\r\nx\r\n--b--\r\nbehind 1", b"--b\r\n\r\nx\r\n--b--\r\nbehind 2"),
+    ],
+)
+def test_a_multipart_body_that_is_cut_off_or_odd_is_told_apart_byte_by_byte(one: bytes, other: bytes) -> None:
+    kind = "multipart/form-data; boundary=b"
+    assert _key(content=one, content_type=kind) != _key(content=other, content_type=kind)
+
+
 # --- the key differs ----------------------------------------------------------------------------------------------------
 
 
@@ -387,6 +420,15 @@ def test_a_large_blob_is_stored_by_its_digest_wherever_it_stands(
     assert stored["messages"][0]["content"].startswith(f"{before},"[:1])
     assert asked.body.text() == asked.request.body
     assert asked.key == key_of(asked.request) == key_of(_request(body, "/v1/chat/completions"))
+
+
+@pytest.mark.parametrize("before", ["", "\n", "\x01", "\\", '"', "\\u", "é"])
+@pytest.mark.parametrize("shift", [0, 1, 511, 512, 513])
+def test_a_blob_behind_an_escape_leaves_the_escape_whole(before: str, shift: int) -> None:
+    stored: Any = parse(_asked([" " * shift, before + "QUJD" * 400]).request.body)
+    assert stored[1].startswith(before)
+    assert stored[1].endswith("]")
+    assert len(stored[1]) < 100
 
 
 def test_a_blob_is_named_by_its_digest_and_size_and_keeps_what_stands_before_it() -> None:
