@@ -77,8 +77,8 @@ class _Shelf:
 class Player:
     """Hands out the recorded calls of a cassette, each once in a run. Thread-safe.
 
-    `take` says whether no other process of the run has taken the recording of this name, and takes it. `match` are the
-    rules by which a call that no exact key answers may be answered as a drift.
+    `take` says whether no other process of the run has taken the recording of this name, and takes it. By `rules`, on top of
+    the presets, a call that no exact key answers may be answered as a drift.
     """
 
     def __init__(
@@ -86,10 +86,10 @@ class Player:
         cassette: Cassette,
         rules_version: int,
         take: Callable[[str], bool] = lambda _: True,
-        match: MatchRules = NO_RULES,
+        rules: MatchRules = NO_RULES,
     ) -> None:
         self.cassette = cassette
-        self._match = match
+        self._match = rules
         self._take = take
         self._rules = rules_version
         self._calls = sorted(cassette.index.calls, key=lambda entry: (entry.start_ns, entry.ticket))

@@ -384,7 +384,7 @@ def test_rules_of_the_user_let_a_call_drift_and_never_hit(shelf: _Shelf) -> None
     shelf.put("session 17: hello")
     shelf.put("session 18: hello")
     rules = MatchRules((MatchRule("/messages/*/content", "pattern", r"session \d+"),))
-    player = Player(open_cassette(shelf.path), RULES_VERSION, match=rules)
+    player = Player(open_cassette(shelf.path), RULES_VERSION, rules=rules)
     claims = [player.claim(_asked(text), "") for text in ("session 99: hello", "session 18: hello", "session 99: bye")]
     assert [(claim.outcome, _number(claim)) if claim else None for claim in claims] == [("drift", 1), ("hit", 2), None]
     assert _numbers(shelf.player(), _asked("session 99: hello")) == [None]
