@@ -209,7 +209,9 @@ _NS: Final = 1_000_000_000
 
 
 def _age_s(subject: Subject) -> float | None:
-    return (subject.now_ns - subject.span.start_ns) / _NS if subject.now_ns else None
+    span = subject.span
+    recorded_ns = number(span.attributes.get(semconv.AGENTTRACE_RECORDED_TIME_UNIX_NANO)) or span.start_ns
+    return (subject.now_ns - recorded_ns) / _NS if subject.now_ns else None
 
 
 def _duration_s(subject: Subject) -> float | None:

@@ -131,7 +131,9 @@ def definitions(written: str) -> Iterator[Definition]:
 # --- writing --------------------------------------------------------------------------------------------------------
 
 
-def call_attributes(call: Call, requested: Requested, plan: StoredBody) -> tuple[tuple[str, AttributeValue], ...]:
+def call_attributes(
+    call: Call, requested: Requested, plan: StoredBody, replaces: str | None = None
+) -> tuple[tuple[str, AttributeValue], ...]:
     """Return the attributes of a call's line; the index reads the first five, in this order."""
     stored: list[tuple[str, AttributeValue]] = [
         (semconv.AGENTTRACE_CALL_KEY, call.key),
@@ -142,6 +144,8 @@ def call_attributes(call: Call, requested: Requested, plan: StoredBody) -> tuple
         (semconv.AGENTTRACE_REQUEST_METHOD, requested.request.method),
         (semconv.AGENTTRACE_REQUEST_TARGET, requested.request.target),
     ]
+    if replaces is not None:
+        stored.append((semconv.AGENTTRACE_CALL_REPLACES, replaces))
     if plan.shared:
         stored.append((semconv.AGENTTRACE_REQUEST_SHARED, plan.shared))
     if plan.text:

@@ -20,7 +20,7 @@ from otel_agenttrace.errors import CassetteCorrupt, CassetteTooNew
 from otel_agenttrace.jsonvalue import parse
 from otel_agenttrace.model import Span
 
-__all__ = ["Entry", "Index", "Line", "scan"]
+__all__ = ["Entry", "Holder", "Index", "Line", "scan"]
 
 _STRING: Final = rb'"((?:[^"\\]|\\.)*)"'
 _OURS: Final = re.compile(
@@ -34,6 +34,12 @@ _CALL: Final = re.compile(
     rb',\{"key":"agenttrace\.call\.origin","value":\{"stringValue":' + _STRING + rb"\}\}"
     rb',\{"key":"agenttrace\.call\.lane","value":\{"stringValue":' + _STRING + rb"\}\}"
     rb',\{"key":"agenttrace\.call\.defines","value":\{"stringValue":' + _STRING + rb"\}\}"
+)
+_OF_CALL: Final = b'{"key":"agenttrace.call.'
+_CARRIER: Final = re.compile(
+    rb'\{"key":"agenttrace\.call\.defines","value":\{"stringValue":'
+    + _STRING
+    + rb'\}\},\{"key":"agenttrace\.request\.body"'
 )
 _SPAN_ID: Final = b'"spanId":"'
 _TAIL: Final = re.compile(
@@ -70,19 +76,38 @@ class Entry:
     position: int = 0
     claimed: bool = False
 
+    @property
+    def place(self) -> str:
+        """A name of the call that is its own in this cassette: span ids may be there twice."""
+        return f"{self.line.offset:012x}{self.position:04x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Where a piece of shared content stands: in the body of a recorded call, or of a carrier."""
+
+    definition: Definition
+    line: Line
+    position: int
+
 
 @dataclass(slots=True)
 class Index:
-    """What one pass found: lines, calls, who defines shared content, and what was wrong."""
+    """What one pass found: lines, calls, who defines shared content, and what was wrong.
+
+    `carriers` are offset of the line and position of the spans that only hold shared content, and are no part of the run.
+    """
 
     lines: list[Line] = field(default_factory=list["Line"])
     calls: list[Entry] = field(default_factory=list["Entry"])
-    holders: dict[str, tuple[Definition, Entry]] = field(default_factory=dict[str, "tuple[Definition, Entry]"])
+    carriers: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
+    holders: dict[str, Holder] = field(default_factory=dict[str, "Holder"])
     problems: list[CassetteCorrupt] = field(default_factory=list["CassetteCorrupt"])
     torn: bool = False
 
 
-_Calls: TypeAlias = "Iterable[tuple[Entry, tuple[Definition, ...]]]"
+_Found: TypeAlias = "Iterable[tuple[Entry | None, int, tuple[Definition, ...]]]"
+"""Recorded calls, and None for carriers, with their position in the line and what they define."""
 
 
 def scan(path: Path, source: Iterable[bytes], offset: int = 0) -> Index:
@@ -102,9 +127,9 @@ def scan(path: Path, source: Iterable[bytes], offset: int = 0) -> Index:
 
 def _add(index: Index, path: Path, line: Line, raw: bytes) -> None:
     try:
-        calls = _own_calls(path, line, raw)
-        if calls is None:
-            calls = _parsed_calls(path, line, raw)
+        found = _own(path, line, raw)
+        if found is None:
+            found = _parsed(path, line, raw)
     except (ValueError, RecursionError) as error:
         if _is_torn(raw, error):
             index.torn = True
@@ -112,14 +137,17 @@ def _add(index: Index, path: Path, line: Line, raw: bytes) -> None:
             index.problems.append(CassetteCorrupt(path, line.number, _reason(raw, error)))
         return
     index.lines.append(line)
-    for entry, defined in calls:
-        index.calls.append(entry)
+    for entry, position, defined in found:
+        if entry is None:
+            index.carriers.add((line.offset, position))
+        else:
+            index.calls.append(entry)
         for definition in defined:
-            index.holders.setdefault(definition.digest, (definition, entry))
+            index.holders.setdefault(definition.digest, Holder(definition, line, position))
 
 
-def _own_calls(path: Path, line: Line, raw: bytes) -> _Calls | None:
-    """Return the call of a line as this release writes it, if it holds one; None if it is another line."""
+def _own(path: Path, line: Line, raw: bytes) -> _Found | None:
+    """Return what a line as this release writes it holds for others or a replay; None if it is another line."""
     ours = _OURS.match(raw)
     begin = raw.find(_SPAN)
     tail = _TAIL.fullmatch(raw, raw.rfind(_SPAN_ID))
@@ -127,10 +155,13 @@ def _own_calls(path: Path, line: Line, raw: bytes) -> _Calls | None:
         return None
     _check_version(path, int(ours[1]))
     found = _CALL.match(raw, begin + len(_SPAN))
-    if found is None:
-        return []
-    key, ticket, origin, lane, defines = found.groups()
     try:
+        if found is None:
+            carrier = _CARRIER.match(raw, begin + len(_SPAN))
+            if carrier is None:
+                return None if raw.startswith(_OF_CALL, begin + len(_SPAN)) else []
+            return [(None, 0, tuple(definitions(_unescaped(carrier[1]))))]
+        key, ticket, origin, lane, defines = found.groups()
         entry = Entry(
             line=line,
             key=key.decode(),
@@ -142,7 +173,7 @@ def _own_calls(path: Path, line: Line, raw: bytes) -> _Calls | None:
             trace_id=tail[4].decode(),
             rules=int(ours[2]) if ours[2] else None,
         )
-        return [(entry, tuple(definitions(_unescaped(defines))))]
+        return [(entry, 0, tuple(definitions(_unescaped(defines))))]
     except ValueError:
         return None
 
@@ -156,7 +187,7 @@ def _check_version(path: Path, version: int | None) -> None:
         raise CassetteTooNew(path, version, FORMAT_VERSION)
 
 
-def _parsed_calls(path: Path, line: Line, raw: bytes) -> _Calls:
+def _parsed(path: Path, line: Line, raw: bytes) -> _Found:
     document = parse(raw)
     _check_version(path, format_version(document))
     return list(_entries(line, decode_spans(document)))
@@ -179,9 +210,10 @@ def _reason(raw: bytes, error: Exception) -> str:
     return str(error)
 
 
-def _entries(line: Line, spans: Iterable[Span]) -> _Calls:
+def _entries(line: Line, spans: Iterable[Span]) -> _Found:
     for position, span in enumerate(spans):
         key = span.attributes.get(semconv.AGENTTRACE_CALL_KEY)
+        defined = tuple(definitions(str(span.attributes.get(semconv.AGENTTRACE_CALL_DEFINES) or "")))
         if isinstance(key, str):
             ticket = span.attributes.get(semconv.AGENTTRACE_CALL_TICKET)
             rules = span.resource.get(semconv.AGENTTRACE_RULES_VERSION)
@@ -197,4 +229,6 @@ def _entries(line: Line, spans: Iterable[Span]) -> _Calls:
                 rules=rules if isinstance(rules, int) else None,
                 position=position,
             )
-            yield entry, tuple(definitions(str(span.attributes.get(semconv.AGENTTRACE_CALL_DEFINES) or "")))
+            yield entry, position, defined
+        elif defined:
+            yield None, position, defined

@@ -26,7 +26,7 @@ from otel_agenttrace.cassette.exchanges import (
 )
 from otel_agenttrace.cassette.format import decode_spans
 from otel_agenttrace.cassette.held import HeldFile, check_is_file
-from otel_agenttrace.cassette.index import Entry, Index, Line, scan
+from otel_agenttrace.cassette.index import Entry, Holder, Index, Line, scan
 from otel_agenttrace.cassette.pack import SUFFIX, unpacked
 from otel_agenttrace.cassette.sidecars import read_sidecar
 from otel_agenttrace.cassette.writer import partial_path
@@ -157,13 +157,16 @@ class Cassette:
         entries = {self._place(entry): entry for entry in self.index.calls}
         for line in self.index.lines:
             try:
-                decoded = self._decoded(line)
+                decoded = self.decoded(line)
             except CassetteCorrupt as damage:
                 self._skip(damage)
                 continue
             for position, span in enumerate(decoded):
                 entry = entries.get((line.offset, position))
-                yield span if entry is None else self._light(span, entry)
+                if entry is not None:
+                    yield self._light(span, entry)
+                elif (line.offset, position) not in self.index.carriers:
+                    yield span
 
     def _light(self, span: Span, entry: Entry) -> Span:
         attributes = {name: value for name, value in span.attributes.items() if not name.startswith(_OWN)}
@@ -185,7 +188,7 @@ class Cassette:
         """Yield what is wrong with the lines and their recorded calls, the first of each line, in their order."""
         found = {problem.line: problem for problem in self.index.problems}
         for damage in (
-            *(_damage(self._decoded, line) for line in self.index.lines),
+            *(_damage(self.decoded, line) for line in self.index.lines),
             *(_damage(self.call, entry) for entry in self.index.calls),
         ):
             if damage is not None:
@@ -223,13 +226,18 @@ class Cassette:
     def _sidecar(self, digest: str) -> bytes:
         return read_sidecar(self._absolute, digest)
 
-    def _span(self, entry: Entry) -> Span:
-        spans = self._decoded(entry.line)
+    def _span(self, entry: Entry | Holder) -> Span:
+        spans = self.decoded(entry.line)
         if entry.position >= len(spans):
             raise ValueError("the line holds no span")
         return spans[entry.position]
 
-    def _decoded(self, line: Line) -> list[Span]:
+    def decoded(self, line: Line) -> list[Span]:
+        """Return the spans of a line with all that stands on it.
+
+        Raises:
+            CassetteCorrupt: If it is not what the format promises.
+        """
         try:
             return list(decode_spans(parse(os.pread(self._file.descriptor(), line.size, line.offset))))
         except (ValueError, RecursionError) as error:
@@ -238,7 +246,7 @@ class Cassette:
     def _body(self, wanted: Entry) -> Body:
         """Return the whole body of a call, from the bottom of the chain of lines it refers to."""
         with self._lock:
-            waiting = [wanted]
+            waiting: list[Entry | Holder] = [wanted]
             while waiting:
                 entry = waiting[-1]
                 span = self._span(entry)
@@ -246,27 +254,27 @@ class Cassette:
                 missing = [holder for holder in self._holders(reference) if self._place(holder) not in self._bodies]
                 if missing:
                     waiting += missing
-                    if len(waiting) > 2 * len(self.index.calls) + 2:
+                    if len(waiting) > 2 * (len(self.index.calls) + len(self.index.carriers)) + 2:
                         raise ValueError("lines refer to each other in a circle")
                     continue
                 waiting.pop()
                 self._bodies[self._place(entry)] = whole_body(span, reference, self._held(reference))
             return self._bodies[self._place(wanted)]
 
-    def _holders(self, reference: Reference) -> list[Entry]:
+    def _holders(self, reference: Reference) -> list[Holder]:
         missing = [digest for digest in reference.digests if digest not in self.index.holders]
         if missing:
             raise ValueError(f"it shares content with a line that is not there ({missing[0][:40]})")
-        return [self.index.holders[digest][1] for digest in reference.digests]
+        return [self.index.holders[digest] for digest in reference.digests]
 
     def _held(self, reference: Reference) -> dict[str, tuple[Definition, Body]]:
         held: dict[str, tuple[Definition, Body]] = {}
         for digest in reference.digests:
-            definition, holder = self.index.holders[digest]
-            held[digest] = (definition, self._bodies[self._place(holder)])
+            holder = self.index.holders[digest]
+            held[digest] = (holder.definition, self._bodies[self._place(holder)])
         return held
 
-    def _place(self, entry: Entry) -> tuple[int, int]:
+    def _place(self, entry: Entry | Holder) -> tuple[int, int]:
         return entry.line.offset, entry.position
 
 

@@ -16,6 +16,7 @@ __all__ = ["read_sidecar", "remove_unused", "sidecar_folder", "sidecars", "spill
 _SPILL_FROM: Final = 1 << 20
 """Bodies above this many bytes stand in a file of their own."""
 
+_WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _NAMED: Final = re.compile(rb'"([0-9a-f]{64})"')
 
@@ -41,16 +42,25 @@ def spilled(path: Path, body: bytes) -> str | None:
     return digest
 
 
-def write_private(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write a file for its owner only, whole or not at all.
+def write_private(path: Path, content: bytes, mode: int = 0o600, *, durable: bool = False) -> None:
+    """Write a file for its owner only, whole or not at all; no link is followed.
+
+    Args:
+        path: Its path; what stands there makes room when all is written.
+        content: All of it.
+        mode: Its permissions.
+        durable: Whether it is on the disk, not only with the system, before it takes its place.
 
     Raises:
         OSError: If it cannot be written.
     """
     growing = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        with os.fdopen(os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+        with os.fdopen(os.open(growing, _WRITE, mode), "wb") as file:
             file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         growing.replace(path)
     finally:
         growing.unlink(missing_ok=True)

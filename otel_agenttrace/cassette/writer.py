@@ -17,15 +17,19 @@ from otel_agenttrace.cassette.sidecars import spilled
 from otel_agenttrace.matching import Requested
 from otel_agenttrace.model import AttributeValue, Call, Span
 
-__all__ = ["RecordedCall", "Writer", "partial_path"]
+__all__ = ["RecordedCall", "Writer", "partial_path", "small_resource"]
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedCall:
-    """A finished call on its way to disk: its first request in pieces, and its attempts."""
+    """A finished call on its way to disk: its first request in pieces, its attempts, and what it is recorded in place of.
+
+    `replaces` is the place of a recorded call in the cassette.
+    """
 
     call: Call
     requested: Requested
+    replaces: str | None = None
 
 
 def partial_path(path: Path) -> Path:
@@ -48,7 +52,7 @@ class Writer:
                 make_folder(path.parent)
             self._file = AppendedFile(path, create=create)
         self._sharing = Sharing()
-        small = _small(resource)
+        small = small_resource(resource)
         self._resource = encode_resource(small)
         self._first_resource: str | None = encode_resource({**resource, **small})
         self.renew_lock()
@@ -96,7 +100,7 @@ class Writer:
         events = [
             exchange_event(attempt, request, spilled(self.path, attempt.body)) for attempt in recorded.call.attempts
         ]
-        attributes = call_attributes(recorded.call, recorded.requested, plan)
+        attributes = call_attributes(recorded.call, recorded.requested, plan, recorded.replaces)
         self._append(encode_line(span, self._first_resource or self._resource, attributes, events))
         self._sharing.commit(plan)
 
@@ -104,7 +108,8 @@ class Writer:
         self._file.append(line)
 
 
-def _small(resource: Mapping[str, AttributeValue]) -> Mapping[str, AttributeValue]:
+def small_resource(resource: Mapping[str, AttributeValue]) -> Mapping[str, AttributeValue]:
+    """Return what each line says of its resource: the service, the format and the run."""
     service = resource.get("service.name")
     return {
         semconv.AGENTTRACE_FORMAT_VERSION: FORMAT_VERSION,

@@ -123,15 +123,15 @@ class Player:
         """Let the recording of a claim count as not asked for; it stays taken, for the run has gone past it."""
         with self._lock:
             claim.entry.claimed = False
-            self._given_back.add(_place(claim.entry))
+            self._given_back.add(claim.entry.place)
 
     def _is_free(self, entry: Entry) -> bool:
-        return self._take(_place(entry))
+        return self._take(entry.place)
 
     def mark_played(self, places: Collection[str]) -> None:
         """Take note that other processes of the run have served these recorded calls."""
         for entry in self._calls:
-            if _place(entry) in places and _place(entry) not in self._given_back:
+            if entry.place in places and entry.place not in self._given_back:
                 entry.claimed = True
 
     def recorded_request(self, claim: Claim, attempt: int) -> HttpRequest:
@@ -242,8 +242,3 @@ class Player:
 
 def _told(difference: Difference) -> str:
     return f"{difference.pointer}: {difference.recorded} → {difference.asked}"
-
-
-def _place(entry: Entry) -> str:
-    """Return a name of a recorded call that is its own in this cassette: span ids may be there twice."""
-    return f"{entry.line.offset:012x}{entry.position:04x}"

@@ -306,3 +306,10 @@ def test_what_is_not_known_does_not_match() -> None:
 def test_parents_in_a_circle_have_a_path() -> None:
     spans = (_span(1, "a", parent=2), _span(2, "b", parent=1))
     assert [subject.path for subject in subjects(Trace(spans))] == [("b", "a"), ("a", "b")]
+
+
+def test_the_age_of_a_call_that_was_recorded_again_counts_from_then() -> None:
+    day_ns = 86_400 * 1_000_000_000
+    again = Span("a" * 32, "1" * 16, "chat m", 1, attributes={"agenttrace.recorded.time_unix_nano": 9 * day_ns})
+    assert select(Trace((again,)), "age>2d", 10 * day_ns) == ()
+    assert select(Trace((again,)), "age>2d", 12 * day_ns) == (again,)
