@@ -97,7 +97,7 @@ class CassetteServer:
             CassetteError: If the cassette cannot be read.
             OSError: If the port is not free.
         """
-        player = Player(open_cassette(path, strict=True), RULES_VERSION, match=match)
+        player = Player(open_cassette(path, strict=True), RULES_VERSION, rules=match)
         self._server = _Server(host, port, on_answer)
         self.url = f"http://{_reachable(host)}:{self._server.server_address[1]}"
         self._provider = RecordedProvider(player, redactor, self.url, match)

@@ -567,7 +567,7 @@ def test_ids_in_the_path_are_dropped() -> None:
         ("2026-10-01T19:00", "2026-10-01T20:00"),
         ("call_1", "call_2"),
         ("/tmp/january.csv", "/tmp/february.csv"),
-        ("/home/me/tmp/a/x", "/home/me/tmp/b/x"),
+        ("/data/tmp/a/x", "/data/tmp/b/x"),
         ("/tmp/run-1/january.csv", "/tmp/run-1/february.csv"),
         ('{"id": "8f14e45f"}', '{"id": "c9f0f895"}'),
         ('{"ts": 1764000000}', '{"ts": 1764000001}'),
