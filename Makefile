@@ -60,7 +60,7 @@ clean: ## remove what was made here
 # Receivers and other instrumentations stand apart: their pins differ, and one of them at a time is put on PYTHONPATH.
 PEERS := openllmetry openinference official
 vcr := vcrpy pyyaml
-openllmetry := opentelemetry-instrumentation-openai opentelemetry-semantic-conventions-ai
+openllmetry := opentelemetry-instrumentation-openai opentelemetry-instrumentation-anthropic opentelemetry-semantic-conventions-ai
 openinference := openinference-instrumentation-openai openinference-instrumentation openinference-semantic-conventions
 official := opentelemetry-instrumentation-genai-openai opentelemetry-util-genai
 

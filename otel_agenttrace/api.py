@@ -8,14 +8,16 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from opentelemetry import trace as otel_trace
 
-from otel_agenttrace.cassette.reader import open_cassette
+from otel_agenttrace.cassette.foreign import open_trace
 from otel_agenttrace.config import RecordMode, record_mode, resolve
+from otel_agenttrace.dialects.translating import translated
 from otel_agenttrace.model import Trace
 from otel_agenttrace.playback.plan import Frozen, OnMiss, ReplayPlan
 from otel_agenttrace.processor import watch_provider
@@ -260,11 +262,13 @@ def stop() -> None:
 
 
 def load(path: str | Path) -> Trace:
-    """Return the trace of a cassette, its content read from disk when it is asked for.
+    """Return the trace of a cassette, its content read from disk when it is asked for, or one that others exported.
 
     Raises:
         CassetteNotFound: If there is no file.
         CassetteCorrupt: If nothing in it is readable.
         CassetteTooNew: If a later release wrote it.
     """
-    return open_cassette(Path(path)).trace(cost_function(resolve({}, pyproject_settings(Path.cwd()))))
+    opened = open_trace(Path(path))
+    trace = opened.trace(cost_function(resolve({}, pyproject_settings(Path.cwd()))))
+    return trace if opened.foreign is None else replace(trace, spans=translated(trace.spans))

@@ -12,7 +12,7 @@ AgentTraceError
 │  ├─ ReplayMiss(LookupError)         .request .nearest .first_difference
 │  ├─ ReplayExhausted
 │  └─ EgressBlocked(ConnectionError)  .host
-├─ IngestError                        .path .line
+├─ IngestError                        .path .line .reason
 ├─ ToolFault(RuntimeError)            .fault
 ├─ NotEncodable(ValueError)           .api .part
 └─ CheckFailed(AssertionError)        .findings
@@ -159,6 +159,7 @@ class IngestError(AgentTraceError):
         super().__init__(f"{where}: {reason}")
         self.path = path
         self.line = line
+        self.reason = reason
 
 
 class ToolFault(AgentTraceError, RuntimeError):

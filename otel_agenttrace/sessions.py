@@ -39,11 +39,12 @@ from otel_agenttrace.errors import (
 )
 from otel_agenttrace.matching import Requested
 from otel_agenttrace.model import AttributeValue, HttpRequest, Outcome, OutcomeKind, Span, Trace
+from otel_agenttrace.playback.choosing import AnyPlayer, open_player
 from otel_agenttrace.playback.directing import Director, Live
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.playback.faults import Fault, Faults
 from otel_agenttrace.playback.plan import ReplayPlan
-from otel_agenttrace.playback.player import Claim, Player
+from otel_agenttrace.playback.player import Claim
 from otel_agenttrace.playback.timing import parse_timing
 from otel_agenttrace.redact import RULES_VERSION, Redactor, environment_redactor
 from otel_agenttrace.redact.spans import redacted_span, redacted_values
@@ -99,7 +100,7 @@ class Session:
         self._opened_at: object = None
         self._failure: AgentTraceError | None = None
         self._warned = False
-        self._player: Player | None = None
+        self._player: AnyPlayer | None = None
         self._director: Director | None = None
         self._writer: Writer | None = None
         self._recording: Recording | None = None
@@ -232,8 +233,14 @@ class Session:
 
     def _open(self) -> None:
         if self.mode == "none" or (self.mode == "new" and self._has_recordings()):
-            cassette = open_cassette(self.given_path, strict=True)
-            self._player = Player(cassette, RULES_VERSION, self._claims.take, self.options.match)
+            self._player = open_player(
+                self.given_path,
+                RULES_VERSION,
+                self._claims.take,
+                self.redactor.redact_text,
+                self.options.match,
+                only_answers=self.mode == "none",
+            )
             self._director = Director(self._player, self.plan, self._gone_live)
         if not self._writes:
             return

@@ -18,7 +18,15 @@ from otel_agenttrace import semconv
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, integer, obj, text
 from otel_agenttrace.model import AttributeValue, Event, Link, Span, SpanKind, SpanStatus
 
-__all__ = ["FORMAT_VERSION", "decode_spans", "encode_line", "encode_resource", "format_version"]
+__all__ = [
+    "FORMAT_VERSION",
+    "decode_attributes",
+    "decode_id",
+    "decode_spans",
+    "encode_line",
+    "encode_resource",
+    "format_version",
+]
 
 FORMAT_VERSION: Final = 1
 """The version this release writes."""
@@ -139,7 +147,7 @@ def _special(value: float) -> str:
 def format_version(document: Json) -> int | None:
     """Return the cassette format a document says it has, or None for a foreign one."""
     for resource_spans in array(_member(obj(document), "resourceSpans")):
-        attributes = _attributes(obj(obj(resource_spans).get("resource")).get("attributes"))
+        attributes = decode_attributes(obj(obj(resource_spans).get("resource")).get("attributes"))
         version = attributes.get(semconv.AGENTTRACE_FORMAT_VERSION)
         if isinstance(version, int):
             return version
@@ -156,7 +164,7 @@ def decode_spans(document: Json) -> Iterator[Span]:
     if not isinstance(listed, list):
         raise ValueError("no resourceSpans: this is not an OTLP trace")
     for resource_spans in map(obj, array(listed)):
-        resource = _attributes(obj(resource_spans.get("resource")).get("attributes"))
+        resource = decode_attributes(obj(resource_spans.get("resource")).get("attributes"))
         for scope_spans in map(obj, array(_member(resource_spans, "scopeSpans"))):
             for record in map(obj, array(scope_spans.get("spans"))):
                 yield _span(record, scope_spans, resource)
@@ -173,14 +181,14 @@ def _span(record: JsonObject, scope_spans: JsonObject, resource: Mapping[str, At
     scope = obj(scope_spans.get("scope"))
     status = obj(record.get("status"))
     return Span(
-        trace_id=_id(_member(record, "traceId"), 16, "traceId"),
-        span_id=_id(_member(record, "spanId"), 8, "spanId"),
+        trace_id=decode_id(_member(record, "traceId"), 16, "traceId"),
+        span_id=decode_id(_member(record, "spanId"), 8, "spanId"),
         parent_span_id=_parent_id(_member(record, "parentSpanId")),
         name=text(record.get("name")) or "",
         kind=_named(record.get("kind"), _KINDS, "SPAN_KIND_"),
         start_ns=_time(record, "startTimeUnixNano"),
         end_ns=_time(record, "endTimeUnixNano") or None,
-        attributes=_attributes(record.get("attributes")),
+        attributes={**decode_attributes(record.get("attributes")), **_dropped(record)},
         events=tuple(_read_event(obj(event)) for event in array(record.get("events"))),
         links=tuple(_read_link(obj(link)) for link in array(record.get("links"))),
         status=_named(status.get("code"), _STATUSES, "STATUS_CODE_"),
@@ -192,21 +200,37 @@ def _span(record: JsonObject, scope_spans: JsonObject, resource: Mapping[str, At
     )
 
 
+_DROPPED: Final = {
+    "droppedAttributesCount": "otel.dropped_attributes_count",
+    "droppedEventsCount": "otel.dropped_events_count",
+}
+"""What an SDK left out for its limits, under the names that OpenTelemetry has for it outside of OTLP."""
+
+
+def _dropped(record: JsonObject) -> Mapping[str, int]:
+    counts = {name: _int(_member(record, member)) for member, name in _DROPPED.items()}
+    return {name: count for name, count in counts.items() if count}
+
+
 def _read_event(record: JsonObject) -> Event:
     name = text(record.get("name")) or ""
-    return Event(name, _time(record, "timeUnixNano"), _attributes(record.get("attributes")))
+    return Event(name, _time(record, "timeUnixNano"), decode_attributes(record.get("attributes")))
 
 
 def _read_link(record: JsonObject) -> Link:
     return Link(
-        _id(_member(record, "traceId"), 16, "traceId"),
-        _id(_member(record, "spanId"), 8, "spanId"),
-        _attributes(record.get("attributes")),
+        decode_id(_member(record, "traceId"), 16, "traceId"),
+        decode_id(_member(record, "spanId"), 8, "spanId"),
+        decode_attributes(record.get("attributes")),
     )
 
 
-def _id(value: Json, size: int, name: str) -> str:
-    """Return an id as hex: hex as it is, base64 (protobuf's JSON) decoded."""
+def decode_id(value: Json, size: int, name: str) -> str:
+    """Return an id of so many bytes as hex: hex as it is, base64 (protobuf's JSON) decoded.
+
+    Raises:
+        ValueError: If it is neither.
+    """
     written = text(value) or ""
     if len(written) == 2 * size:
         with contextlib.suppress(ValueError):
@@ -219,7 +243,7 @@ def _id(value: Json, size: int, name: str) -> str:
 
 
 def _parent_id(value: Json) -> str | None:
-    found = _id(value, 8, "parentSpanId") if value else None
+    found = decode_id(value, 8, "parentSpanId") if value else None
     return found if found and found.strip("0") else None
 
 
@@ -247,7 +271,8 @@ def _int(value: Json) -> int | None:
         return None
 
 
-def _attributes(values: Json) -> dict[str, AttributeValue]:
+def decode_attributes(values: Json) -> dict[str, AttributeValue]:
+    """Return the values of a list of OTLP's key-value pairs."""
     return {text(pair.get("key")) or "": _read_value(obj(pair.get("value"))) for pair in map(obj, array(values))}
 
 
@@ -282,7 +307,7 @@ def _read_bool(value: Json) -> bool:
 
 
 def _read_mapping(value: Json) -> dict[str, AttributeValue]:
-    return _attributes(obj(value).get("values"))
+    return decode_attributes(obj(value).get("values"))
 
 
 _READERS: Final[Mapping[str, Callable[[Json], AttributeValue]]] = {

@@ -20,6 +20,7 @@ UNREADABLE: Final = 3
 _COMMANDS: Final = {
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "doctor"),
+    "grade": ("grade", "grade"),
     "ingest": ("ingest", "ingest"),
     "learn": ("learn", "learn"),
     "pack": ("look", "pack"),

@@ -22,22 +22,22 @@ from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.report.terminal import console, trace_json, trace_tree
 
-__all__ = ["pack", "show", "validate"]
+__all__ = ["CASSETTE_OR_INPUT", "JSON", "pack", "readable", "show", "validate"]
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 _CASSETTE = click.Path(path_type=Path, dir_okay=False)
-_CASSETTE_OR_INPUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
+CASSETTE_OR_INPUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
 
 @click.command(epilog="Example: otel-agenttrace show run.otlp.jsonl")
-@click.argument("cassette", required=False, type=_CASSETTE_OR_INPUT)
-@_JSON
+@click.argument("cassette", required=False, type=CASSETTE_OR_INPUT)
+@JSON
 def show(cassette: Path | None, *, as_json: bool) -> None:
     """Show a run as a tree of spans: model, tokens, cost, time, first line of text.
 
     Without CASSETTE: the newest run. With -: what comes from the standard input.
     """
-    with _readable(cassette or newest_cassette(Path.cwd())) as path:
+    with readable(cassette or newest_cassette(Path.cwd())) as path:
         trace = load(path)
         if as_json:
             click.echo(json.dumps(trace_json(trace), indent=2))
@@ -46,7 +46,7 @@ def show(cassette: Path | None, *, as_json: bool) -> None:
 
 
 @contextmanager
-def _readable(path: Path) -> Generator[Path]:
+def readable(path: Path) -> Generator[Path]:
     """Give a file that can be read twice: the standard input is kept in one."""
     if str(path) != "-":
         yield path
@@ -59,8 +59,8 @@ def _readable(path: Path) -> Generator[Path]:
 
 
 @click.command(epilog="Example: otel-agenttrace validate run.otlp.jsonl")
-@click.argument("cassettes", nargs=-1, required=True, type=_CASSETTE_OR_INPUT)
-@_JSON
+@click.argument("cassettes", nargs=-1, required=True, type=CASSETTE_OR_INPUT)
+@JSON
 def validate(cassettes: tuple[Path, ...], *, as_json: bool) -> None:
     """Read every line and every recorded call of each CASSETTE.
 
@@ -77,8 +77,8 @@ def validate(cassettes: tuple[Path, ...], *, as_json: bool) -> None:
 
 
 def _validated(path: Path) -> Validation:
-    with _readable(path) as readable:
-        return validated(readable, str(path))
+    with readable(path) as kept:
+        return validated(kept, str(path))
 
 
 def _tell(report: Validation) -> None:

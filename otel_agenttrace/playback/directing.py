@@ -9,9 +9,10 @@ from typing import Protocol
 
 from otel_agenttrace.cassette.index import Entry
 from otel_agenttrace.matching import Requested
+from otel_agenttrace.playback.choosing import AnyPlayer
 from otel_agenttrace.playback.patches import Part, Patch, parse_patch, patched_exchange
 from otel_agenttrace.playback.plan import ReplayPlan
-from otel_agenttrace.playback.player import Claim, Player
+from otel_agenttrace.playback.player import Claim
 from otel_agenttrace.selectors import Selector, Subject, parse_selector, subjects
 
 __all__ = ["Director", "Live", "Switch"]
@@ -41,7 +42,7 @@ class Switch(Protocol):
 class Director:
     """Gives each call what the plan has for it. Thread-safe, as its player is."""
 
-    def __init__(self, player: Player, plan: ReplayPlan, gone_live: Switch) -> None:
+    def __init__(self, player: AnyPlayer, plan: ReplayPlan, gone_live: Switch) -> None:
         self._player = player
         self._plan = plan
         self._gone_live = gone_live
@@ -109,4 +110,4 @@ class Director:
 
     @cached_property
     def _subjects(self) -> Mapping[str, Subject]:
-        return {subject.span.span_id: subject for subject in subjects(self._player.cassette.trace())}
+        return {subject.span.span_id: subject for subject in subjects(self._player.trace())}

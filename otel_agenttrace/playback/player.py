@@ -15,7 +15,7 @@ from otel_agenttrace.cassette.reader import Cassette
 from otel_agenttrace.differing import Difference, differences, first_difference, similarity
 from otel_agenttrace.errors import ReplayExhausted, ReplayMiss
 from otel_agenttrace.matching import Requested, key_of, normalised_key
-from otel_agenttrace.model import Exchange, HttpRequest
+from otel_agenttrace.model import Exchange, HttpRequest, Trace
 from otel_agenttrace.volatile import NO_RULES, MatchRules
 
 __all__ = ["Claim", "Player"]
@@ -127,6 +127,10 @@ class Player:
 
     def _is_free(self, entry: Entry) -> bool:
         return self._take(entry.place)
+
+    def trace(self) -> Trace:
+        """Return what selectors choose from."""
+        return self.cassette.trace()
 
     def mark_played(self, places: Collection[str]) -> None:
         """Take note that other processes of the run have served these recorded calls."""

@@ -1,0 +1,53 @@
+"""Spans of all dialects in the words of today's conventions: spans in, the same spans with what they lack out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from otel_agenttrace import semconv
+from otel_agenttrace.dialects.grading import told_by
+from otel_agenttrace.dialects.told import Told
+from otel_agenttrace.jsonvalue import compact
+from otel_agenttrace.model import AttributeValue, Message, Span
+
+__all__ = ["translated"]
+
+
+def translated(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Return the spans with the attributes of the conventions beside their own, which stay as they are."""
+    return tuple(_translated(span) for span in spans)
+
+
+def _translated(span: Span) -> Span:
+    told = told_by(span)
+    if told is None:
+        return span
+    known = {name: value for name, value in _attributes(told).items() if value is not None}
+    return replace(span, attributes={**known, **span.attributes})
+
+
+def _attributes(told: Told) -> Mapping[str, AttributeValue]:
+    request, response = told.request, told.response
+    usage = response.usage
+    return {
+        semconv.GEN_AI_OPERATION_NAME: request.operation,
+        semconv.GEN_AI_REQUEST_MODEL: request.model,
+        semconv.GEN_AI_INPUT_MESSAGES: _written(request.input_messages),
+        semconv.GEN_AI_OUTPUT_MESSAGES: _written(response.output_messages),
+        semconv.GEN_AI_RESPONSE_ID: response.id,
+        semconv.GEN_AI_RESPONSE_MODEL: response.model,
+        semconv.GEN_AI_RESPONSE_FINISH_REASONS: response.finish_reasons or None,
+        semconv.GEN_AI_USAGE_INPUT_TOKENS: usage.input_tokens,
+        semconv.GEN_AI_USAGE_OUTPUT_TOKENS: usage.output_tokens,
+        semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage.cache_read_input_tokens,
+        semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS: usage.cache_write_input_tokens,
+        semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: usage.reasoning_output_tokens,
+        **request.parameters,
+        **response.attributes,
+    }
+
+
+def _written(messages: Sequence[Message]) -> str | None:
+    told = [{"role": message.role, "parts": [dict(part) for part in message.parts]} for message in messages]
+    return compact(told) if told else None

@@ -1,0 +1,55 @@
+"""Choose who answers: the recorded calls of a cassette, or what a foreign trace tells. Path in, player out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from shlex import quote
+from typing import TypeAlias
+
+from otel_agenttrace.cassette.foreign import open_trace
+from otel_agenttrace.errors import CassetteCorrupt, CassetteError
+from otel_agenttrace.playback.foreign import ForeignPlayer
+from otel_agenttrace.playback.player import Player
+from otel_agenttrace.volatile import NO_RULES, MatchRules
+
+__all__ = ["AnyPlayer", "open_player"]
+
+AnyPlayer: TypeAlias = "Player | ForeignPlayer"
+
+
+def open_player(
+    path: Path,
+    rules_version: int,
+    take: Callable[[str], bool],
+    redact: Callable[[str], str],
+    rules: MatchRules = NO_RULES,
+    *,
+    only_answers: bool,
+) -> AnyPlayer:
+    """Return what answers from a file. A trace without a recorded call is foreign if it tells of calls to a model.
+
+    Args:
+        path: A cassette, or a trace that others exported.
+        rules_version: That of the redaction of today.
+        take: Takes a recording for this process.
+        redact: What requests went through before they are compared.
+        rules: The user's own rules of what changes from run to run.
+        only_answers: Whether nothing is recorded into the same file.
+
+    Raises:
+        CassetteError: If the file cannot be read, or is foreign and calls would be recorded into it.
+    """
+    opened = open_trace(path, strict=True)
+    if opened.foreign is not None:
+        foreign = ForeignPlayer(path, opened.foreign, take, redact)
+        if foreign.is_any:
+            if not only_answers:
+                raise CassetteError(
+                    f"{path} is a trace that others exported, and nothing records into it.\n"
+                    f"  to fix   answer from it: otel-agenttrace replay {quote(str(path))} -- …, or record to another file"
+                )
+            return foreign
+    if opened.cassette is None:
+        raise CassetteCorrupt(path, None, "no span of it tells of a call to a model")
+    return Player(opened.cassette, rules_version, take, rules)
