@@ -80,7 +80,8 @@ class SessionContext:
     ) -> None:
         if self._sessions:
             keep = kind is not None and issubclass(kind, KeyboardInterrupt)
-            close_session(self._sessions.pop(), keep_partial=keep, quiet=self._quiet)
+            session = self._sessions.pop()
+            close_session(session, keep_partial=keep, has_failed=kind is not None, quiet=self._quiet)
 
     async def __aenter__(self) -> Session:
         return self.__enter__()
@@ -160,16 +161,30 @@ def session(
     return SessionContext(path, checked, export_replay=export_replay, quiet=quiet, plan=plan, fork=forked)
 
 
-def record(path: str | Path, *, quiet: bool = False, faults: Sequence[str] = (), seed: int = 0) -> SessionContext:
-    """Return a session that records every call anew.
+def record(
+    path: str | Path,
+    *,
+    quiet: bool = False,
+    only: str = "",
+    prune: bool = False,
+    faults: Sequence[str] = (),
+    seed: int = 0,
+) -> SessionContext:
+    """Return a session that records every call anew, or those of a cassette that a selector chooses.
+
+    With `only`, the other calls are answered from the cassette, and a call that is not recorded is added.
 
     Args:
         path: The cassette.
         quiet: Whether to leave out the closing line on stderr.
+        only: Which recorded calls are made again and replaced, as docs/selectors.md tells; entering raises `ConfigError`
+            if there are none.
+        prune: Whether to remove the recorded calls that were not asked for, unless the program fails.
         faults: Failures to inject: `SELECTOR KIND [NAME=VALUE …]`.
         seed: Decides which calls a fault with a rate strikes.
     """
-    return session(path, "all", quiet=quiet, plan=ReplayPlan(faults=tuple(faults), seed=seed))
+    plan = ReplayPlan(faults=tuple(faults), seed=seed, only=only, prune=prune)
+    return session(path, "new" if only else "all", quiet=quiet, plan=plan)
 
 
 def replay(

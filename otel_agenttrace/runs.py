@@ -44,6 +44,9 @@ class Run:
         target: The cassette that `file` becomes; another one than `cassette` if a replay is forked.
         root_pid: The process that began it and ends it.
         plan: How it deals with each call.
+        begun_ns: When it began; ages count to then, in all its processes.
+        known: In mode `new`, how many bytes of the cassette were there when it began, None without one: what a run records
+            itself does not answer it.
     """
 
     id: str
@@ -53,6 +56,8 @@ class Run:
     target: str
     root_pid: int
     plan: ReplayPlan = field(default_factory=ReplayPlan)
+    begun_ns: int = 0
+    known: int | None = None
 
     @staticmethod
     def inherited(environ: Mapping[str, str]) -> Run | None:

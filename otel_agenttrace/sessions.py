@@ -5,12 +5,14 @@ It works with no TracerProvider, a foreign one, sampling off, or the SDK disable
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 import os
 import secrets
 import sys
 import threading
+import time
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Mapping, MutableMapping
@@ -23,9 +25,11 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from otel_agenttrace import semconv
+from otel_agenttrace.additions import Additions
 from otel_agenttrace.cassette.pack import SUFFIX as PACKED
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.recording import Recording
+from otel_agenttrace.cassette.rewriting import Change, changes_of, rewrite
 from otel_agenttrace.cassette.writer import RecordedCall, Writer, partial_path
 from otel_agenttrace.config import RecordMode, UrlPolicy
 from otel_agenttrace.environment import RUN
@@ -44,14 +48,15 @@ from otel_agenttrace.playback.directing import Director, Live
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.playback.faults import Fault, Faults
 from otel_agenttrace.playback.plan import ReplayPlan
-from otel_agenttrace.playback.player import Claim
+from otel_agenttrace.playback.player import Claim, Player
+from otel_agenttrace.playback.rerecording import chosen_calls
 from otel_agenttrace.playback.timing import parse_timing
 from otel_agenttrace.redact import RULES_VERSION, Redactor, environment_redactor
 from otel_agenttrace.redact.spans import redacted_span, redacted_values
 from otel_agenttrace.runs import Run, SharedClaims, SharedSwitch, note_begun
 from otel_agenttrace.volatile import NO_RULES, MatchRules
 
-__all__ = ["Session", "SessionOptions", "current_session", "is_loopback", "open_sessions"]
+__all__ = ["Rewriting", "Session", "SessionOptions", "current_session", "is_loopback", "open_sessions"]
 
 _log = logging.getLogger("otel_agenttrace")
 _SERVED: Final = frozenset({"hit", "drift", "miss"})
@@ -74,6 +79,21 @@ class SessionOptions:
     fork: Path | None = None
     cost_of: Callable[[Span], float | None] | None = None
     match: MatchRules = NO_RULES
+
+
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """What became of the calls of a cassette of which some were to be made again.
+
+    `failure` says why the cassette could not be written; then it is as it was, and the new calls stand in the partial.
+    """
+
+    recorded: int
+    replaced: int
+    added: int
+    unasked: int
+    removed: int
+    failure: CassetteError | None = None
 
 
 class Session:
@@ -104,6 +124,10 @@ class Session:
         self._director: Director | None = None
         self._writer: Writer | None = None
         self._recording: Recording | None = None
+        self._again: frozenset[str] = frozenset()
+        self._additions: Additions | None = None
+        self._partial: Trace | None = None
+        self.rewriting: Rewriting | None = None
         self._pid = os.getpid()
         inherited = Run.inherited(options.environ)
         told = inherited if inherited is not None and inherited.cassette == str(self.path) else None
@@ -126,9 +150,20 @@ class Session:
             mode = "none" if self.path.exists() else "all"
         fork = self.options.fork
         target = fork.absolute() if fork is not None else self.path
-        has_partial = fork is not None or (mode == "all" and not self.options.in_place)
+        has_partial = fork is not None or (mode == "all" and not self.options.in_place) or bool(self.options.plan.only)
         file = partial_path(target) if has_partial else target
-        return Run(secrets.token_hex(8), mode, str(file), str(self.path), str(target), os.getpid(), self.options.plan)
+        known = self.path.stat().st_size if mode == "new" and self.path.exists() else None
+        return Run(
+            id=secrets.token_hex(8),
+            mode=mode,
+            file=str(file),
+            cassette=str(self.path),
+            target=str(target),
+            root_pid=os.getpid(),
+            plan=self.options.plan,
+            begun_ns=time.time_ns(),
+            known=known,
+        )
 
     def _check_run(self, inherited: Run | None) -> None:
         if not self._writes:
@@ -232,20 +267,12 @@ class Session:
         return self
 
     def _open(self) -> None:
-        if self.mode == "none" or (self.mode == "new" and self._has_recordings()):
-            self._player = open_player(
-                self.given_path,
-                RULES_VERSION,
-                self._claims.take,
-                self.redactor.redact_text,
-                self.options.match,
-                only_answers=self.mode == "none",
-            )
-            self._director = Director(self._player, self.plan, self._gone_live)
+        if self.mode == "none" or self.plan.only or self.run.known is not None:
+            self._open_player()
         if not self._writes:
             return
         if self.is_root and self.run.file != self.run.target:
-            self._recording = Recording(self.target, goes_on=self._goes_on)
+            self._recording = Recording(self.target, goes_on=self._goes_on, alone=bool(self.plan.only))
         try:
             self._writer = self._open_writer()
         except BaseException:
@@ -253,9 +280,23 @@ class Session:
                 self._recording.leave()
             raise
 
-    def _has_recordings(self) -> bool:
-        """Whether there is a cassette to answer from; the root of a run may have begun one that is still empty."""
-        return self.path.exists() and (self.is_root or self.path.stat().st_size > 0)
+    def _open_player(self) -> None:
+        known = self.run.known
+        player = open_player(
+            self.given_path,
+            RULES_VERSION,
+            self._claims.take,
+            self.redactor.redact_text,
+            self.options.match,
+            only_answers=self.mode == "none",
+            known=known,
+        )
+        if known is not None:
+            self._additions = Additions(self.run.shared_file("additions"))
+        if self.plan.only and isinstance(player, Player):
+            self._again = chosen_calls(player.cassette, self.plan.only, self.run.begun_ns, self.options.cost_of)
+        self._player = player
+        self._director = Director(player, self.plan, self._gone_live)
 
     def _open_writer(self) -> Writer:
         resource = {
@@ -266,12 +307,19 @@ class Session:
         try:
             writer = Writer(Path(self.run.file), resource, create=self.is_root or self.run.file == self.run.target)
         except FileNotFoundError:  # the root has ended and given the recording its name
+            if self.plan.only:  # or has put what was recorded into its places, which are no longer those we know
+                raise
             writer = Writer(self.target, resource)
         self.offset = writer.size()
         return writer
 
-    def close(self, *, keep_partial: bool = False) -> None:
-        """End the session. The root gives the recording its name, unless it is told to keep the partial."""
+    def close(self, *, keep_partial: bool = False, has_failed: bool = False) -> None:
+        """End the session.
+
+        Args:
+            keep_partial: Whether the root leaves the partial as it is, instead of giving the recording its name.
+            has_failed: Whether the program failed: what it did not ask for may be needed yet.
+        """
         if not self.is_open:
             return
         self.drain()
@@ -281,7 +329,7 @@ class Session:
         if self._writer is not None:
             self.has_recorded = self._writer.size() > self.offset
         if os.getpid() == self._pid:
-            self._end_run(keep_partial=keep_partial)
+            self._end_run(keep_partial=keep_partial, has_failed=has_failed)
         self._claims.close()
 
     def was_opened_here(self) -> bool:
@@ -309,23 +357,54 @@ class Session:
         if self._takes_calls and self._failure is None:
             _tell_children(self.options.environ)
 
-    def _end_run(self, *, keep_partial: bool) -> None:
+    def _end_run(self, *, keep_partial: bool, has_failed: bool) -> None:
+        if self.is_root:
+            self._hear_of_others()
         if self._recording is not None:
             if keep_partial:
                 self._recording.leave()
+            elif self._again:
+                self._put_in_place(self._recording, prunes=self.plan.prune and not has_failed)
             else:
                 self._recording.finish()
             self._recording = None
-        if self.is_root:
-            self._hear_of_others()
+
+    def _put_in_place(self, recording: Recording, *, prunes: bool) -> None:
+        """Put the calls that were made again into the cassette, in the place of the older ones."""
+        player = self._player
+        if not isinstance(player, Player):
+            return
+        unplayed = player.unplayed()
+        gone = unplayed if prunes and len(unplayed) < player.count else ()
+        changes, appended, failure = (), (), None
+        try:
+            changes, appended = changes_of(recording.partial, player.cassette)
+            if self.has_recorded:
+                self._partial = open_cassette(recording.partial).trace()
+            if changes or appended or gone:
+                rewrite(self.path, [*changes, *map(Change, gone)], appended)
+            recording.remove()
+        except CassetteError as error:
+            failure = error
+            recording.leave()
+        added = (
+            sum(1 for span in self._partial.spans if span.read_call is not None) - len(changes) if self._partial else 0
+        )
+        self.rewriting = Rewriting(player.count, len(changes), added, len(unplayed), len(gone), failure)
 
     def _hear_of_others(self) -> None:
         """Count what the other processes of the run have told."""
         self.facts = self.run.hear()
         self.counts.update(fact["kind"] for fact in self.facts if "kind" in fact)
         self.struck.update(fact["fault"] for fact in self.facts if "fault" in fact)
+        drifts = (fact for fact in self.facts if fact.get("kind") == "drift")
+        self._outcomes.extend(
+            Outcome("drift", None, fact.get("recorded"), detail=str(fact.get("detail") or "")) for fact in drifts
+        )
         if self._player is not None:
             self._player.mark_played(self._claims.taken())
+        if self._additions is not None:
+            self._additions.close()
         self.run.shared_file("claims").unlink(missing_ok=True)
         self._gone_live.remove()
 
@@ -354,10 +433,13 @@ class Session:
         if self._player is None or self._director is None:
             return None
         answer = self._director.answer(requested, lane)
+        if isinstance(answer, Claim) and answer.entry.place in self._again:
+            answer = Live("recorded again", replaces=answer.entry.place)
+        if answer is None and self.mode == "new":
+            answer = Live("not recorded")
         if answer is not None:
+            self._mark_addition(answer)
             return answer
-        if self.mode == "new":
-            return Live("not recorded")
         if is_api:
             raise self._missed(self._player.miss(requested, site()), requested)
         if is_loopback(requested.request.origin):
@@ -365,6 +447,20 @@ class Session:
                 raise self._missed(self._player.miss(requested, site()), requested)
             return None
         raise self.blocked(requested.request.origin, site())
+
+    def _mark_addition(self, answer: Claim | Live) -> None:
+        """Take note of a call that goes live, and write the spans that were held back until it is known that one does."""
+        if self._additions is None or self._writer is None:
+            return
+        if isinstance(answer, Claim):
+            self._additions.answered()
+        elif answer.replaces is not None:
+            self._additions.made_again(time.time_ns())
+        else:
+            for span in self._additions.went_live(time.time_ns()):
+                with contextlib.suppress(ValueError):  # so long ago that it is forgotten
+                    self._replayed.remove(span)
+                self._append(self._writer, redacted_span(span, self.redactor), None)
 
     def _missed(self, miss: ReplayMiss, requested: Requested) -> ReplayMiss:
         self.note_miss(miss, requested)
@@ -394,7 +490,8 @@ class Session:
         self.counts[outcome.kind] += 1
         self._outcomes.append(outcome)
         if not self.is_root:
-            self.run.tell({"kind": outcome.kind})
+            told = {"detail": outcome.detail, "recorded": outcome.recorded_span_id} if outcome.kind == "drift" else {}
+            self.run.tell({"kind": outcome.kind, **told})
 
     def note_fault(self, fault: Fault) -> None:
         """Take note that a fault has struck an attempt of a call, or a tool."""
@@ -408,11 +505,16 @@ class Session:
         _remember(self._written, span.span_id)
         if span.parent_span_id:
             _remember(self._ancestors, span.parent_span_id)
-        is_served = span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME) in _SERVED
-        if self._writer is None or (recorded is None and is_served):
+        if self._writer is None or (recorded is None and not self._is_addition(span)):
             self._replayed.append(span)
         else:
             self._append(self._writer, redacted_span(span, self.redactor), recorded)
+
+    def _is_addition(self, span: Span) -> bool:
+        """Whether a span without a recording belongs into the cassette: not if it tells what is there already."""
+        is_served = span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME) in _SERVED
+        is_struck = semconv.AGENTTRACE_FAULT in span.attributes
+        return not is_served and (is_struck or self._additions is None or self._additions.takes(span))
 
     def offer(self, span: Span) -> None:
         """Write a span of another instrumentation, unless a call of ours has taken it over."""
@@ -440,8 +542,8 @@ class Session:
     @property
     def trace(self) -> Trace:
         """The trace so far: what this run wrote, and the spans of the calls it replayed."""
-        recorded: tuple[Span, ...] = ()
-        if self._writer is not None and self._writer.size() > self.offset:
+        recorded: tuple[Span, ...] = self._partial.spans if self._partial is not None else ()
+        if self._partial is None and self._writer is not None and self._writer.size() > self.offset:
             path = self._writer.path if self._writer.path.exists() else self.target
             recorded = open_cassette(path, offset=self.offset).trace().spans
         spans = sorted((*recorded, *self._replayed), key=lambda span: span.start_ns)

@@ -256,6 +256,14 @@ class LogicalCall:
         told = f"Attempt {index + 1} of the recorded call asked for something else: it differs at {pointer}."
         return ReplayMiss(f"{told}\n{where}", request=asked.body, nearest=claim.entry.span_id, first_difference=pointer)
 
+    def differs_live(self, detail: str) -> None:
+        """Take note that the network answers otherwise than the recording, which is served all the same: that is drift."""
+        if self.claim is not None:
+            told = "; ".join(filter(None, (self.claim.detail, detail)))
+            self.claim = replace(self.claim, outcome="drift", detail=told)
+            if self._span is not None:
+                self._span.outcome("drift", told)
+
     def _attempt_ended(self, attempt: Attempt) -> None:
         self._open -= 1
         span = self._span
@@ -329,7 +337,7 @@ class LogicalCall:
         redactor = self.session.redactor
         attempts = tuple(attempt.exchange(redactor) for attempt in self._attempts)
         call = Call(self._requested.key, attempts, self._lane, self.ticket)
-        return RecordedCall(call, self._requested)
+        return RecordedCall(call, self._requested, self._live.replaces if self._live is not None else None)
 
     def _note_live(self, span: CallSpan) -> None:
         if self.session is not None and self._requested is not None and self._is_asked and self._interrupt is None:

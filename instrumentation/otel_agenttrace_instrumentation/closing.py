@@ -14,7 +14,8 @@ from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.errors import AgentTraceError
 from otel_agenttrace.model import Trace
-from otel_agenttrace.sessions import Session
+from otel_agenttrace.playback.rerecording import call_names
+from otel_agenttrace.sessions import Rewriting, Session
 from otel_agenttrace_instrumentation import seams
 
 __all__ = ["closing_line", "recording_line", "sdks_seen"]
@@ -35,6 +36,8 @@ def _faults_told(session: Session) -> Iterator[str]:
 
 
 def _calls_line(session: Session) -> str:
+    if session.rewriting is not None:
+        return _rerecorded(session, session.rewriting)
     if session.is_fork and session.counts:
         from otel_agenttrace.report.terminal import forked_line
 
@@ -42,11 +45,39 @@ def _calls_line(session: Session) -> str:
     if session.is_recording:
         served = session.counts["hit"] + session.counts["drift"]
         return recording_line(session) + (f" · {served} answered from it" if served else "")
+    if session.plan.verify and session.counts:
+        return _verified(session)
     if not session.counts:
         return f"replayed 0 calls: {_nothing_seen(session)} · {session.given_path}"
     from otel_agenttrace.report.terminal import replayed_line
 
     return replayed_line(session.counts, session.unplayed, session.given_path)
+
+
+def _verified(session: Session) -> str:
+    """Return how many answers of the network are as recorded, and a line for each call that is not."""
+    from otel_agenttrace.report.terminal import verified_lines
+
+    names = call_names(open_cassette(session.path, warn=_unheard))
+    drifts = [outcome for outcome in session.outcomes if outcome.kind == "drift"]
+    told = [(names.get(outcome.recorded_span_id or "", ""), outcome.detail) for outcome in drifts]
+    return verified_lines(session.counts, told, session.unplayed, session.given_path)
+
+
+def _unheard(_: str) -> None:
+    """Stay silent: the replay has told it."""
+
+
+def _rerecorded(session: Session, done: Rewriting) -> str:
+    if done.failure is not None:
+        partial = partial_path(session.given_path)
+        return f"re-recorded 0 of {done.recorded} calls: the new ones stand in {partial}: {done.failure}"
+    from otel_agenttrace.report.terminal import rerecorded_line
+
+    seen = "" if session.counts else _nothing_seen(session)
+    return rerecorded_line(
+        done.replaced, done.recorded, session.given_path, done.added, done.unasked, done.removed, seen
+    )
 
 
 def recording_line(session: Session) -> str:
@@ -56,7 +87,8 @@ def recording_line(session: Session) -> str:
         return f"recorded 0 calls: {_nothing_seen(session)}"
     from otel_agenttrace.report.terminal import recorded_line
 
-    is_named = session.target.exists() and not Path(session.run.file).exists()
+    file = Path(session.run.file)
+    is_named = file == session.target or (session.target.exists() and not file.exists())
     return recorded_line(trace, session.given_target if is_named else partial_path(session.given_target))
 
 

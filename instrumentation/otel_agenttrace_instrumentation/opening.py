@@ -170,10 +170,18 @@ def _close_at_exit(session: Session) -> None:
     close_session(session, keep_partial=interrupted is KeyboardInterrupt)
 
 
-def close_session(session: Session, *, keep_partial: bool = False, quiet: bool = False) -> None:
+def close_session(
+    session: Session, *, keep_partial: bool = False, has_failed: bool = False, quiet: bool = False
+) -> None:
     """End the calls that are open, then the session; the root of the run says on stderr how it went.
 
     Whatever fails here is logged: an exception would stand in the place of the program's own.
+
+    Args:
+        session: The session; twice is once.
+        keep_partial: Whether what was recorded stays in the partial.
+        has_failed: Whether the program failed.
+        quiet: Whether to say nothing.
     """
     if not session.is_open:
         return
@@ -181,7 +189,7 @@ def close_session(session: Session, *, keep_partial: bool = False, quiet: bool =
         partial(finish_open_calls, session),
         end_dropped,
         *([] if session.is_root else [lambda: session.run.tell(sdks_seen())]),
-        partial(session.close, keep_partial=keep_partial),
+        partial(session.close, keep_partial=keep_partial, has_failed=has_failed),
         partial(seams.uninstall, session, stay_on_guard=session.mode == "none"),
         _take_back,
         *([partial(_say, session)] if session.is_root and not quiet else []),

@@ -17,6 +17,7 @@ from otel_agenttrace_instrumentation.attempts import MOST_KEPT, Attempt, Chunks
 from otel_agenttrace_instrumentation.bodies import pause, pause_async, recorded_stream, spoiled_stream, wait_for_cancel
 from otel_agenttrace_instrumentation.border import Interrupt, observe
 from otel_agenttrace_instrumentation.calls import LogicalCall, Wanted, current_call, end_later, is_replaying, is_watched
+from otel_agenttrace_instrumentation.verifying import verify, verify_async
 
 __all__ = ["Tap"]
 
@@ -196,6 +197,7 @@ def _sync_transport(tap: Tap) -> type:
                 if recorded is None:
                     response = self.inner.handle_request(request)
                 else:
+                    verify(call, recorded, request, self.inner, tap.library)
                     pause(tap, request, attempt.timing.answer_after_ns(recorded) / 1e9)
                     response = tap.answer(recorded, request, attempt)
             except BaseException as error:
@@ -226,6 +228,7 @@ def _async_transport(tap: Tap) -> type:
                 if recorded is None:
                     response = await self.inner.handle_async_request(request)
                 else:
+                    await verify_async(call, recorded, request, self.inner, tap.library)
                     if recorded.status is None:
                         await wait_for_cancel(recorded, recorded.start_ns)
                     await pause_async(tap, request, attempt.timing.answer_after_ns(recorded) / 1e9)

@@ -37,12 +37,13 @@ class Recording:
     Args:
         path: The cassette it becomes.
         goes_on: Whether this process began it before it replaced its program by another.
+        alone: Whether no other root may record to it: what is in the partial is put into the cassette, line by line.
 
     Raises:
         CassetteInaccessible: If nothing can be recorded to the path.
     """
 
-    def __init__(self, path: Path, *, goes_on: bool = False) -> None:
+    def __init__(self, path: Path, *, goes_on: bool = False, alone: bool = False) -> None:
         self.path = path
         self.partial = partial_path(path)
         with recordable(path):
@@ -50,6 +51,9 @@ class Recording:
             make_folder(path.parent)
             self._older_bodies = sidecars(path)
             self._life = _begun(self.partial, goes_on=goes_on)
+        if alone and not _lock(self._life.descriptor(), exclusive=True, wait=False):
+            self._life.close()
+            raise CassetteInaccessible(path, "recorded to", "another run is recording to it")
         self._pid = os.getpid()
 
     def finish(self) -> Path:
@@ -82,6 +86,11 @@ class Recording:
         with contextlib.suppress(OSError):  # what is left over takes room, no more
             remove_unused(self.path, self._older_bodies)
         return True
+
+    def remove(self) -> None:
+        """Remove the partial: what was in it stands in the cassette."""
+        self.partial.unlink(missing_ok=True)
+        self._life.close()
 
     def leave(self) -> None:
         """Let go without a rename: the partial stays if there is something in it and the process is not a fork."""

@@ -29,6 +29,7 @@ from otel_agenttrace.model import AttributeValue, Span
 __all__ = ["Change", "changes_of", "rewrite"]
 
 _CARRIER: Final = "shared content"
+_OF_RUN: Final = (semconv.AGENTTRACE_CALL_REPLACES, "agenttrace.replay.")
 _OF_CALL: Final = ("agenttrace.call.", "agenttrace.request.")
 
 
@@ -78,7 +79,7 @@ def _ended(raw: bytes) -> bytes:
 def _in_place_of(entry: Entry, older: Span, span: Span) -> bytes:
     """Return the line of a call that takes the place of an older one: in the tree, in time, among calls of its key."""
     shift_ns = older.start_ns - span.start_ns
-    own = {name: value for name, value in span.attributes.items() if name != semconv.AGENTTRACE_CALL_REPLACES}
+    own = {name: value for name, value in span.attributes.items() if not name.startswith(_OF_RUN)}
     moved = replace(
         span,
         trace_id=older.trace_id,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,19 +17,32 @@ from typing import Any, Final, TypeVar, get_args
 
 import click
 
+from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.config import resolve
 from otel_agenttrace.environment import OTEL_AGENTTRACE_CASSETTE, OTEL_AGENTTRACE_MODE
 from otel_agenttrace.playback.plan import OnMiss, ReplayPlan
+from otel_agenttrace.playback.rerecording import places_of
 from otel_agenttrace.sessions import Session
 from otel_agenttrace_instrumentation.opening import close_session, open_session, prepare_session, python_path
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
-__all__ = ["exit_code", "record", "replay"]
+__all__ = ["exit_code", "record", "refresh", "replay"]
 
 _CASSETTE = click.argument("cassette", type=click.Path(path_type=Path, dir_okay=False))
 _COMMAND = click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 _CONTEXT: Final = {"allow_interspersed_args": False}
 _Decorated = TypeVar("_Decorated", bound=Callable[..., object])
+
+
+def _age(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"\d+(\.\d+)?(m|min|h|d|w)", value):
+        raise click.BadParameter(
+            f"{value!r} is no age: a number of minutes, hours, days or weeks, such as 12h, 30d or 2w"
+        )
+    return value
+
+
+_PRUNE: Final = click.option("--prune", is_flag=True, help="Remove recorded calls that COMMAND does not ask for.")
 
 
 def _faulty(command: _Decorated) -> _Decorated:
@@ -48,12 +63,40 @@ def _faulty(command: _Decorated) -> _Decorated:
     show_default=True,
     help="all: record everything anew; new: answer what is recorded, record the rest; once: only if there is no cassette.",
 )
+@click.option(
+    "--only",
+    default="",
+    metavar="SELECTOR",
+    help="Make the calls again that it chooses, and answer the others from CASSETTE: 'inference[2]', 'model=gpt-4o*'.",
+)
+@_PRUNE
 @_faulty
 @_CASSETTE
 @_COMMAND
-def record(cassette: Path, command: tuple[str, ...], mode: str, faults: tuple[str, ...], seed: int) -> None:
+def record(cassette: Path, command: tuple[str, ...], mode: str, **plan: Any) -> None:
     """Run COMMAND and record what its agents do to CASSETTE. Python children are recorded too."""
-    raise SystemExit(_run(cassette, mode, command, ReplayPlan(faults=faults, seed=seed)))
+    chosen = ReplayPlan(**plan)
+    if chosen.only and mode == "once":
+        raise click.UsageError("--only makes calls of a cassette again, --mode once none. Leave one of them out.")
+    if chosen.prune and not chosen.only:
+        raise click.UsageError("--prune removes what a partial recording did not ask for: name its calls with --only.")
+    raise SystemExit(_run(cassette, "new" if chosen.only else mode, command, chosen))
+
+
+@click.command(
+    epilog="Example: otel-agenttrace refresh run.otlp.jsonl --older-than 30d -- python agent.py",
+)
+@click.option("--older-than", required=True, callback=_age, metavar="AGE", help="Such as 12h, 30d or 2w.")
+@_PRUNE
+@_CASSETTE
+@_COMMAND
+def refresh(cassette: Path, command: tuple[str, ...], older_than: str, prune: bool) -> None:
+    """Run COMMAND and make the calls again that were recorded long ago; the others are answered from CASSETTE."""
+    plan = ReplayPlan(only=f"age>{older_than}", prune=prune)
+    if not places_of(open_cassette(cassette, strict=True), plan.only, time.time_ns()):
+        click.echo(f"refreshed nothing: no call of {cassette} is older than {older_than}", err=True)
+        return
+    raise SystemExit(_run(cassette, "new", command, plan))
 
 
 @click.command(
@@ -129,19 +172,22 @@ def _run(
         raise click.UsageError(
             f"{command[0]} cannot be started: {error.strerror}\n  the cassette is {cassette}, the command {shlex.join(command)}"
         ) from error
-    close_session(session, keep_partial=code < 0)
+    close_session(session, keep_partial=code < 0, has_failed=code != 0)
     code = code if code >= 0 else 128 - code
     return code or int(_has_failed(session, fail_on))
 
 
 def _has_failed(session: Session, fail_on: tuple[str, ...]) -> bool:
     """Whether a replay did not go as asked, though the command succeeded."""
-    if session.mode == "none" and not any("started" in fact for fact in session.facts):
+    is_asked = session.mode == "none" or bool(session.plan.only)
+    if is_asked and not any("started" in fact for fact in session.facts):
         click.echo(
             "otel-agenttrace: no Python process of the command was under replay: its calls went where they would.\n"
             f"  to fix   run it with a Python that has otel-agenttrace ({sys.executable} has), and without -I, -E or -S",
             err=True,
         )
+        return True
+    if session.rewriting is not None and session.rewriting.failure is not None:
         return True
     failed = {**session.counts, "unplayed": session.unplayed}
     return any(failed.get(kind) for kind in ("miss", *fail_on))

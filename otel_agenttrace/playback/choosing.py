@@ -26,6 +26,7 @@ def open_player(
     rules: MatchRules = NO_RULES,
     *,
     only_answers: bool,
+    known: int | None = None,
 ) -> AnyPlayer:
     """Return what answers from a file. A trace without a recorded call is foreign if it tells of calls to a model.
 
@@ -36,6 +37,7 @@ def open_player(
         redact: What requests went through before they are compared.
         rules: The user's own rules of what changes from run to run.
         only_answers: Whether nothing is recorded into the same file.
+        known: Where what was recorded before this run ends, in bytes; None for all of it.
 
     Raises:
         CassetteError: If the file cannot be read, or is foreign and calls would be recorded into it.
@@ -52,4 +54,7 @@ def open_player(
             return foreign
     if opened.cassette is None:
         raise CassetteCorrupt(path, None, "no span of it tells of a call to a model")
+    if known is not None:
+        calls = opened.cassette.index.calls
+        opened.cassette.index.calls = [entry for entry in calls if entry.line.offset < known]
     return Player(opened.cassette, rules_version, take, rules)

@@ -20,11 +20,15 @@ __all__ = ["Director", "Live", "Switch"]
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A call that goes live: why, the recorded call it stands in the place of, and the changes of its prompt."""
+    """A call that goes live: why, the recorded call it stands in the place of, and the changes of its prompt.
+
+    `replaces` is the place in the cassette of the call that it is to replace.
+    """
 
     detail: str
     instead_of: Entry | None = None
     patches: tuple[Patch, ...] = ()
+    replaces: str | None = None
 
 
 class Switch(Protocol):

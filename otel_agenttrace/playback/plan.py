@@ -30,6 +30,7 @@ class ReplayPlan:
         seed: Decides which calls a fault with a rate strikes.
         timing: When chunks come: `instant`, `real`, `xN` or `first-token`.
         only: A selector of the recorded calls that are made anew; empty for none.
+        prune: Whether recorded calls that were not asked for are removed at the end.
         verify: Whether each call is also made live, and its answer compared with the recorded one.
     """
 
@@ -41,6 +42,7 @@ class ReplayPlan:
     seed: int = 0
     timing: str = "instant"
     only: str = ""
+    prune: bool = False
     verify: bool = False
 
     def __post_init__(self) -> None:

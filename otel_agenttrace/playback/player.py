@@ -142,6 +142,11 @@ class Player:
         """Return what was asked in an attempt of the recorded call, counted from 0."""
         return self.cassette.call(claim.entry).attempts[attempt].request
 
+    @property
+    def count(self) -> int:
+        """How many recorded calls there are."""
+        return len(self._calls)
+
     def unplayed(self) -> tuple[Entry, ...]:
         """Return the recorded calls that nobody asked for."""
         return tuple(entry for entry in self._calls if not entry.claimed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final, TypeAlias
@@ -25,8 +25,10 @@ __all__ = [
     "outcome_text",
     "recorded_line",
     "replayed_line",
+    "rerecorded_line",
     "trace_json",
     "trace_tree",
+    "verified_lines",
 ]
 
 Excerpt: TypeAlias = Callable[[Span], "str | None"]
@@ -185,6 +187,37 @@ def outcome_text(kind: OutcomeKind | None, line: str, detail: str = "") -> Text:
     mark, style = _MARKS[kind] if kind is not None else ("  ", "")
     below = "".join(f"\n    {escaped(told)}" for told in detail.splitlines())
     return Text.assemble((mark, style), escaped(line), (below, style))
+
+
+def verified_lines(
+    counts: Mapping[OutcomeKind, int], drifts: Sequence[tuple[str, str]], unplayed: int, path: Path
+) -> str:
+    """Return how many calls are answered by the network as they are recorded, and of the others the name and what differs."""
+    total = counted(sum(counts.values()), "call")
+    told = f"verified {total}: {counts.get('hit', 0):,} as recorded, {counts.get('drift', 0):,} drift, {counts.get('miss', 0):,} miss"
+    head = f"{told} · {escaped(str(path))}" + (
+        f" · {counted(unplayed, 'recording')} never asked for" if unplayed else ""
+    )
+    return "\n".join([head, *(f"  {escaped(name)}  {escaped(detail)}" for name, detail in drifts)])
+
+
+def rerecorded_line(
+    replaced: int, recorded: int, path: Path, added: int, unasked: int, removed: int, nothing_seen: str
+) -> str:
+    """Return how many recorded calls were made again, what was kept, and what nobody asked for."""
+    kept = recorded - replaced - removed
+    line = (
+        f"re-recorded {replaced:,} of {counted(recorded, 'call')}, {kept:,} kept byte for byte → {escaped(str(path))}"
+    )
+    if nothing_seen:
+        return f"{line} · {nothing_seen}"
+    if added:
+        line += f" · {counted(added, 'new call')} added"
+    if removed:
+        return f"{line} · {counted(removed, 'recorded call')} not asked for: removed"
+    return (
+        f"{line} · {counted(unasked, 'recorded call')} not asked for: kept; --prune removes them" if unasked else line
+    )
 
 
 def _totals(trace: Trace) -> Iterator[str]:

@@ -10,7 +10,7 @@ from otel_agenttrace.model import Exchange, InferenceResponse, Message, Span
 from otel_agenttrace.wire.routes import route
 from otel_agenttrace.wire.sse import json_events
 
-__all__ = ["output_messages", "response_of"]
+__all__ = ["decoded", "output_messages", "response_of"]
 
 
 def response_of(span: Span) -> InferenceResponse | None:
@@ -19,10 +19,11 @@ def response_of(span: Span) -> InferenceResponse | None:
     answered = [attempt for attempt in call.attempts if attempt.status is not None] if call is not None else []
     if not answered:
         return None
-    return _decoded(answered[-1])
+    return decoded(answered[-1])
 
 
-def _decoded(exchange: Exchange) -> InferenceResponse | None:
+def decoded(exchange: Exchange) -> InferenceResponse | None:
+    """Return what a model answered in one exchange, or None if its API has no codec or its body is not what it says."""
     found = route(exchange.request.method, exchange.request.url)
     if found is None:
         return None

@@ -35,7 +35,7 @@ _TOOLS: Final = [{"type": "function", "function": {"name": f"tool{n}", "descript
 
 def _loop(word: str = "") -> list[dict[str, object]]:
     """Return the requests of an agent that calls tools: system prompt and tools large enough to be shared."""
-    messages: list[dict[str, str]] = [{"role": "system", "content": f"{word}s" * 300}]
+    messages: list[dict[str, str]] = [{"role": "system", "content": f"{word} s" * 300}]
     bodies: list[dict[str, object]] = []
     for turn in range(_TURNS):
         messages = [*messages, {"role": "user", "content": f"{word} turn {turn} " + "x" * 90}]
