@@ -9,13 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from otel_agenttrace.annotate import agent, decision, inference, retrieval, span, tool
+    from otel_agenttrace.annotate import agent, decision, inference, retrieval, span
     from otel_agenttrace.api import load, record, replay, serve, session, start, stop
     from otel_agenttrace.errors import AgentTraceError, CassetteError, ReplayMiss
     from otel_agenttrace.model import Message, Outcome, Span, Trace, Usage
     from otel_agenttrace.processor import CassetteSpanProcessor, ReplaySpanProcessor
+    from otel_agenttrace.rerun import Rerun, rerun
     from otel_agenttrace.sampler import AgentTraceSampler
     from otel_agenttrace.sessions import Session
+    from otel_agenttrace.tools import tool
     from otel_agenttrace_exporters.cassette import CassetteSpanExporter
     from otel_agenttrace_instrumentation.instrumentors import AgentTraceInstrumentor
 
@@ -30,6 +32,7 @@ __all__ = [
     "Outcome",
     "ReplayMiss",
     "ReplaySpanProcessor",
+    "Rerun",
     "Session",
     "Span",
     "Trace",
@@ -40,6 +43,7 @@ __all__ = [
     "load",
     "record",
     "replay",
+    "rerun",
     "retrieval",
     "serve",
     "session",
@@ -51,7 +55,7 @@ __all__ = [
 
 _API: Final = "otel_agenttrace.api"
 _HOMES: Final = {
-    **dict.fromkeys(("agent", "decision", "inference", "retrieval", "span", "tool"), "otel_agenttrace.annotate"),
+    **dict.fromkeys(("agent", "decision", "inference", "retrieval", "span"), "otel_agenttrace.annotate"),
     "AgentTraceError": "otel_agenttrace.errors",
     "AgentTraceInstrumentor": "otel_agenttrace_instrumentation.instrumentors",
     "AgentTraceSampler": "otel_agenttrace.sampler",
@@ -62,10 +66,13 @@ _HOMES: Final = {
     "Outcome": "otel_agenttrace.model",
     "ReplayMiss": "otel_agenttrace.errors",
     "ReplaySpanProcessor": "otel_agenttrace.processor",
+    "Rerun": "otel_agenttrace.rerun",
     "Session": "otel_agenttrace.sessions",
     "Span": "otel_agenttrace.model",
     "Trace": "otel_agenttrace.model",
     "Usage": "otel_agenttrace.model",
+    "rerun": "otel_agenttrace.rerun",
+    "tool": "otel_agenttrace.tools",
 }
 
 

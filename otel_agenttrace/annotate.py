@@ -1,4 +1,4 @@
-"""Spans that only the user's own code knows: agents, tools, steps, retrievals, calls made by unknown means, decisions."""
+"""Spans that only the user's own code knows: agents, steps, retrievals, calls made by unknown means, decisions."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from otel_agenttrace.jsonvalue import Json
 from otel_agenttrace.model import AttributeValue, Message, SpanKind, Usage
 from otel_agenttrace.sessions import Session, current_session
 from otel_agenttrace.spans import LiveSpan, active_span, attached, open_span
-from otel_agenttrace.stepping import Steps, stepped, stepped_async
+from otel_agenttrace.stepping import Listener, Steps, stepped, stepped_async
 from otel_agenttrace_instrumentation.border import observe
 from otel_agenttrace_instrumentation.content import emit_details, export_content, message_json
 
-__all__ = ["OpenSpan", "agent", "decision", "inference", "retrieval", "span", "tool"]
+__all__ = ["OpenSpan", "Ran", "Role", "agent", "decision", "decorator", "inference", "retrieval", "span", "text_of"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -37,9 +37,8 @@ class OpenSpan:
 
     def __init__(self, live: LiveSpan, owner: Session | None) -> None:
         self.live = live
-        self._session = owner
+        self.session = owner
         self._told: dict[str, str] = {}
-        self.fault: ToolFault | None = None
 
     @property
     def span_id(self) -> str:
@@ -88,14 +87,14 @@ class OpenSpan:
         observe(lambda: self._tell(content))
 
     def _tell(self, content: Mapping[str, object]) -> None:
-        written = {name: _written(value) for name, value in content.items()}
+        written = {name: text_of(value) for name, value in content.items()}
         self._told.update(written)
         self.live.content.update(written)
         export_content(self.live, written)
 
     def struck(self, lane: str) -> ToolFault | None:
         """Return what a fault of the run makes this tool fail with, and tell that it does."""
-        session = self._session
+        session = self.session
         if session is None or not session.faults:
             return None
         begun = replace(self.live.finished(self.live.head.start_ns), end_ns=None)
@@ -111,17 +110,24 @@ class OpenSpan:
         if error is not None:
             observe(lambda: self.live.fail(error_type(error), str(error)))
         observe(lambda: emit_details(self.live, self._told))
-        observe(lambda: self.live.end(self._session, end_ns))
+        observe(lambda: self.live.end(self.session, end_ns))
 
 
-def _written(value: object) -> str:
+def text_of(value: object) -> str:
     """Return a value as it is stored: text as it is, anything else as JSON in which foreign objects are their `repr`."""
     if isinstance(value, str):
         return value
     try:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=repr)
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_repr)
     except (TypeError, ValueError, RecursionError):  # keys that JSON has not, a circle, too deep
         return repr(value)
+
+
+def _repr(value: object) -> str:
+    """Return the `repr` of an object; that of a set in an order that is the same in every process."""
+    if isinstance(value, set | frozenset):
+        return f"{{{', '.join(sorted(map(repr, cast('set[object]', value))))}}}"
+    return repr(value)
 
 
 def _open(name: str, attributes: Mapping[str, AttributeValue], kind: SpanKind = "INTERNAL") -> OpenSpan:
@@ -205,31 +211,41 @@ def decision(choice: str, reason: str = "", alternatives: Sequence[str] = ()) ->
 # --- decorators -----------------------------------------------------------------------------------------------------------
 
 
-class _Role:
-    """What a decorated function is: how its span is named, and what of its call is told."""
+class Ran(Listener):
+    """One run of a decorated function: its span, and what of the run is told."""
+
+    def __init__(self, span: OpenSpan) -> None:
+        self.span = span
+
+    def answer(self) -> Callable[[], Any] | None:
+        """Return what gives the result in the place of the function, or None to run the function."""
+        return None
+
+    def items(self, *, is_async: bool) -> Any:
+        """Return a generator to run in the place of the function's, or None to run that one."""
+        _ = is_async
+        return None
+
+    def ended(self, error: BaseException | None = None, end_ns: int | None = None) -> None:
+        """End the span, as failed if there is an error; the time is given of a generator that was left early."""
+        self.span.end(error, end_ns)
+
+
+class Role:
+    """What a decorated function is: how its span is named, and what of its runs is told."""
 
     def __init__(self, name: str, attributes: Mapping[str, AttributeValue]) -> None:
         self.name = name
         self.attributes = attributes
 
-    def open(self, bound: Mapping[str, object]) -> OpenSpan:
-        """Open the span of one call."""
+    def begin(self, bound: Mapping[str, object]) -> Ran:
+        """Open the span of one run, given the function's arguments by name."""
+        _ = bound
+        return Ran(self.open())
+
+    def open(self) -> OpenSpan:
+        """Open a span of this role."""
         return _open(self.name, self.attributes)
-
-    def result(self, context: OpenSpan, value: object) -> None:
-        """Tell what the call returned."""
-
-
-class _Tool(_Role):
-    def open(self, bound: Mapping[str, object]) -> OpenSpan:
-        above = active_span()
-        context = super().open(bound)
-        context.tell({semconv.GEN_AI_TOOL_CALL_ARGUMENTS: dict(bound)})
-        context.fault = observe(lambda: context.struck(above.path if above is not None else ""))
-        return context
-
-    def result(self, context: OpenSpan, value: object) -> None:
-        context.tell({semconv.GEN_AI_TOOL_CALL_RESULT: value})
 
 
 @overload
@@ -239,37 +255,19 @@ def agent(name: str | None = None, /) -> Callable[[Callable[_P, _R]], Callable[_
 def agent(function: Any = None, /) -> Any:
     """Decorate an agent's entry function, sync, async or a generator: `@at.agent` or `@at.agent("researcher")`."""
 
-    def role(named: str, _: Callable[..., Any]) -> _Role:
+    def role(named: str, _: Callable[..., Any]) -> Role:
         attributes = {
             semconv.GEN_AI_OPERATION_NAME: semconv.OPERATION_INVOKE_AGENT,
             semconv.GEN_AI_AGENT_NAME: named,
         }
-        return _Role(f"{semconv.OPERATION_INVOKE_AGENT} {named}", attributes)
+        return Role(f"{semconv.OPERATION_INVOKE_AGENT} {named}", attributes)
 
-    return _decorator(function, role)
-
-
-@overload
-def tool(function: Callable[_P, _R], /) -> Callable[_P, _R]: ...
-@overload
-def tool(name: str | None = None, /) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]: ...
-def tool(function: Any = None, /) -> Any:
-    """Decorate a tool: its arguments and its result are told. `@at.tool` or `@at.tool("search")`."""
-
-    def role(named: str, decorated: Callable[..., Any]) -> _Role:
-        described = inspect.getdoc(decorated)
-        attributes: dict[str, AttributeValue] = {
-            semconv.GEN_AI_OPERATION_NAME: semconv.OPERATION_EXECUTE_TOOL,
-            semconv.GEN_AI_TOOL_NAME: named,
-            semconv.GEN_AI_TOOL_TYPE: "function",
-            semconv.GEN_AI_TOOL_DESCRIPTION: described.partition("\n")[0] if described else None,
-        }
-        return _Tool(f"{semconv.OPERATION_EXECUTE_TOOL} {named}", attributes)
-
-    return _decorator(function, role)
+    return decorator(function, role)
 
 
-def _decorator(given: Any, role: Callable[[str, Callable[..., Any]], _Role]) -> Any:
+def decorator(given: Any, role: Callable[[str, Callable[..., Any]], Role]) -> Any:
+    """Return the decorated function, or the decorator if a name or nothing is given; `role` takes name and function."""
+
     def decorate(function: Any) -> Any:
         if isinstance(function, staticmethod | classmethod):
             bound = cast("Any", function)
@@ -280,25 +278,23 @@ def _decorator(given: Any, role: Callable[[str, Callable[..., Any]], _Role]) -> 
     return decorate if given is None or name is not None else decorate(given)
 
 
-def _traced(function: Callable[..., Any], role: _Role) -> Callable[..., Any]:
+def _traced(function: Callable[..., Any], role: Role) -> Callable[..., Any]:
     try:
         bind = inspect.signature(function).bind
     except ValueError:  # a builtin tells nothing of its parameters
         bind = None
 
-    def opened(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> OpenSpan:
+    def begun(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Ran:
         try:
             bound: Mapping[str, object] = bind(*args, **kwargs).arguments if bind is not None else {}
         except TypeError:  # the call itself will say what is wrong
             bound = {}
-        return role.open({name: value for name, value in bound.items() if name not in ("self", "cls")})
+        return role.begin({name: value for name, value in bound.items() if name not in ("self", "cls")})
 
     def begin(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Steps:
-        context = opened(args, kwargs)
-        if context.fault is not None:
-            context.end(context.fault)
-            raise context.fault
-        return Steps(functools.partial(attached, context.live), context.end)
+        ran = begun(args, kwargs)
+        instead = _items(ran, is_async=inspect.isasyncgenfunction(function))
+        return Steps(functools.partial(attached, ran.span.live), ran.ended, ran, instead)
 
     if inspect.isasyncgenfunction(function):
         return stepped_async(function, begin)
@@ -306,9 +302,12 @@ def _traced(function: Callable[..., Any], role: _Role) -> Callable[..., Any]:
 
         @functools.wraps(function)
         async def run_async(*args: Any, **kwargs: Any) -> Any:
-            with _running(opened(args, kwargs)) as context:
+            with _running(begun(args, kwargs)) as ran:
+                answer = ran.answer()
+                if answer is not None:
+                    return answer()
                 result = await cast("Awaitable[Any]", function(*args, **kwargs))
-                role.result(context, result)
+                ran.returned(result)
                 return result
 
         return run_async
@@ -317,22 +316,32 @@ def _traced(function: Callable[..., Any], role: _Role) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
-        with _running(opened(args, kwargs)) as context:
+        with _running(begun(args, kwargs)) as ran:
+            answer = ran.answer()
+            if answer is not None:
+                return answer()
             result = function(*args, **kwargs)
-            role.result(context, result)
+            ran.returned(result)
             return result
 
     return run
 
 
-@contextmanager
-def _running(context: OpenSpan) -> Generator[OpenSpan]:
+def _items(ran: Ran, *, is_async: bool) -> Any:
     try:
-        with attached(context.live):
-            if context.fault is not None:
-                raise context.fault
-            yield context
+        with attached(ran.span.live):
+            return ran.items(is_async=is_async)
     except BaseException as error:
-        context.end(error)
+        ran.ended(error)
         raise
-    context.end()
+
+
+@contextmanager
+def _running(ran: Ran) -> Generator[Ran]:
+    try:
+        with attached(ran.span.live):
+            yield ran
+    except BaseException as error:
+        ran.ended(error)
+        raise
+    ran.ended()

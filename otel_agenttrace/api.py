@@ -199,6 +199,7 @@ def replay(
     faults: Sequence[str] = (),
     seed: int = 0,
     timing: str = "instant",
+    run_tools: Sequence[str] = (),
     verify: bool = False,
     fork: str | Path | None = None,
 ) -> SessionContext:
@@ -215,6 +216,7 @@ def replay(
         faults: Failures to inject: `SELECTOR KIND [NAME=VALUE …]`.
         seed: Decides which calls a fault with a rate strikes.
         timing: When chunks come: `instant`, `real`, `xN` or `first-token`.
+        run_tools: Names of tools that run although tools are frozen.
         verify: Whether each call is also made live, and its answer compared with the recorded one.
         fork: A cassette for the run as it goes on: live from the first miss, or from where `until` says.
 
@@ -229,6 +231,7 @@ def replay(
         faults=tuple(faults),
         seed=seed,
         timing=timing,
+        run_tools=tuple(run_tools),
         verify=verify,
     )
     return session(path, "none", export_replay=export_replay, quiet=quiet, plan=plan, fork=fork)

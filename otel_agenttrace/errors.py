@@ -11,8 +11,10 @@ AgentTraceError
 ├─ ReplayError
 │  ├─ ReplayMiss(LookupError)         .request .nearest .first_difference
 │  ├─ ReplayExhausted
+│  ├─ ToolNotRestorable               .tool .reason
 │  └─ EgressBlocked(ConnectionError)  .host
 ├─ IngestError                        .path .line .reason
+├─ ToolError                          .type
 ├─ ToolFault(RuntimeError)            .fault
 ├─ NotEncodable(ValueError)           .api .part
 └─ CheckFailed(AssertionError)        .findings
@@ -44,7 +46,9 @@ __all__ = [
     "ReplayExhausted",
     "ReplayMiss",
     "SelectorError",
+    "ToolError",
     "ToolFault",
+    "ToolNotRestorable",
     "error_type",
 ]
 
@@ -143,12 +147,29 @@ class ReplayExhausted(ReplayMiss):
     """A recording answers the call, but each of its answers was given already."""
 
 
+class ToolNotRestorable(ReplayMiss):
+    """A tool's call was recorded, but what it gave cannot be given again: `.tool` and `.reason` tell what and why."""
+
+    def __init__(self, message: str, *, tool: str = "", reason: str = "") -> None:
+        super().__init__(message)
+        self.tool = tool
+        self.reason = reason
+
+
 class EgressBlocked(ReplayError, ConnectionError):
     """Replay kept a connection from leaving the machine."""
 
     def __init__(self, host: str, message: str) -> None:
         super().__init__(message)
         self.host = host
+
+
+class ToolError(AgentTraceError):
+    """A recorded tool failed with an error whose class is not at hand: `.type` names it, the text is the recorded one."""
+
+    def __init__(self, message: str, *, kind: str = "") -> None:
+        super().__init__(message)
+        self.type = kind
 
 
 class IngestError(AgentTraceError):
@@ -189,6 +210,8 @@ class NotEncodable(AgentTraceError, ValueError):
 
 def error_type(error: BaseException) -> str:
     """Return what an exception is called in `error.type`: its class by the shortest way it can be imported."""
+    if isinstance(error, ToolError):
+        return error.type
     kind = type(error)
     if kind.__module__ == "builtins":
         return kind.__qualname__

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import accumulate
+from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
@@ -14,6 +15,7 @@ from otel_agenttrace.jsonvalue import Json
 __all__ = [
     "SCOPE",
     "VERSION",
+    "Answered",
     "AttributeValue",
     "Call",
     "Chunk",
@@ -52,6 +54,8 @@ End: TypeAlias = Literal["complete", "closed", "error", "abandoned", "cancelled"
 SpanKind: TypeAlias = Literal["INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"]
 SpanStatus: TypeAlias = Literal["UNSET", "OK", "ERROR"]
 OutcomeKind: TypeAlias = Literal["hit", "drift", "miss", "live"]
+Answered: TypeAlias = Literal["call", "tool"]
+"""What a replay answers: calls over HTTP, and tools where they are frozen."""
 
 
 # --- what it means --------------------------------------------------------------------------------------------------
@@ -300,10 +304,14 @@ def _unknown_cost(_: Span) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The spans of one run, in order of their start. `cost_of` prices one inference span in US dollars."""
+    """The spans of one run, in order of their start.
+
+    `cost_of` prices one inference span in US dollars, `path` is the cassette they were read from, if they were.
+    """
 
     spans: tuple[Span, ...] = ()
     cost_of: Callable[[Span], float | None] = field(default=_unknown_cost, repr=False, compare=False)
+    path: Path | None = field(default=None, compare=False)
 
     @property
     def inferences(self) -> tuple[Span, ...]:
@@ -347,10 +355,11 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one call was answered, and the recorded span the answer came from."""
+    """How one call, or one frozen tool, was answered, and the recorded span the answer came from."""
 
     kind: OutcomeKind
     span_id: str | None = None
     recorded_span_id: str | None = None
     key: str = ""
     detail: str = ""
+    of: Answered = "call"

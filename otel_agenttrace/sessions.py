@@ -18,10 +18,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from otel_agenttrace import semconv
@@ -40,6 +40,7 @@ from otel_agenttrace.errors import (
     EgressBlocked,
     ReplayError,
     ReplayMiss,
+    ToolNotRestorable,
 )
 from otel_agenttrace.matching import Requested
 from otel_agenttrace.model import AttributeValue, HttpRequest, Outcome, OutcomeKind, Span, Trace
@@ -51,14 +52,24 @@ from otel_agenttrace.playback.plan import ReplayPlan
 from otel_agenttrace.playback.player import Claim, Player
 from otel_agenttrace.playback.rerecording import chosen_calls
 from otel_agenttrace.playback.timing import parse_timing
+from otel_agenttrace.playback.tools import AskedTool, ToolClaim, ToolPlayer
 from otel_agenttrace.redact import RULES_VERSION, Redactor, environment_redactor
 from otel_agenttrace.redact.spans import redacted_span, redacted_values
 from otel_agenttrace.runs import Run, SharedClaims, SharedSwitch, note_begun
 from otel_agenttrace.volatile import NO_RULES, MatchRules
 
-__all__ = ["Rewriting", "Session", "SessionOptions", "current_session", "is_loopback", "open_sessions"]
+__all__ = [
+    "Rewriting",
+    "Session",
+    "SessionOptions",
+    "answering_session",
+    "current_session",
+    "is_loopback",
+    "open_sessions",
+]
 
 _log = logging.getLogger("otel_agenttrace")
+_Miss = TypeVar("_Miss", bound=ReplayMiss)
 _SERVED: Final = frozenset({"hit", "drift", "miss"})
 """Outcomes of calls that did not leave the machine."""
 
@@ -104,6 +115,7 @@ class Session:
         self.path = path.absolute()
         self.options = options
         self.counts: Counter[OutcomeKind] = Counter()
+        self.tool_counts: Counter[OutcomeKind] = Counter()
         self.is_open = False
         self.facts: tuple[Mapping[str, Any], ...] = ()
         self.offset = 0
@@ -122,6 +134,7 @@ class Session:
         self._warned = False
         self._player: AnyPlayer | None = None
         self._director: Director | None = None
+        self._tools: ToolPlayer | None = None
         self._writer: Writer | None = None
         self._recording: Recording | None = None
         self._again: frozenset[str] = frozenset()
@@ -141,6 +154,7 @@ class Session:
         self.struck: Counter[str] = Counter()
         self._claims = SharedClaims(self.run.shared_file("claims"))
         self._gone_live = SharedSwitch(self.run.shared_file("live"))
+        self._tool_claims = SharedClaims(self.run.shared_file("tools"))
         _sessions.add(self)
 
     # --- opening and closing ----------------------------------------------------------------------------------------
@@ -224,6 +238,16 @@ class Session:
         return self.mode in ("none", "new")
 
     @property
+    def freezes_tools(self) -> bool:
+        """Whether tools are answered from the recording and their code does not run."""
+        return self.is_replaying and "tools" in self.plan.freeze
+
+    @property
+    def answers_tools(self) -> bool:
+        """Whether tools ask for an answer: they are frozen, or the results of some are changed."""
+        return self.freezes_tools or self._tools is not None
+
+    @property
     def takes_calls(self) -> bool:
         """Whether calls are recorded or answered here; else only spans of other instrumentations are written."""
         return self._takes_calls
@@ -297,6 +321,8 @@ class Session:
             self._again = chosen_calls(player.cassette, self.plan.only, self.run.begun_ns, self.options.cost_of)
         self._player = player
         self._director = Director(player, self.plan, self._gone_live)
+        if isinstance(player, Player) and (self.freezes_tools or self._director.changes_tools):
+            self._tools = ToolPlayer(player.cassette, self._tool_claims.take)
 
     def _open_writer(self) -> Writer:
         resource = {
@@ -331,6 +357,7 @@ class Session:
         if os.getpid() == self._pid:
             self._end_run(keep_partial=keep_partial, has_failed=has_failed)
         self._claims.close()
+        self._tool_claims.close()
 
     def was_opened_here(self) -> bool:
         """Whether this is where a session was opened that has been closed elsewhere, not what was begun inside it."""
@@ -395,17 +422,22 @@ class Session:
     def _hear_of_others(self) -> None:
         """Count what the other processes of the run have told."""
         self.facts = self.run.hear()
-        self.counts.update(fact["kind"] for fact in self.facts if "kind" in fact)
+        self.counts.update(fact["kind"] for fact in self.facts if fact.get("of") == "call")
+        self.tool_counts.update(fact["kind"] for fact in self.facts if fact.get("of") == "tool")
         self.struck.update(fact["fault"] for fact in self.facts if "fault" in fact)
         drifts = (fact for fact in self.facts if fact.get("kind") == "drift")
         self._outcomes.extend(
-            Outcome("drift", None, fact.get("recorded"), detail=str(fact.get("detail") or "")) for fact in drifts
+            Outcome("drift", None, fact.get("recorded"), detail=str(fact.get("detail") or ""), of=fact["of"])
+            for fact in drifts
         )
         if self._player is not None:
             self._player.mark_played(self._claims.taken())
+        if self._tools is not None:
+            self._tools.mark_played(self._tool_claims.taken())
         if self._additions is not None:
             self._additions.close()
-        self.run.shared_file("claims").unlink(missing_ok=True)
+        for purpose in ("claims", "tools"):
+            self.run.shared_file(purpose).unlink(missing_ok=True)
         self._gone_live.remove()
 
     def __enter__(self) -> Session:
@@ -471,6 +503,51 @@ class Session:
         self._misses.append(copy.copy(miss))
         self.note(Outcome("miss", key=requested.key, detail=str(miss)))
 
+    def ask_tool(self, asked: AskedTool, site: Callable[[], str], *, runs: bool = False) -> ToolClaim | None:
+        """Return the recorded call that answers a tool's, or None to let it run: where tools are live, or asked to.
+
+        Args:
+            asked: The call.
+            site: Tells where it is made.
+            runs: Whether the tool runs in spite of its recording.
+
+        Raises:
+            ReplayMiss: If no recording answers it.
+            CassetteError: If the cassette cannot be read.
+        """
+        if runs or asked.name in self.plan.run_tools:
+            if self._tools is not None:
+                self._tools.pass_by(asked)
+            return None
+        if self._failure is not None:
+            raise self._failure
+        if self._tools is None or self._director is None or self._director.is_behind_fork:
+            return None
+        claim = self._tools.claim(asked)
+        if self._director.tool_leaves(claim):
+            return None
+        if claim is not None:
+            return self._director.changed_tool(claim) or (claim if self.freezes_tools else None)
+        if self.freezes_tools and not self._lets_tools_run:
+            raise self._missed_tool(self._tools.miss(asked, site()))
+        return None
+
+    @property
+    def _lets_tools_run(self) -> bool:
+        """Whether a tool runs that no recording answers."""
+        return self._writer is not None or self.plan.on_miss == "live"
+
+    def not_restorable(self, asked: AskedTool, reason: str, site: Callable[[], str]) -> ToolNotRestorable | None:
+        """Return the error that says why a recorded tool call cannot answer, or None to let the tool run."""
+        if self._tools is None or self._lets_tools_run:
+            return None
+        return self._missed_tool(self._tools.not_restorable(asked, reason, site()))
+
+    def _missed_tool(self, miss: _Miss) -> _Miss:
+        self._misses.append(copy.copy(miss))
+        self.note(Outcome("miss", detail=str(miss), of="tool"))
+        return miss
+
     def recorded_request(self, claim: Claim, attempt: int) -> HttpRequest | None:
         """Return what was asked in an attempt of a recorded call, counted from 0."""
         return self._player.recorded_request(claim, attempt) if self._player is not None else None
@@ -486,12 +563,13 @@ class Session:
         )
 
     def note(self, outcome: Outcome) -> None:
-        """Take note of how a call was answered."""
-        self.counts[outcome.kind] += 1
+        """Take note of how a call, or a frozen tool, was answered."""
+        counts = self.tool_counts if outcome.of == "tool" else self.counts
+        counts[outcome.kind] += 1
         self._outcomes.append(outcome)
         if not self.is_root:
             told = {"detail": outcome.detail, "recorded": outcome.recorded_span_id} if outcome.kind == "drift" else {}
-            self.run.tell({"kind": outcome.kind, **told})
+            self.run.tell({"kind": outcome.kind, "of": outcome.of, **told})
 
     def note_fault(self, fault: Fault) -> None:
         """Take note that a fault has struck an attempt of a call, or a tool."""
@@ -547,9 +625,8 @@ class Session:
             path = self._writer.path if self._writer.path.exists() else self.target
             recorded = open_cassette(path, offset=self.offset).trace().spans
         spans = sorted((*recorded, *self._replayed), key=lambda span: span.start_ns)
-        if self.options.cost_of is None:
-            return Trace(tuple(spans))
-        return Trace(tuple(spans), self.options.cost_of)
+        trace = Trace(tuple(spans), path=self.path if self.mode == "all" else None)
+        return trace if self.options.cost_of is None else replace(trace, cost_of=self.options.cost_of)
 
     def print_summary(self) -> None:
         """Print the trace so far as a tree, to the standard output."""
@@ -569,8 +646,12 @@ class Session:
 
     @property
     def unplayed(self) -> int:
-        """How many recorded calls nobody asked for."""
-        return len(self._player.unplayed()) if self._player is not None else 0
+        """How many recorded calls nobody asked for, and tools where they are frozen."""
+        calls = self._player.unplayed() if self._player is not None and "llm" in self.plan.freeze else ()
+        if self._tools is None:
+            return len(calls)
+        missing = [call for call in calls if not self._tools.covers(call.trace_id, call.span_id)]
+        return len(missing) + (len(self._tools.unplayed()) if self.freezes_tools else 0)
 
     # --- what finalisers leave behind -------------------------------------------------------------------------------
 
@@ -594,6 +675,7 @@ class Session:
         self.is_root = False
         self._claims.after_fork()
         self.faults.renew_lock()
+        self._tool_claims.after_fork()
         if self._recording is not None:
             self._recording.leave()
             self._recording = None
@@ -601,6 +683,8 @@ class Session:
             self._writer.renew_lock()
         if self._player is not None:
             self._player.renew_lock()
+        if self._tools is not None:
+            self._tools.renew_lock()
 
 
 def is_loopback(origin: str) -> bool:
@@ -648,6 +732,19 @@ def current_session() -> Session | None:
             "  to fix   wait for threads and tasks before the session ends"
         )
     return None
+
+
+def answering_session() -> Session | None:
+    """Return the session that answers tools from its recording, or None where tools run.
+
+    Raises:
+        ReplayError: If tools are frozen, and it cannot be told by which recording, or its replay is over.
+    """
+    held = _context.get()
+    if not any(session.answers_tools for session in (*_open_sessions, *([held] if held is not None else []))):
+        return None
+    session = current_session()
+    return session if session is not None and session.answers_tools else None
 
 
 def _warn_of_several() -> None:

@@ -6,12 +6,25 @@ import functools
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from otel_agenttrace.spans import end_later
 
-__all__ = ["Begin", "Steps", "stepped", "stepped_async"]
+__all__ = ["Begin", "Listener", "Steps", "stepped", "stepped_async"]
+
+
+class Listener:
+    """Hears what a generator gives and is given, step by step. This one makes nothing of it."""
+
+    def gave(self, item: object) -> None:
+        """Take note of an item."""
+
+    def heard(self) -> None:
+        """Take note that something was sent or thrown into the generator."""
+
+    def returned(self, value: object) -> None:
+        """Take note of the value that the generator returned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +33,13 @@ class Steps:
 
     `ended` takes the exception that ended it, if one did, and the time if it is over; it is called once. Of a generator
     that is left early it hears later: it may have been left to the garbage collector, and a finaliser may write nothing.
+    `instead` is a generator that is run in the place of the function's, which then never begins.
     """
 
     around: Callable[[], AbstractContextManager[Any]]
     ended: Callable[[BaseException | None, int | None], object]
+    listener: Listener = field(default_factory=Listener)
+    instead: Any = None
 
     def left(self, error: BaseException | None = None) -> None:
         """Take note of a generator that was closed."""
@@ -41,23 +57,30 @@ def stepped(function: Callable[..., Generator[Any, Any, Any]], begin: Begin) -> 
     def run_generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         inner = function(*args, **kwargs)
         steps = begin(args, kwargs)
+        inner = steps.instead or inner
         step: Callable[[], Any] = functools.partial(next, inner)
         while True:
             try:
                 with steps.around():
                     item = step()
             except StopIteration as stopped:
+                steps.listener.returned(stopped.value)
                 steps.ended(None, None)
                 return stopped.value
             except BaseException as error:
                 steps.ended(error, None)
                 raise
+            steps.listener.gave(item)
             try:
-                step = functools.partial(inner.send, (yield item))
+                sent = yield item
+                if sent is not None:
+                    steps.listener.heard()
+                step = functools.partial(inner.send, sent)
             except GeneratorExit:
                 _close(inner, steps)
                 raise
             except BaseException as error:  # noqa: BLE001 - thrown on into the generator, which decides
+                steps.listener.heard()
                 step = functools.partial(inner.throw, error)
 
     return run_generator
@@ -82,6 +105,7 @@ def stepped_async(
     async def run_async_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         inner = function(*args, **kwargs)
         steps = begin(args, kwargs)
+        inner = steps.instead or inner
         step: Callable[[], Awaitable[Any]] = inner.__anext__
         while True:
             try:
@@ -93,12 +117,17 @@ def stepped_async(
             except BaseException as error:
                 steps.ended(error, None)
                 raise
+            steps.listener.gave(item)
             try:
-                step = functools.partial(inner.asend, (yield item))
+                sent = yield item
+                if sent is not None:
+                    steps.listener.heard()
+                step = functools.partial(inner.asend, sent)
             except GeneratorExit:
                 await _aclose(inner, steps)
                 raise
             except BaseException as error:  # noqa: BLE001 - thrown on into the generator, which decides
+                steps.listener.heard()
                 step = functools.partial(inner.athrow, error)
 
     return run_async_generator

@@ -41,17 +41,17 @@ def _calls_line(session: Session) -> str:
     if session.is_fork and session.counts:
         from otel_agenttrace.report.terminal import forked_line
 
-        return forked_line(session.counts, session.given_path, session.given_target)
+        return forked_line(session.counts, session.given_path, session.given_target, session.tool_counts)
     if session.is_recording:
         served = session.counts["hit"] + session.counts["drift"]
         return recording_line(session) + (f" · {served} answered from it" if served else "")
     if session.plan.verify and session.counts:
         return _verified(session)
-    if not session.counts:
+    if not session.counts and not session.tool_counts:
         return f"replayed 0 calls: {_nothing_seen(session)} · {session.given_path}"
     from otel_agenttrace.report.terminal import replayed_line
 
-    return replayed_line(session.counts, session.unplayed, session.given_path)
+    return replayed_line(session.counts, session.unplayed, session.given_path, session.tool_counts)
 
 
 def _verified(session: Session) -> str:

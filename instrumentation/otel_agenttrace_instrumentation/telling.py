@@ -9,7 +9,6 @@ from typing import Any, Final, cast
 from opentelemetry import trace as otel_trace
 
 from otel_agenttrace import semconv
-from otel_agenttrace.cassette.index import Entry
 from otel_agenttrace.cassette.writer import RecordedCall
 from otel_agenttrace.errors import error_type
 from otel_agenttrace.jsonvalue import Json
@@ -31,7 +30,7 @@ from otel_agenttrace.wire.telling import (
 from otel_agenttrace_instrumentation import content, metrics
 from otel_agenttrace_instrumentation.attempts import Attempt
 
-__all__ = ["CallSpan"]
+__all__ = ["CallSpan", "tell_outcome", "tell_replayed"]
 
 _LLM_KINDS: Final = frozenset({"LLM", "EMBEDDING"})
 _OLD_REQUEST_TYPES: Final = frozenset({"chat", "completion", "embedding"})
@@ -74,33 +73,23 @@ class CallSpan:
 
     def answered(self, answer: Claim | Live, session: Session) -> None:
         """Tell what answers the call, as soon as that is known: the span may not stay ours."""
-        self.live.set({semconv.AGENTTRACE_REPLAY_MODE: session.mode})
         if isinstance(answer, Live):
-            self.outcome("live", answer.detail)
+            self.live.set({semconv.AGENTTRACE_REPLAY_MODE: session.mode})
             if answer.instead_of is not None:
-                self._link(answer.instead_of, "forked_from")
+                _link(self.live, answer.instead_of.trace_id, answer.instead_of.span_id, "forked_from")
+            self.outcome("live", answer.detail)
             return
-        self._link(answer.entry, "replayed_from")
+        tell_replayed(self.live, session, answer.entry.trace_id, answer.entry.span_id)
         self.outcome(answer.outcome, answer.detail)
-        self._hide_in(session)
-
-    def _link(self, entry: Entry, kind: str) -> None:
-        self.live.add_link(entry.trace_id, entry.span_id, {semconv.AGENTTRACE_LINK_TYPE: kind})
-
-    def _hide_in(self, session: Session) -> None:
-        if not session.options.export_replay and session.mode == "none":
-            self.live.hide()
 
     def faulted(self, faults: Sequence[Fault], session: Session) -> None:
         """Tell which faults have struck the call."""
         self.live.set({semconv.AGENTTRACE_FAULT: " ".join(fault.name for fault in faults)})
-        self._hide_in(session)
+        _hide_in(self.live, session)
 
     def outcome(self, outcome: str, detail: str = "") -> None:
-        """Tell how replay answered the call; what differed is content, which is not exported."""
-        self.live.set({semconv.AGENTTRACE_REPLAY_OUTCOME: outcome})
-        if detail:
-            self.live.content[semconv.AGENTTRACE_REPLAY_DETAIL] = detail
+        """Tell how replay answered the call."""
+        tell_outcome(self.live, outcome, detail)
 
     def describe(self, attempt: Attempt) -> InferenceResponse | None:
         """Tell what the response of an attempt says, and return it."""
@@ -140,6 +129,29 @@ class CallSpan:
     def end(self, session: Session | None, end_ns: int, recorded: RecordedCall | None = None) -> None:
         """End the span and hand it to the session."""
         self.live.end(session, end_ns, recorded)
+
+
+def tell_replayed(live: LiveSpan, session: Session, trace_id: str, span_id: str) -> None:
+    """Tell on a span which recorded one it comes from; it is exported only if that is asked for."""
+    live.set({semconv.AGENTTRACE_REPLAY_MODE: session.mode})
+    _link(live, trace_id, span_id, "replayed_from")
+    _hide_in(live, session)
+
+
+def _link(live: LiveSpan, trace_id: str, span_id: str, kind: str) -> None:
+    live.add_link(trace_id, span_id, {semconv.AGENTTRACE_LINK_TYPE: kind})
+
+
+def _hide_in(live: LiveSpan, session: Session) -> None:
+    if not session.options.export_replay and session.mode == "none":
+        live.hide()
+
+
+def tell_outcome(live: LiveSpan, outcome: str, detail: str = "") -> None:
+    """Tell on a span how replay answered; what differed is content, which is not exported."""
+    live.set({semconv.AGENTTRACE_REPLAY_OUTCOME: outcome})
+    if detail:
+        live.content[semconv.AGENTTRACE_REPLAY_DETAIL] = detail
 
 
 def _adoptable_span() -> otel_trace.Span | None:

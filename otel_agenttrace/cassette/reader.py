@@ -145,8 +145,8 @@ class Cassette:
 
     def trace(self, cost_of: Callable[[Span], float | None] | None = None) -> Trace:
         """Return all spans in order of their start, their content still on disk."""
-        spans = sorted(self.spans(), key=lambda span: span.start_ns)
-        return Trace(tuple(spans), cost_of) if cost_of is not None else Trace(tuple(spans))
+        trace = Trace(tuple(sorted(self.spans(), key=lambda span: span.start_ns)), path=self.path)
+        return trace if cost_of is None else replace(trace, cost_of=cost_of)
 
     def spans(self) -> Iterator[Span]:
         """Yield the spans in the order of the file, without the content of recorded calls.

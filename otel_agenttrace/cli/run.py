@@ -126,6 +126,9 @@ def refresh(cassette: Path, command: tuple[str, ...], older_than: str, prune: bo
     help="What is answered from the recording: calls to models, results of tools. The rest goes live.",
 )
 @click.option(
+    "--run-tool", "run_tools", multiple=True, metavar="NAME", help="Let a tool run although tools are frozen."
+)
+@click.option(
     "--patch", "patches", multiple=True, metavar="CHANGE", help="Change what is replayed: 'SELECTOR PATH = VALUE'."
 )
 @click.option(
@@ -189,7 +192,7 @@ def _has_failed(session: Session, fail_on: tuple[str, ...]) -> bool:
         return True
     if session.rewriting is not None and session.rewriting.failure is not None:
         return True
-    failed = {**session.counts, "unplayed": session.unplayed}
+    failed = {**(session.counts + session.tool_counts), "unplayed": session.unplayed}
     return any(failed.get(kind) for kind in ("miss", *fail_on))
 
 

@@ -159,7 +159,7 @@ class _Teller:
 
     def ends(self, counts: Mapping[OutcomeKind, int], unplayed: int) -> None:
         """Tell how it went."""
-        line = replayed_line(counts, unplayed, self._cassette, "served")
+        line = replayed_line(counts, unplayed, self._cassette, verb="served")
         self._tell(Text(line), event="end", counts=dict(counts), unplayed=unplayed)
 
     def _tell(self, text: Text, **facts: object) -> None:

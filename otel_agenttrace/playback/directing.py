@@ -10,9 +10,10 @@ from typing import Protocol
 from otel_agenttrace.cassette.index import Entry
 from otel_agenttrace.matching import Requested
 from otel_agenttrace.playback.choosing import AnyPlayer
-from otel_agenttrace.playback.patches import Part, Patch, parse_patch, patched_exchange
+from otel_agenttrace.playback.patches import Part, Patch, parse_patch, patched_exchange, patched_result
 from otel_agenttrace.playback.plan import ReplayPlan
 from otel_agenttrace.playback.player import Claim
+from otel_agenttrace.playback.tools import ToolClaim
 from otel_agenttrace.selectors import Selector, Subject, parse_selector, subjects
 
 __all__ = ["Director", "Live", "Switch"]
@@ -61,7 +62,7 @@ class Director:
         """
         if "llm" not in self._plan.freeze:
             return Live("calls to models are not frozen")
-        if self._plan.until and self._gone_live.is_on():
+        if self.is_behind_fork:
             return Live("behind the fork")
         claim = self._player.claim(requested, lane)
         left = self._leaves(claim, requested)
@@ -71,6 +72,46 @@ class Director:
         if claim is None:
             return Live(self._player.why_not(requested)) if self._plan.on_miss == "live" else None
         return self._changed(claim)
+
+    # --- tools --------------------------------------------------------------------------------------------------------
+
+    @property
+    def changes_tools(self) -> bool:
+        """Whether the result of a recorded tool is changed: then it is given, and the tool does not run."""
+        return any(patch.part == "result" for patch in self._patches)
+
+    @property
+    def is_behind_fork(self) -> bool:
+        """Whether the run has left its recording."""
+        return bool(self._plan.until) and self._gone_live.is_on()
+
+    def tool_leaves(self, claim: ToolClaim | None) -> bool:
+        """Whether the run leaves its recording at a tool, which then runs; `claim` is its recorded call, if it has one."""
+        until = self._plan.until
+        if self._until is not None:
+            leaves = claim is not None and self._until.matches(self._subjects[claim.span.span_id])
+        else:
+            leaves = (until != "" and claim is None) or (
+                until == "drift" and claim is not None and claim.outcome == "drift"
+            )
+        if leaves:
+            self._gone_live.turn_on()
+        return leaves
+
+    def changed_tool(self, claim: ToolClaim) -> ToolClaim | None:
+        """Return a recorded tool call with its result changed, or None if no patch is meant for it.
+
+        Raises:
+            ConfigError: If a patch does not fit the result it is meant for.
+        """
+        subject = self._subjects[claim.span.span_id]
+        meant = [patch for patch in self._patches if patch.part == "result" and patch.selector.matches(subject)]
+        if not meant:
+            return None
+        detail = "; ".join(filter(None, (claim.detail, *(f"patched: {patch.text}" for patch in meant))))
+        return replace(claim, span=patched_result(claim.span, meant), detail=detail)
+
+    # --- calls --------------------------------------------------------------------------------------------------------
 
     def _leaves(self, claim: Claim | None, requested: Requested) -> Live | None:
         """Return how a run leaves its recording at this call, or None if it does not."""

@@ -18,15 +18,16 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias, cast
 
+from otel_agenttrace import semconv
 from otel_agenttrace.errors import ConfigError, NotEncodable
-from otel_agenttrace.jsonvalue import Json, canonical, obj, parse
-from otel_agenttrace.model import Chunk, Exchange
+from otel_agenttrace.jsonvalue import Json, array, canonical, compact, obj, parse
+from otel_agenttrace.model import AttributeValue, Chunk, Exchange, Span
 from otel_agenttrace.selectors import Selector, parse_selector
 from otel_agenttrace.wire.codec import Codec
 from otel_agenttrace.wire.routes import route
 from otel_agenttrace.wire.sse import event_bytes, json_events
 
-__all__ = ["Part", "Patch", "parse_patch", "patched", "patched_exchange"]
+__all__ = ["Part", "Patch", "parse_patch", "patched", "patched_exchange", "patched_result"]
 
 Part: TypeAlias = Literal["answer", "response", "request", "result"]
 _WRITTEN: Final = re.compile(
@@ -157,6 +158,49 @@ def _changed(value: Json, steps: Sequence[str], patch: Patch) -> Json:
         return [*value, patch.change(None)]
     there = ", ".join(sorted(value)[:10]) if isinstance(value, dict) else f"{type(value).__name__}"
     raise ConfigError(f"the patch {patch.text!r} finds no {step!r}.\n  nearest  {there}")
+
+
+def patched_result(span: Span, patches: Sequence[Patch]) -> Span:
+    """Return a recorded tool span with its result changed; a value that was recorded with its types keeps them.
+
+    Raises:
+        ConfigError: If the result has no such value, or the tool failed or is a generator.
+    """
+    told = span.attributes
+    kind = told.get(semconv.AGENTTRACE_TOOL_RESULT_TYPE)
+    if span.is_error or kind in ("items", "error", "live_only"):
+        raise ConfigError(
+            f"the patch {patches[0].text!r} meets {span.name}, which has no one result ({kind or 'error'})"
+        )
+    written = told.get(semconv.GEN_AI_TOOL_CALL_RESULT if kind != "typed" else semconv.AGENTTRACE_TOOL_RESULT_VALUE)
+    value = written if kind == "text" else _value(str(written or "null"))
+    for patch in patches:
+        pointer = _tagged_pointer(value, _steps(patch.pointer)) if kind == "typed" else patch.pointer
+        kind = kind if pointer else None
+        value = patched(value, [replace(patch, pointer=pointer)])
+    if kind == "typed":
+        return replace(span, attributes={**told, semconv.AGENTTRACE_TOOL_RESULT_VALUE: compact(value)})
+    is_text = isinstance(value, str)
+    changed: dict[str, AttributeValue] = {
+        semconv.GEN_AI_TOOL_CALL_RESULT: value if isinstance(value, str) else compact(value),
+        semconv.AGENTTRACE_TOOL_RESULT_TYPE: "text" if is_text else "json",
+    }
+    return replace(span, attributes={**told, **changed})
+
+
+def _tagged_pointer(value: Json, steps: Sequence[str]) -> str:
+    """Return where a member stands in a value that is written with its types: one level deeper below each tag."""
+    pointer = ""
+    for step in steps:
+        members = obj(value)
+        if "$" in members:
+            holder = next((name for name, held in members.items() if isinstance(held, dict | list)), "value")
+            holder = next((name for name, held in members.items() if step in obj(held)), holder)
+            pointer, value = f"{pointer}/{holder}", members.get(holder)
+        pointer = f"{pointer}/{step.replace('~', '~0').replace('/', '~1')}"
+        inner = array(value)
+        value = inner[int(step)] if step.isdecimal() and int(step) < len(inner) else obj(value).get(step)
+    return pointer
 
 
 # --- answers --------------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ class ReplayPlan:
         faults: Failures to inject: `SELECTOR KIND [NAME=VALUE …]`.
         seed: Decides which calls a fault with a rate strikes.
         timing: When chunks come: `instant`, `real`, `xN` or `first-token`.
+        run_tools: Names of tools that run although tools are frozen.
         only: A selector of the recorded calls that are made anew; empty for none.
         prune: Whether recorded calls that were not asked for are removed at the end.
         verify: Whether each call is also made live, and its answer compared with the recorded one.
@@ -41,6 +42,7 @@ class ReplayPlan:
     faults: tuple[str, ...] = ()
     seed: int = 0
     timing: str = "instant"
+    run_tools: tuple[str, ...] = ()
     only: str = ""
     prune: bool = False
     verify: bool = False
@@ -62,7 +64,7 @@ class ReplayPlan:
     @staticmethod
     def from_json(told: Mapping[str, Any]) -> ReplayPlan:
         """Return the plan of `dataclasses.asdict`, as JSON has it: its tuples are lists."""
-        lists: dict[str, Any] = {name: tuple(told[name]) for name in ("freeze", "patches", "faults")}
+        lists: dict[str, Any] = {name: tuple(told[name]) for name in ("freeze", "patches", "faults", "run_tools")}
         return ReplayPlan(**{**told, **lists})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -134,6 +135,8 @@ def _facts(span: Span, trace: Trace) -> Iterator[str]:
         yield tokens
         if span.is_inference:
             yield cost(trace.cost_of(span))
+    if semconv.AGENTTRACE_TOOL_LIVE_ONLY in span.attributes:
+        yield "live-only"
     yield "not ended" if span.end_ns is None else duration(span.duration_ns)
 
 
@@ -164,22 +167,33 @@ def recorded_line(trace: Trace, path: Path) -> str:
     )
 
 
-def replayed_line(counts: Mapping[OutcomeKind, int], unplayed: int, path: Path, verb: str = "replayed") -> str:
-    """Return how the calls of a replay were answered, and how many recordings nobody asked for."""
-    line = f"{verb} {_outcomes(counts)} · {escaped(str(path))}"
+def replayed_line(
+    counts: Mapping[OutcomeKind, int],
+    unplayed: int,
+    path: Path,
+    tools: Mapping[OutcomeKind, int] | None = None,
+    *,
+    verb: str = "replayed",
+) -> str:
+    """Return how the calls of a replay and its frozen tools were answered, and how many recordings nobody asked for."""
+    line = f"{verb} {_outcomes(counts, tools)} · {escaped(str(path))}"
     return f"{line} · {counted(unplayed, 'recording')} never asked for" if unplayed else line
 
 
-def forked_line(counts: Mapping[OutcomeKind, int], path: Path, target: Path) -> str:
+def forked_line(
+    counts: Mapping[OutcomeKind, int], path: Path, target: Path, tools: Mapping[OutcomeKind, int] | None = None
+) -> str:
     """Return how the calls of a fork were answered, what it left, and where it stands."""
     shown = escaped(shlex.quote(str(target)))
-    return f"forked {_outcomes(counts)} · {escaped(str(path))} → {escaped(str(target))} · next: otel-agenttrace show {shown}"
+    return f"forked {_outcomes(counts, tools)} · {escaped(str(path))} → {escaped(str(target))} · next: otel-agenttrace show {shown}"
 
 
-def _outcomes(counts: Mapping[OutcomeKind, int]) -> str:
-    kinds: tuple[OutcomeKind, ...] = ("hit", "drift", "miss") + (("live",) if counts.get("live") else ())
-    told = ", ".join(f"{counts.get(kind, 0):,} {kind}" for kind in kinds)
-    return f"{counted(sum(counts.values()), 'call')}: {told}"
+def _outcomes(counts: Mapping[OutcomeKind, int], tools: Mapping[OutcomeKind, int] | None = None) -> str:
+    both = Counter(counts) + Counter(tools or {})
+    kinds: tuple[OutcomeKind, ...] = ("hit", "drift", "miss") + (("live",) if both["live"] else ())
+    told = ", ".join(f"{both[kind]:,} {kind}" for kind in kinds)
+    answered = counted(sum(counts.values()), "call") + (f", {counted(sum(tools.values()), 'tool')}" if tools else "")
+    return f"{answered}: {told}"
 
 
 def outcome_text(kind: OutcomeKind | None, line: str, detail: str = "") -> Text:

@@ -858,6 +858,8 @@ def test_a_tool_tells_name_description_arguments_and_result(recorded: Recorded) 
         semconv.GEN_AI_TOOL_DESCRIPTION: "Count.",
         semconv.GEN_AI_TOOL_CALL_ARGUMENTS: '{"n":2}',
         semconv.GEN_AI_TOOL_CALL_RESULT: "[0,1]",
+        semconv.AGENTTRACE_TOOL_RESULT_TYPE: "json",
+        semconv.AGENTTRACE_TOOL_LANE: "",
     }
 
 

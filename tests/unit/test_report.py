@@ -332,6 +332,16 @@ def test_a_replay_ends_with_its_outcomes_and_what_nobody_asked_for(
     assert replayed_line(counts, unplayed, PATH) == line
 
 
+def test_frozen_tools_are_counted_apart_from_calls_and_answered_like_them() -> None:
+    tools: dict[OutcomeKind, int] = {"hit": 2, "live": 1}
+    assert replayed_line({"hit": 4}, 0, PATH, tools) == (
+        "replayed 4 calls, 3 tools: 6 hit, 0 drift, 0 miss, 1 live · run.otlp.jsonl"
+    )
+    assert replayed_line({}, 0, PATH, {"miss": 1}) == (
+        "replayed 0 calls, 1 tool: 0 hit, 0 drift, 1 miss · run.otlp.jsonl"
+    )
+
+
 # --- JSON -----------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,277 @@
+"""Compare what two runs did, step by step: agents, calls to models, tools. Traces in, steps and their comparison out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from itertools import zip_longest
+from typing import Final, Literal, TypeAlias
+
+from otel_agenttrace import semconv
+from otel_agenttrace.differing import first_difference
+from otel_agenttrace.jsonvalue import canonical, compact, parse
+from otel_agenttrace.matching import normalised_key
+from otel_agenttrace.model import HttpRequest, InferenceResponse, Span, Trace
+
+__all__ = ["Comparison", "Divergence", "Step", "compare", "steps"]
+
+StepKind: TypeAlias = Literal["agent", "inference", "tool"]
+_KINDS: Final[Mapping[str, StepKind]] = {
+    semconv.OPERATION_INVOKE_AGENT: "agent",
+    semconv.OPERATION_EXECUTE_TOOL: "tool",
+    **dict.fromkeys(semconv.INFERENCE_OPERATIONS, "inference"),
+}
+_NAMES: Final[Mapping[StepKind, str]] = {
+    "agent": semconv.GEN_AI_AGENT_NAME,
+    "inference": semconv.GEN_AI_REQUEST_MODEL,
+    "tool": semconv.GEN_AI_TOOL_NAME,
+}
+_SHOWN: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a run.
+
+    Attributes:
+        kind: What it is.
+        name: Of the agent or the tool, or the model that was asked.
+        arguments: Of the tool, or the request to the model: canonical JSON, empty where it is not compared.
+        answer: What the tool or the model gave, or the error it ended with; empty where it is not compared. An agent that
+            failed has a second step, after those inside it, that tells its error.
+        group: Steps of one number ran at the same time under the same span: their order means nothing.
+    """
+
+    kind: StepKind
+    name: str
+    arguments: str = ""
+    answer: str = ""
+    group: int = 0
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What makes two steps the same: what changes from run to run (times, ids) is left out."""
+        return (
+            self.kind,
+            self.name,
+            normalised_key(self.request),
+            normalised_key(HttpRequest("", "", "", self.answer)),
+        )
+
+    @property
+    def request(self) -> HttpRequest:
+        """The arguments in the form in which they are compared."""
+        return HttpRequest(self.kind, "", self.name, self.arguments)
+
+    def __str__(self) -> str:
+        called = f"({_short(self.arguments)})" if self.kind == "tool" else ""
+        return f"{self.kind} {self.name}{called}" + (f" → {_short(self.answer)}" if self.answer else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """Where two runs part: the place of the step, from 1, both steps in words (None: the run was over), what differs."""
+
+    step: int
+    baseline: str | None
+    candidate: str | None
+    difference: str = ""
+
+    def __str__(self) -> str:
+        told = [f"step {self.step}", f"  baseline   {self.baseline or '(the run was over)'}"]
+        told.append(f"  candidate  {self.candidate or '(the run was over)'}")
+        return "\n".join([*told, *([f"  differs at {self.difference}"] if self.difference else [])])
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How much of two runs is the same, 0 to 1, and where they part first, if they do.
+
+    The similarity is the mean of two ratios of `difflib.SequenceMatcher`, each twice the number of steps that stand in
+    both runs in the same order, by the number of steps of both: once for the same kind and name, once for the same
+    arguments and answer too. It is 1 if and only if no step differs.
+    """
+
+    similarity: float
+    first_divergence: Divergence | None
+
+
+def steps(
+    trace: Trace,
+    response_of: Callable[[Span], InferenceResponse | None],
+    recorded: Mapping[tuple[str, str], Span] | None = None,
+    *,
+    with_inference_content: bool = True,
+    into_tools: bool = True,
+) -> tuple[Step, ...]:
+    """Return what a run did, in order of start, the steps of a span after it.
+
+    Args:
+        trace: The run.
+        response_of: Gives what a model answered in a recorded call.
+        recorded: The recorded spans by trace and span id, that a replayed one says as much as by its link.
+        with_inference_content: Whether requests and answers of models count, or only which model was asked.
+        into_tools: Whether what tools did inside counts: a tool that is answered from a recording does nothing inside.
+    """
+    reader = _Reader(response_of, recorded or {}, with_inference_content=with_inference_content)
+    children: dict[str, list[Span]] = {}
+    known = {span.span_id for span in trace.spans}
+    for span in sorted(trace.spans, key=lambda span: span.start_ns):
+        parent = span.parent_span_id or ""
+        children.setdefault(parent if parent in known else "", []).append(span)
+    found: list[Step] = []
+    waiting: list[tuple[Span | Step, int]] = []
+    waiting += _grouped(children.get("", []), 0)[::-1]
+    groups = 0
+    while waiting:
+        span, group = waiting.pop()
+        if isinstance(span, Step):
+            found.append(replace(span, group=group))
+            continue
+        kind = _KINDS.get(span.operation or "")
+        if kind is not None:
+            found.append(replace(reader.step(kind, span), group=group))
+        groups += len(trace.spans) + 1
+        if kind == "agent" and span.is_error:
+            waiting.append((Step(kind, found[-1].name, answer=_failure(span)), groups))
+        if kind != "tool" or into_tools:
+            waiting += _grouped(children.get(span.span_id, []), groups)[::-1]
+    return tuple(found)
+
+
+def _grouped(siblings: Sequence[Span], first: int) -> list[tuple[Span, int]]:
+    """Number the groups of spans that ran at the same time."""
+    numbered: list[tuple[Span, int]] = []
+    group, until = first, 0
+    for span in siblings:
+        if span.start_ns >= until:
+            group += 1
+        until = max(until, span.end_ns or span.start_ns)
+        numbered.append((span, group))
+    return numbered
+
+
+class _Reader:
+    """Reads what one span did."""
+
+    def __init__(
+        self,
+        response_of: Callable[[Span], InferenceResponse | None],
+        recorded: Mapping[tuple[str, str], Span],
+        *,
+        with_inference_content: bool,
+    ) -> None:
+        self._response_of = response_of
+        self._recorded = recorded
+        self._with_content = with_inference_content
+
+    def step(self, kind: StepKind, span: Span) -> Step:
+        source = self._source(span)
+        name = str(span.attributes.get(_NAMES[kind]) or span.name)
+        if kind == "tool":
+            arguments = _canonical(str(source.attributes.get(semconv.GEN_AI_TOOL_CALL_ARGUMENTS) or ""))
+            return Step(kind, name, arguments, _failure(span) or _result(source))
+        if kind == "agent":
+            return Step(kind, name)
+        if not self._with_content:
+            return Step(kind, name)
+        call = source.call
+        request = call.attempts[0].request.body if call is not None and call.attempts else ""
+        return Step(kind, name, request, _failure(span) or self._answer(source))
+
+    def _source(self, span: Span) -> Span:
+        """Return the recorded span that a replayed one comes from, else the span itself."""
+        if span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME) not in ("hit", "drift"):
+            return span
+        found = (self._recorded.get((link.trace_id, link.span_id)) for link in span.links)
+        return next((each for each in found if each is not None), span)
+
+    def _answer(self, span: Span) -> str:
+        response = self._response_of(span)
+        if response is None:
+            return ""
+        return compact([[message.role, list(message.parts)] for message in response.output_messages])
+
+
+def _failure(span: Span) -> str:
+    return f"{span.attributes.get(semconv.ERROR_TYPE) or 'error'}: {span.status_message}" if span.is_error else ""
+
+
+def _result(span: Span) -> str:
+    return str(span.attributes.get(semconv.GEN_AI_TOOL_CALL_RESULT) or "")
+
+
+def _canonical(arguments: str) -> str:
+    try:
+        return canonical(parse(arguments))
+    except (ValueError, RecursionError):
+        return canonical(arguments)
+
+
+def _short(text: str) -> str:
+    line = text.strip().partition("\n")[0]
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
+
+
+# --- comparing --------------------------------------------------------------------------------------------------------
+
+
+def compare(baseline: Sequence[Step], candidate: Sequence[Step]) -> Comparison:
+    """Return how much of two runs is the same. The order of steps that ran at the same time does not count."""
+    candidate = tuple(_in_order_of(baseline, candidate))
+    left, right = [step.key for step in baseline], [step.key for step in candidate]
+    if left == right:
+        return Comparison(1.0, None)
+    similarity = (_ratio([key[:2] for key in left], [key[:2] for key in right]) + _ratio(left, right)) / 2
+    place = next(index for index, (one, other) in enumerate(zip_longest(left, right)) if one != other)
+    was = baseline[place] if place < len(baseline) else None
+    now = candidate[place] if place < len(candidate) else None
+    told = (None if was is None else str(was), None if now is None else str(now))
+    return Comparison(similarity, Divergence(place + 1, *told, _difference(was, now)))
+
+
+def _ratio(left: list[tuple[str, ...]], right: list[tuple[str, ...]]) -> float:
+    return SequenceMatcher(None, left, right, autojunk=False).ratio()
+
+
+def _in_order_of(baseline: Sequence[Step], candidate: Sequence[Step]) -> Iterator[Step]:
+    """Yield the candidate's steps, those of a parallel group in the order that they have in the baseline."""
+    place = 0
+    while place < len(candidate):
+        size = _group_size(baseline, place)
+        found = list(candidate[place : place + size])
+        slots: list[Step | None] = []
+        for step in baseline[place : place + size]:
+            same = next((each for each in found if each.key == step.key), None)
+            slots.append(same)
+            if same is not None:
+                found.remove(same)
+        for slot in slots:
+            step = slot or (found.pop(0) if found else None)
+            if step is not None:
+                yield step
+        yield from found
+        place += size
+
+
+def _group_size(found: Sequence[Step], place: int) -> int:
+    end = place + 1
+    while end < len(found) and found[end].group == found[place].group:
+        end += 1
+    return end - place
+
+
+def _difference(was: Step | None, now: Step | None) -> str:
+    if (
+        was is None
+        or now is None
+        or (was.kind, was.name) != (now.kind, now.name)
+        or not was.arguments
+        or not now.arguments
+    ):
+        return ""
+    difference = first_difference(was.request, now.request)
+    if difference is not None:
+        return f"{difference.pointer}: {difference.recorded} → {difference.asked}"
+    return "the answer"
