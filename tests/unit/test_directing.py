@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import anthropic
@@ -255,3 +256,100 @@ def test_a_miss_still_fails_where_the_point_is_not_reached(provider: Provider) -
         _turns(provider, 1, "unknown")
     assert provider.hits == 4
     assert os.environ.get("_OTEL_AGENTTRACE_RUN") is None
+
+
+# --- tools ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Weather:
+    city: str
+    celsius: int
+
+
+_RAN: list[str] = []
+
+
+@at.tool
+def weather(city: str) -> Weather:
+    """Tell the weather."""
+    _RAN.append(city)
+    return Weather(city, 21)
+
+
+@at.tool
+def search(query: str) -> dict[str, list[str]]:
+    """Find things."""
+    _RAN.append(query)
+    return {"hits": [query]}
+
+
+def _with_tools(provider: Provider) -> list[str]:
+    """Return the answers of an agent that asks, uses a tool, and asks with what the tool gave, three times."""
+    answers: list[str] = []
+    for turn, use in enumerate((lambda: weather("Bern"), lambda: search("hotel"), lambda: weather("Rome"))):
+        answers += _turns(provider, 1, f"turn {turn} after {answers}: {use()}")
+    return answers
+
+
+def _recorded_with_tools(provider: Provider) -> list[str]:
+    _RAN.clear()
+    with at.record(PATH, quiet=True):
+        answers = _with_tools(provider)
+    assert _RAN == ["Bern", "hotel", "Rome"]
+    _RAN.clear()
+    return answers
+
+
+def test_a_fork_at_the_third_turn_goes_on_live_with_the_patched_result_of_its_tool(provider: Provider) -> None:
+    recorded = _recorded_with_tools(provider)
+    hits = provider.hits
+    patch = "tool[3] result/celsius = -5"
+    with at.replay(PATH, freeze=("llm", "tools"), patches=[patch], fork=FORK, quiet=True) as session:
+        answers = _with_tools(provider)
+    assert _RAN == []
+    assert answers[:2] == recorded[:2]
+    assert "celsius=-5" in answers[2]
+    assert provider.hits == hits + 1
+    assert [(outcome.of, outcome.kind) for outcome in session.outcomes] == [
+        *[("tool", "hit"), ("call", "hit")] * 2,
+        ("tool", "hit"),
+        ("call", "live"),
+    ]
+    chats = at.load(FORK).inferences
+    (link,) = chats[2].links
+    assert link.attributes == {semconv.AGENTTRACE_LINK_TYPE: "forked_from"}
+    assert link.span_id == at.load(PATH).inferences[2].span_id
+
+
+@pytest.mark.parametrize(
+    ("patch", "said"),
+    [
+        ("tool=weather result/city = Oslo", "Weather(city='Oslo', celsius=21)"),
+        ('tool=search result = {"hits":[]}', "{'hits': []}"),
+        ('tool=search result/hits += "hostel"', "{'hits': ['hotel', 'hostel']}"),
+        ("tool=search result/hits/0 ~= /ot/o/", "{'hits': ['hoel']}"),
+    ],
+)
+def test_only_the_patched_tool_does_not_run_where_tools_are_live(provider: Provider, patch: str, said: str) -> None:
+    _recorded_with_tools(provider)
+    with at.replay(PATH, patches=[patch], on_miss="live", quiet=True):
+        answers = _with_tools(provider)
+    assert any(said in answer for answer in answers)
+    assert (["hotel"] if "weather" in patch else ["Bern", "Rome"]) == _RAN
+
+
+def test_tools_run_behind_the_fork(provider: Provider) -> None:
+    _recorded_with_tools(provider)
+    with at.replay(PATH, freeze=("llm", "tools"), until="inference[2]", quiet=True) as session:
+        _with_tools(provider)
+    assert _RAN == ["Rome"]
+    assert session.misses == ()
+
+
+def test_a_selected_tool_is_where_a_run_leaves_its_recording(provider: Provider) -> None:
+    _recorded_with_tools(provider)
+    with at.replay(PATH, freeze=("llm", "tools"), until="tool=search", quiet=True) as session:
+        _with_tools(provider)
+    assert _RAN == ["hotel", "Rome"]
+    assert _kinds(session) == ["hit", "hit", "live", "live", "live", "live"]
