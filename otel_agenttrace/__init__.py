@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from otel_agenttrace.annotate import agent, decision, inference, retrieval, span
-    from otel_agenttrace.api import load, record, replay, serve, session, start, stop
-    from otel_agenttrace.errors import AgentTraceError, CassetteError, ReplayMiss
+    from otel_agenttrace.api import load, patch, record, replay, serve, session, start, stop
+    from otel_agenttrace.errors import AgentTraceError, CassetteError, ReplayFailed, ReplayMiss
     from otel_agenttrace.model import Message, Outcome, Span, Trace, Usage
     from otel_agenttrace.processor import CassetteSpanProcessor, ReplaySpanProcessor
     from otel_agenttrace.rerun import Rerun, rerun
     from otel_agenttrace.sampler import AgentTraceSampler
     from otel_agenttrace.sessions import Session
     from otel_agenttrace.tools import tool
+    from otel_agenttrace.volatile import MatchRule
     from otel_agenttrace_exporters.cassette import CassetteSpanExporter
     from otel_agenttrace_instrumentation.instrumentors import AgentTraceInstrumentor
 
@@ -28,8 +29,10 @@ __all__ = [
     "CassetteError",
     "CassetteSpanExporter",
     "CassetteSpanProcessor",
+    "MatchRule",
     "Message",
     "Outcome",
+    "ReplayFailed",
     "ReplayMiss",
     "ReplaySpanProcessor",
     "Rerun",
@@ -41,6 +44,7 @@ __all__ = [
     "decision",
     "inference",
     "load",
+    "patch",
     "record",
     "replay",
     "rerun",
@@ -62,8 +66,10 @@ _HOMES: Final = {
     "CassetteError": "otel_agenttrace.errors",
     "CassetteSpanExporter": "otel_agenttrace_exporters.cassette",
     "CassetteSpanProcessor": "otel_agenttrace.processor",
+    "MatchRule": "otel_agenttrace.volatile",
     "Message": "otel_agenttrace.model",
     "Outcome": "otel_agenttrace.model",
+    "ReplayFailed": "otel_agenttrace.errors",
     "ReplayMiss": "otel_agenttrace.errors",
     "ReplaySpanProcessor": "otel_agenttrace.processor",
     "Rerun": "otel_agenttrace.rerun",

@@ -8,7 +8,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
@@ -18,19 +18,23 @@ from opentelemetry import trace as otel_trace
 from otel_agenttrace.cassette.foreign import open_trace
 from otel_agenttrace.config import RecordMode, record_mode, resolve
 from otel_agenttrace.dialects.translating import translated
+from otel_agenttrace.errors import ReplayFailed
 from otel_agenttrace.model import Trace
+from otel_agenttrace.playback.patches import Patch, made_patch
 from otel_agenttrace.playback.plan import Frozen, OnMiss, ReplayPlan
 from otel_agenttrace.processor import watch_provider
 from otel_agenttrace.redact import environment_redactor
-from otel_agenttrace.sessions import Session
+from otel_agenttrace.selectors import Selectable
+from otel_agenttrace.sessions import FailOn, Session
 from otel_agenttrace.stepping import Steps, stepped, stepped_async
+from otel_agenttrace.volatile import MatchRule
 from otel_agenttrace_instrumentation.opening import close_session, cost_function, open_session, prepare_session
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 if TYPE_CHECKING:
     from otel_agenttrace.capture.serving import CassetteServer
 
-__all__ = ["SessionContext", "load", "record", "replay", "serve", "session", "start", "stop"]
+__all__ = ["SessionContext", "load", "patch", "record", "replay", "serve", "session", "start", "stop"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -39,37 +43,40 @@ _R = TypeVar("_R")
 # --- sessions -----------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a session was asked for with."""
+
+    path: Path | None
+    mode: RecordMode | None
+    export_replay: bool
+    quiet: bool
+    plan: ReplayPlan | None
+    fork: Path | None
+    match: tuple[MatchRule, ...]
+    patches: tuple[Patch, ...]
+    fail_on: tuple[FailOn, ...]
+
+
 class SessionContext:
     """A session to enter with `with` or `async with`, or to decorate a function with: then each call is a run."""
 
-    def __init__(
-        self,
-        path: str | Path | None,
-        mode: RecordMode | None,
-        *,
-        export_replay: bool,
-        quiet: bool,
-        plan: ReplayPlan | None,
-        fork: Path | None,
-    ) -> None:
-        self._path = path
-        self._mode: RecordMode | None = mode
-        self._export_replay = export_replay
-        self._quiet = quiet
-        self._plan = plan
-        self._fork = fork
+    def __init__(self, told: _Told) -> None:
+        self._told = told
         self._sessions: list[Session] = []
 
     def __enter__(self) -> Session:
-        settings = resolve(
-            os.environ,
-            pyproject_settings(Path.cwd()),
-            cassette=Path(self._path) if self._path else None,
-            mode=self._mode,
-        )
-        path = settings.cassette or Path("run.otlp.jsonl")
+        told = self._told
+        pyproject = pyproject_settings(Path.cwd())
+        settings = resolve(os.environ, pyproject, cassette=told.path, mode=told.mode, match=told.match)
         prepared = prepare_session(
-            path, settings.mode, export_replay=self._export_replay, config=settings, plan=self._plan, fork=self._fork
+            settings.cassette or Path("run.otlp.jsonl"),
+            settings.mode,
+            export_replay=told.export_replay,
+            config=settings,
+            plan=told.plan,
+            fork=told.fork,
+            patches=told.patches,
         )
         watch_provider(otel_trace.get_tracer_provider())
         self._sessions.append(open_session(prepared))
@@ -81,7 +88,10 @@ class SessionContext:
         if self._sessions:
             keep = kind is not None and issubclass(kind, KeyboardInterrupt)
             session = self._sessions.pop()
-            close_session(session, keep_partial=keep, has_failed=kind is not None, quiet=self._quiet)
+            close_session(session, keep_partial=keep, has_failed=kind is not None, quiet=self._told.quiet)
+            failed = {name: count for name, count in session.failures.items() if count and name in self._told.fail_on}
+            if failed and kind is None:
+                raise ReplayFailed(session.given_path, failed)
 
     async def __aenter__(self) -> Session:
         return self.__enter__()
@@ -102,14 +112,7 @@ class SessionContext:
         return Steps(opened.in_force, ended)
 
     def _again(self) -> SessionContext:
-        return SessionContext(
-            self._path,
-            self._mode,
-            export_replay=self._export_replay,
-            quiet=self._quiet,
-            plan=self._plan,
-            fork=self._fork,
-        )
+        return SessionContext(self._told)
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
         """Return the function with each of its calls in a session of its own."""
@@ -142,6 +145,9 @@ def session(
     quiet: bool = False,
     plan: ReplayPlan | None = None,
     fork: str | Path | None = None,
+    match: Sequence[MatchRule] = (),
+    patches: Sequence[Patch] = (),
+    fail_on: Sequence[FailOn] = (),
 ) -> SessionContext:
     """Return a session on a cassette; what is not given comes from the environment or pyproject.toml.
 
@@ -152,13 +158,25 @@ def session(
         quiet: Whether to leave out the closing line on stderr.
         plan: What a replay does besides answering; None answers each call from the recording.
         fork: A cassette that a replay is recorded to, with what goes live in it.
+        match: What else changes from run to run, before the rules of pyproject.toml; child processes know only those.
+        patches: Changes by functions; those by texts stand in the plan, and reach child processes too.
+        fail_on: Which outcomes raise `ReplayFailed` when the block ends well: `drift`, `miss`, `live`, `unplayed`.
 
     Raises:
         ConfigError: If the mode has no meaning.
     """
-    checked = record_mode(mode, "mode") if mode is not None else None
-    forked = Path(fork) if fork is not None else None
-    return SessionContext(path, checked, export_replay=export_replay, quiet=quiet, plan=plan, fork=forked)
+    told = _Told(
+        path=Path(path) if path else None,
+        mode=record_mode(mode, "mode") if mode is not None else None,
+        export_replay=export_replay,
+        quiet=quiet,
+        plan=plan,
+        fork=Path(fork) if fork is not None else None,
+        match=tuple(match),
+        patches=tuple(patches),
+        fail_on=tuple(fail_on),
+    )
+    return SessionContext(told)
 
 
 def record(
@@ -195,13 +213,15 @@ def replay(
     freeze: Sequence[Frozen] = ("llm",),
     on_miss: OnMiss = "fail",
     until: str = "",
-    patches: Sequence[str] = (),
+    patches: Sequence[str | Patch] = (),
     faults: Sequence[str] = (),
     seed: int = 0,
     timing: str = "instant",
     run_tools: Sequence[str] = (),
     verify: bool = False,
     fork: str | Path | None = None,
+    match: Sequence[MatchRule] = (),
+    fail_on: Sequence[FailOn] = (),
 ) -> SessionContext:
     """Return a session that answers calls from the cassette: all of them, with no network, unless told otherwise.
 
@@ -212,13 +232,15 @@ def replay(
         freeze: What is answered from the recording: calls over HTTP (`llm`), results of `@at.tool` (`tools`).
         on_miss: Whether a call without a recording fails, or goes live.
         until: From when on all calls go live: `miss`, `drift`, or a selector of the first one that does.
-        patches: Changes of recorded answers, prompts and tool results: `SELECTOR PATH = VALUE`.
+        patches: Changes of recorded answers, prompts and tool results: `SELECTOR PART = VALUE`, or of `at.patch`.
         faults: Failures to inject: `SELECTOR KIND [NAME=VALUE …]`.
         seed: Decides which calls a fault with a rate strikes.
         timing: When chunks come: `instant`, `real`, `xN` or `first-token`.
         run_tools: Names of tools that run although tools are frozen.
         verify: Whether each call is also made live, and its answer compared with the recorded one.
         fork: A cassette for the run as it goes on: live from the first miss, or from where `until` says.
+        match: What else changes from run to run, before the rules of pyproject.toml; child processes know only those.
+        fail_on: Which outcomes raise `ReplayFailed` when the block ends well: `drift`, `miss`, `live`, `unplayed`.
 
     Raises:
         ConfigError: If one of these has no meaning.
@@ -227,14 +249,38 @@ def replay(
         freeze=tuple(freeze),
         on_miss=on_miss,
         until=until,
-        patches=tuple(patches),
+        patches=tuple(patch for patch in patches if isinstance(patch, str)),
         faults=tuple(faults),
         seed=seed,
         timing=timing,
         run_tools=tuple(run_tools),
         verify=verify,
     )
-    return session(path, "none", export_replay=export_replay, quiet=quiet, plan=plan, fork=fork)
+    return session(
+        path,
+        "none",
+        export_replay=export_replay,
+        quiet=quiet,
+        plan=plan,
+        fork=fork,
+        match=match,
+        patches=[patch for patch in patches if not isinstance(patch, str)],
+        fail_on=fail_on,
+    )
+
+
+def patch(selector: Selectable, part: str, change: Callable[[Any], Any]) -> Patch:
+    """Return a change of what is replayed, made by a function: of old JSON to new.
+
+    Args:
+        selector: The recorded spans it is made in, as docs/selectors.md tells, or a function of a span.
+        part: What is changed: `answer`, `response/POINTER`, `request/POINTER`, `result` or `result/POINTER`.
+        change: Takes the value, and returns what stands in its place.
+
+    Raises:
+        ConfigError: If the selector or the part has no meaning.
+    """
+    return made_patch(selector, part, change)
 
 
 def serve(path: str | Path, *, host: str = "127.0.0.1", port: int = 0) -> CassetteServer:

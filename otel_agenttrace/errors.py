@@ -12,6 +12,7 @@ AgentTraceError
 │  ├─ ReplayMiss(LookupError)         .request .nearest .first_difference
 │  ├─ ReplayExhausted
 │  ├─ ToolNotRestorable               .tool .reason
+│  ├─ ReplayFailed                    .path .counts
 │  └─ EgressBlocked(ConnectionError)  .host
 ├─ IngestError                        .path .line .reason
 ├─ ToolError                          .type
@@ -27,7 +28,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "NotEncodable",
     "ReplayError",
     "ReplayExhausted",
+    "ReplayFailed",
     "ReplayMiss",
     "SelectorError",
     "ToolError",
@@ -154,6 +156,18 @@ class ToolNotRestorable(ReplayMiss):
         super().__init__(message)
         self.tool = tool
         self.reason = reason
+
+
+class ReplayFailed(ReplayError):
+    """A replay ended well, and not as it was asked to: `.counts` tells of each outcome that fails it how many."""
+
+    def __init__(self, path: Path, counts: Mapping[str, int]) -> None:
+        told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+        super().__init__(
+            f"The replay of {path} has {told}.\n  to fix   session.outcomes tells of each call what it was"
+        )
+        self.path = path
+        self.counts = dict(counts)
 
 
 class EgressBlocked(ReplayError, ConnectionError):

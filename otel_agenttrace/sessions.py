@@ -21,7 +21,7 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from otel_agenttrace import semconv
@@ -48,6 +48,7 @@ from otel_agenttrace.playback.choosing import AnyPlayer, open_player
 from otel_agenttrace.playback.directing import Director, Live
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.playback.faults import Fault, Faults
+from otel_agenttrace.playback.patches import Patch
 from otel_agenttrace.playback.plan import ReplayPlan
 from otel_agenttrace.playback.player import Claim, Player
 from otel_agenttrace.playback.rerecording import chosen_calls
@@ -59,6 +60,7 @@ from otel_agenttrace.runs import Run, SharedClaims, SharedSwitch, note_begun
 from otel_agenttrace.volatile import NO_RULES, MatchRules
 
 __all__ = [
+    "FailOn",
     "Rewriting",
     "Session",
     "SessionOptions",
@@ -69,6 +71,9 @@ __all__ = [
 ]
 
 _log = logging.getLogger("otel_agenttrace")
+FailOn: TypeAlias = Literal["drift", "miss", "live", "unplayed"]
+"""What may fail a replay."""
+
 _Miss = TypeVar("_Miss", bound=ReplayMiss)
 _SERVED: Final = frozenset({"hit", "drift", "miss"})
 """Outcomes of calls that did not leave the machine."""
@@ -88,6 +93,7 @@ class SessionOptions:
     policy: UrlPolicy = field(default_factory=UrlPolicy)
     plan: ReplayPlan = field(default_factory=ReplayPlan)
     fork: Path | None = None
+    patches: tuple[Patch, ...] = ()
     cost_of: Callable[[Span], float | None] | None = None
     match: MatchRules = NO_RULES
 
@@ -320,7 +326,7 @@ class Session:
         if self.plan.only and isinstance(player, Player):
             self._again = chosen_calls(player.cassette, self.plan.only, self.run.begun_ns, self.options.cost_of)
         self._player = player
-        self._director = Director(player, self.plan, self._gone_live)
+        self._director = Director(player, self.plan, self._gone_live, self.options.patches)
         if isinstance(player, Player) and (self.freezes_tools or self._director.changes_tools):
             self._tools = ToolPlayer(player.cassette, self._tool_claims.take)
 
@@ -652,6 +658,12 @@ class Session:
             return len(calls)
         missing = [call for call in calls if not self._tools.covers(call.trace_id, call.span_id)]
         return len(missing) + (len(self._tools.unplayed()) if self.freezes_tools else 0)
+
+    @property
+    def failures(self) -> Mapping[FailOn, int]:
+        """How often what may fail a replay has happened: outcomes of calls and tools, and recordings not asked for."""
+        counts = self.counts + self.tool_counts
+        return {"drift": counts["drift"], "miss": counts["miss"], "live": counts["live"], "unplayed": self.unplayed}
 
     # --- what finalisers leave behind -------------------------------------------------------------------------------
 

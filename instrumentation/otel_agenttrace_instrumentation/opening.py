@@ -17,6 +17,7 @@ import otel_agenttrace
 from otel_agenttrace.config import Config, RecordMode, resolve
 from otel_agenttrace.errors import AgentTraceError, ConfigError
 from otel_agenttrace.model import AttributeValue, Span
+from otel_agenttrace.playback.patches import Patch
 from otel_agenttrace.playback.plan import ReplayPlan
 from otel_agenttrace.pricing import cost_of_span, price_table
 from otel_agenttrace.sessions import Session, SessionOptions, open_sessions
@@ -54,6 +55,7 @@ def prepare_session(
     config: Config | None = None,
     plan: ReplayPlan | None = None,
     fork: Path | None = None,
+    patches: tuple[Patch, ...] = (),
 ) -> Session:
     """Return a session that is not open yet; prices, URL policy and match rules are those of the settings.
 
@@ -69,6 +71,7 @@ def prepare_session(
         policy=config.policy,
         plan=replace(plan, until=plan.until or "miss") if fork is not None else plan,
         fork=fork,
+        patches=patches,
         cost_of=cost_function(config),
         match=config.match,
     )

@@ -22,7 +22,7 @@ from otel_agenttrace.config import resolve
 from otel_agenttrace.environment import OTEL_AGENTTRACE_CASSETTE, OTEL_AGENTTRACE_MODE
 from otel_agenttrace.playback.plan import OnMiss, ReplayPlan
 from otel_agenttrace.playback.rerecording import places_of
-from otel_agenttrace.sessions import Session
+from otel_agenttrace.sessions import FailOn, Session
 from otel_agenttrace_instrumentation.opening import close_session, open_session, prepare_session, python_path
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
@@ -106,7 +106,7 @@ def refresh(cassette: Path, command: tuple[str, ...], older_than: str, prune: bo
 @click.option(
     "--fail-on",
     multiple=True,
-    type=click.Choice(["drift", "miss", "live", "unplayed"]),
+    type=click.Choice(get_args(FailOn)),
     help="Exit 1 although COMMAND succeeded, as after a miss: a call had an inexact recording or went live, or a recording was not asked for.",
 )
 @click.option(
@@ -192,8 +192,7 @@ def _has_failed(session: Session, fail_on: tuple[str, ...]) -> bool:
         return True
     if session.rewriting is not None and session.rewriting.failure is not None:
         return True
-    failed = {**(session.counts + session.tool_counts), "unplayed": session.unplayed}
-    return any(failed.get(kind) for kind in ("miss", *fail_on))
+    return any(count for kind, count in session.failures.items() if kind in ("miss", *fail_on))
 
 
 def _environment(session: Session) -> dict[str, str]:

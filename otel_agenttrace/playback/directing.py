@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -47,11 +47,11 @@ class Switch(Protocol):
 class Director:
     """Gives each call what the plan has for it. Thread-safe, as its player is."""
 
-    def __init__(self, player: AnyPlayer, plan: ReplayPlan, gone_live: Switch) -> None:
+    def __init__(self, player: AnyPlayer, plan: ReplayPlan, gone_live: Switch, patches: Sequence[Patch] = ()) -> None:
         self._player = player
         self._plan = plan
         self._gone_live = gone_live
-        self._patches = tuple(map(parse_patch, plan.patches))
+        self._patches = (*map(parse_patch, plan.patches), *patches)
         self._until: Selector | None = parse_selector(plan.until) if plan.until not in ("", "miss", "drift") else None
 
     def answer(self, requested: Requested, lane: str) -> Claim | Live | None:

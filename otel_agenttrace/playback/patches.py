@@ -16,18 +16,18 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Final, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 from otel_agenttrace import semconv
 from otel_agenttrace.errors import ConfigError, NotEncodable
 from otel_agenttrace.jsonvalue import Json, array, canonical, compact, obj, parse
 from otel_agenttrace.model import AttributeValue, Chunk, Exchange, Span
-from otel_agenttrace.selectors import Selector, parse_selector
+from otel_agenttrace.selectors import Selectable, Selector, parse_selector
 from otel_agenttrace.wire.codec import Codec
 from otel_agenttrace.wire.routes import route
 from otel_agenttrace.wire.sse import event_bytes, json_events
 
-__all__ = ["Part", "Patch", "parse_patch", "patched", "patched_exchange", "patched_result"]
+__all__ = ["Part", "Patch", "made_patch", "parse_patch", "patched", "patched_exchange", "patched_result"]
 
 Part: TypeAlias = Literal["answer", "response", "request", "result"]
 _WRITTEN: Final = re.compile(
@@ -74,6 +74,25 @@ def parse_patch(text: str) -> Patch:
     sign, written = found["sign"], found["value"]
     change = _SIGNS[sign](text, written)
     return Patch(parse_selector(found["selector"]), cast("Part", found["part"]), found["pointer"], change, text)
+
+
+def made_patch(selector: Selectable, part: str, change: Callable[[Any], Any]) -> Patch:
+    """Return the patch that a function makes.
+
+    Raises:
+        ConfigError: If the part is none; SelectorError if the selector is none.
+    """
+    name, slash, pointer = part.partition("/")
+    if name not in get_args(Part):
+        raise ConfigError(f"A patch has no part {part!r}.\n  to fix   {', '.join(get_args(Part))}")
+    chosen = parse_selector(selector)
+    return Patch(
+        chosen,
+        cast("Part", name),
+        slash + pointer,
+        change,
+        f"{chosen.text} {part} by {getattr(change, '__name__', change)}",
+    )
 
 
 def _value(written: str) -> Json:

@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import anthropic
 import openai
@@ -353,3 +355,51 @@ def test_a_selected_tool_is_where_a_run_leaves_its_recording(provider: Provider)
         _with_tools(provider)
     assert _RAN == ["hotel", "Rome"]
     assert _kinds(session) == ["hit", "hit", "live", "live", "live", "live"]
+
+
+# --- what only code can say -------------------------------------------------------------------------------------------------
+
+
+def test_a_function_patches_an_answer(provider: Provider) -> None:
+    _recorded(provider)
+    shout = at.patch("inference[1]", "answer", lambda text: text.upper())
+    with at.replay(PATH, patches=[shout], quiet=True) as session:
+        (answer,) = _turns(provider, 1)
+    assert answer == "ECHO 1: QUESTION 0 — ÇA VA 🦊"
+    assert "inference[1] answer by <lambda>" in session.outcomes[0].detail
+
+
+def test_a_patch_of_an_unknown_part_is_refused() -> None:
+    with pytest.raises(ConfigError, match="answer, response, request, result"):
+        at.patch("inference[1]", "reply", str)
+
+
+def test_a_rule_of_the_argument_lets_a_call_drift(provider: Provider) -> None:
+    with at.record(PATH, quiet=True):
+        _turns(provider, 1, "draft one")
+    rule = at.MatchRule("/messages/0/content", "pattern", r"draft \w+")
+    with at.replay(PATH, match=[rule], quiet=True) as session:
+        _turns(provider, 1, "draft two")
+    assert _kinds(session) == ["drift"]
+
+
+@pytest.mark.parametrize("fail_on", [("drift",), ("unplayed", "miss")])
+def test_a_replay_that_went_otherwise_than_asked_fails_at_its_end(provider: Provider, fail_on: tuple[Any, ...]) -> None:
+    with at.record(PATH, quiet=True):
+        _turns(provider, 1, "at 2026-01-01T00:00:00Z")
+        _turns(provider, 1)
+    with pytest.raises(at.ReplayFailed) as raised, at.replay(PATH, fail_on=fail_on, quiet=True):
+        _turns(provider, 1, "at 2026-02-02T00:00:00Z")
+    assert raised.value.counts == {fail_on[0]: 1}
+
+
+def test_a_miss_that_the_program_swallows_fails_the_replay(provider: Provider) -> None:
+    _recorded(provider)
+    with pytest.raises(at.ReplayFailed), at.replay(PATH, fail_on=["miss"], quiet=True), suppress(ReplayMiss):
+        _turns(provider, 1, "unknown")
+
+
+def test_the_error_of_the_program_comes_before_the_judgement(provider: Provider) -> None:
+    _recorded(provider)
+    with pytest.raises(KeyError), at.replay(PATH, fail_on=["unplayed"], quiet=True):
+        raise KeyError
