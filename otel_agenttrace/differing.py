@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from otel_agenttrace.jsonvalue import Json, canonical, inner_json, parse
@@ -94,14 +95,13 @@ def _short(value: Json, limit: int = 80) -> str:
 
 def similarity(left: HttpRequest, right: HttpRequest) -> float:
     """Return how much of two requests is the same, 0 to 1, by their lines of canonical JSON members."""
-    one, other = set(_leaves(left)), set(_leaves(right))
+    one, other = _leaves(left), _leaves(right)
     return len(one & other) / max(len(one | other), 1)
 
 
-def _leaves(request: HttpRequest) -> Iterator[str]:
-    yield request.method
-    yield request.target
-    yield from _walk(_value(request.body), "")
+@lru_cache(maxsize=512)
+def _leaves(request: HttpRequest) -> frozenset[str]:
+    return frozenset((request.method, request.target, *_walk(_value(request.body), "")))
 
 
 def _walk(value: Json, at: str) -> Iterator[str]:

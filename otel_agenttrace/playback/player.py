@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
@@ -238,15 +238,14 @@ class Player:
         return "; ".join(told)
 
     def _nearest(self, asked: HttpRequest) -> tuple[int, Entry, HttpRequest] | None:
-        scored = (
-            (similarity(recorded, asked), number, entry, recorded) for number, entry, recorded in self._compared()
-        )
+        scored = ((similarity(recorded, asked), number, entry, recorded) for number, entry, recorded in self._compared)
         best = max(scored, key=lambda row: (row[0], not row[2].claimed, -row[1]), default=None)
         return None if best is None else best[1:]
 
-    def _compared(self) -> Iterator[tuple[int, Entry, HttpRequest]]:
-        for number, entry in list(enumerate(self._calls, 1))[:_NEAREST_OF]:
-            yield number, entry, self.cassette.request(entry)
+    @cached_property
+    def _compared(self) -> Sequence[tuple[int, Entry, HttpRequest]]:
+        first = self._calls[:_NEAREST_OF]
+        return [(number, entry, self.cassette.request(entry)) for number, entry in enumerate(first, 1)]
 
 
 def _told(difference: Difference) -> str:
