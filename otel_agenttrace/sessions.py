@@ -536,6 +536,7 @@ class Session:
             return self._director.changed_tool(claim) or (claim if self.freezes_tools else None)
         if self.freezes_tools and not self._lets_tools_run:
             raise self._missed_tool(self._tools.miss(asked, site()))
+        self._mark_addition(Live("not recorded"))
         return None
 
     @property
@@ -596,7 +597,10 @@ class Session:
 
     def _is_addition(self, span: Span) -> bool:
         """Whether a span without a recording belongs into the cassette: not if it tells what is there already."""
-        is_served = span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME) in _SERVED
+        outcome = span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME)
+        if self.is_fork:
+            return outcome != "miss"
+        is_served = outcome in _SERVED
         is_struck = semconv.AGENTTRACE_FAULT in span.attributes
         return not is_served and (is_struck or self._additions is None or self._additions.takes(span))
 

@@ -41,6 +41,11 @@ _MOST_TEXT: Final = 1 << 20
 """Items of a generator, and characters of their JSON, that are kept."""
 
 _TOO_LONG: Final = f"a generator of more than {_MOST_ITEMS:,} items or {_MOST_TEXT:,} characters is not kept"
+_RESULT: Final = (
+    semconv.GEN_AI_TOOL_CALL_RESULT,
+    semconv.AGENTTRACE_TOOL_RESULT_TYPE,
+    semconv.AGENTTRACE_TOOL_RESULT_VALUE,
+)
 _FAILED: Final = "to write it down failed; the log of the recording says why"
 
 _CUT_SHORT: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt)
@@ -148,6 +153,9 @@ class _ToolRan(Ran):
             session.note(Outcome("live", live.head.span_id, of="tool"))
             return None
         self._is_answered = True
+        if session.is_fork:  # which is to answer by itself
+            told = claim.span.attributes
+            live.content.update({name: told[name] for name in _RESULT if name in told})
         detail = answer.detail or claim.detail
         outcome = "drift" if answer.detail else claim.outcome
         tell_replayed(live, session, claim.span.trace_id, claim.span.span_id)

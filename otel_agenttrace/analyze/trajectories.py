@@ -56,7 +56,7 @@ class Step:
             self.kind,
             self.name,
             normalised_key(self.request),
-            normalised_key(HttpRequest("", "", "", self.answer)),
+            normalised_key(HttpRequest("", "", "", canonical(self.answer))),
         )
 
     @property

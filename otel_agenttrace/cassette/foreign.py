@@ -30,6 +30,7 @@ _MESSAGE: Final = 0x0A
 class Opened:
     """A file that tells a trace: as a cassette where its lines are readable, and its spans where no call is recorded."""
 
+    path: Path
     cassette: Cassette | None
     foreign: tuple[Span, ...] | None = None
 
@@ -37,8 +38,8 @@ class Opened:
         """Return all spans in order of their start."""
         if self.foreign is None and self.cassette is not None:
             return self.cassette.trace(cost_of)
-        spans = tuple(sorted(self.foreign or (), key=lambda span: span.start_ns))
-        return Trace(spans) if cost_of is None else Trace(spans, cost_of)
+        trace = Trace(tuple(sorted(self.foreign or (), key=lambda span: span.start_ns)), path=self.path)
+        return trace if cost_of is None else replace(trace, cost_of=cost_of)
 
 
 def open_trace(path: Path, *, strict: bool = False) -> Opened:
@@ -52,18 +53,18 @@ def open_trace(path: Path, *, strict: bool = False) -> Opened:
     try:
         cassette = open_cassette(path, strict=strict)
         if cassette.index.calls:
-            return Opened(cassette)
+            return Opened(path, cassette)
     except CassetteCorrupt as error:
         failure = error
     try:
         spans = foreign_spans(path)
     except IngestError as error:
         if cassette is not None:
-            return Opened(cassette)
+            return Opened(path, cassette)
         raise _told(path, failure, error) from error
     if failure is not None and any(semconv.AGENTTRACE_CALL_KEY in span.attributes for span in spans):
         raise failure  # a cassette of ours, damaged
-    return Opened(cassette, spans)
+    return Opened(path, cassette, spans)
 
 
 _UNREAD: Final = ("not JSON", "binary")

@@ -322,6 +322,9 @@ def test_a_fork_at_the_third_turn_goes_on_live_with_the_patched_result_of_its_to
     (link,) = chats[2].links
     assert link.attributes == {semconv.AGENTTRACE_LINK_TYPE: "forked_from"}
     assert link.span_id == at.load(PATH).inferences[2].span_id
+    with at.replay(FORK, freeze=("llm", "tools"), quiet=True) as again:
+        assert _with_tools(provider) == answers
+    assert (_kinds(again), _RAN) == (["hit"] * 6, [])
 
 
 @pytest.mark.parametrize(
