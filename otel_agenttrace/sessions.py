@@ -29,7 +29,7 @@ from otel_agenttrace.additions import Additions
 from otel_agenttrace.cassette.pack import SUFFIX as PACKED
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.recording import Recording
-from otel_agenttrace.cassette.rewriting import Change, changes_of, rewrite
+from otel_agenttrace.cassette.rewriting import Change, Changes, changes_of, rewrite
 from otel_agenttrace.cassette.writer import RecordedCall, Writer, partial_path
 from otel_agenttrace.config import RecordMode, UrlPolicy
 from otel_agenttrace.environment import RUN
@@ -102,7 +102,7 @@ class SessionOptions:
 class Rewriting:
     """What became of the calls of a cassette of which some were to be made again.
 
-    `failure` says why the cassette could not be written; then it is as it was, and the new calls stand in the partial.
+    `failed` were made again without an answer, and are kept as they were. `failure` says why the cassette could not be written; then it is as it was, and the new calls stand in the partial.
     """
 
     recorded: int
@@ -110,6 +110,7 @@ class Rewriting:
     added: int
     unasked: int
     removed: int
+    failed: int = 0
     failure: CassetteError | None = None
 
 
@@ -158,6 +159,7 @@ class Session:
         self.faults = Faults(self.plan.faults, self.plan.seed)
         self.timing = parse_timing(self.plan.timing)
         self.struck: Counter[str] = Counter()
+        self.met: set[str] = set()
         self._claims = SharedClaims(self.run.shared_file("claims"))
         self._gone_live = SharedSwitch(self.run.shared_file("live"))
         self._tool_claims = SharedClaims(self.run.shared_file("tools"))
@@ -169,6 +171,10 @@ class Session:
         if mode == "once":
             mode = "none" if self.path.exists() else "all"
         fork = self.options.fork
+        if fork is not None and fork.resolve() == self.path.resolve():
+            raise ConfigError(
+                f"{fork} is the cassette that is replayed, and a fork would replace it.\n  to fix   name another file"
+            )
         target = fork.absolute() if fork is not None else self.path
         has_partial = fork is not None or (mode == "all" and not self.options.in_place) or bool(self.options.plan.only)
         file = partial_path(target) if has_partial else target
@@ -326,7 +332,7 @@ class Session:
         if self.plan.only and isinstance(player, Player):
             self._again = chosen_calls(player.cassette, self.plan.only, self.run.begun_ns, self.options.cost_of)
         self._player = player
-        self._director = Director(player, self.plan, self._gone_live, self.options.patches)
+        self._director = Director(player, self.plan, self._gone_live, self.options.patches, self._note_met)
         if isinstance(player, Player) and (self.freezes_tools or self._director.changes_tools):
             self._tools = ToolPlayer(player.cassette, self._tool_claims.take)
 
@@ -409,21 +415,28 @@ class Session:
             return
         unplayed = player.unplayed()
         gone = unplayed if prunes and len(unplayed) < player.count else ()
-        changes, appended, failure = (), (), None
+        found, failure = Changes(), None
         try:
-            changes, appended = changes_of(recording.partial, player.cassette)
+            found = changes_of(recording.partial, player.cassette)
             if self.has_recorded:
                 self._partial = open_cassette(recording.partial).trace()
-            if changes or appended or gone:
-                rewrite(self.path, [*changes, *map(Change, gone)], appended)
+            if found.changes or found.appended or gone:
+                rewrite(self.path, [*found.changes, *map(Change, gone)], found.appended)
             recording.remove()
         except CassetteError as error:
             failure = error
             recording.leave()
-        added = (
-            sum(1 for span in self._partial.spans if span.read_call is not None) - len(changes) if self._partial else 0
+        made = sum(1 for span in self._partial.spans if span.read_call is not None) if self._partial else 0
+        again = len(found.changes)
+        self.rewriting = Rewriting(
+            recorded=player.count,
+            replaced=again,
+            added=made - again - found.failed,
+            unasked=len(unplayed),
+            removed=len(gone),
+            failed=found.failed,
+            failure=failure,
         )
-        self.rewriting = Rewriting(player.count, len(changes), added, len(unplayed), len(gone), failure)
 
     def _hear_of_others(self) -> None:
         """Count what the other processes of the run have told."""
@@ -431,6 +444,7 @@ class Session:
         self.counts.update(fact["kind"] for fact in self.facts if fact.get("of") == "call")
         self.tool_counts.update(fact["kind"] for fact in self.facts if fact.get("of") == "tool")
         self.struck.update(fact["fault"] for fact in self.facts if "fault" in fact)
+        self.met.update(fact["met"] for fact in self.facts if "met" in fact)
         drifts = (fact for fact in self.facts if fact.get("kind") == "drift")
         self._outcomes.extend(
             Outcome("drift", None, fact.get("recorded"), detail=str(fact.get("detail") or ""), of=fact["of"])
@@ -522,6 +536,7 @@ class Session:
             CassetteError: If the cassette cannot be read.
         """
         if runs or asked.name in self.plan.run_tools:
+            self._note_met(asked.name)
             if self._tools is not None:
                 self._tools.pass_by(asked)
             return None
@@ -542,11 +557,11 @@ class Session:
     @property
     def _lets_tools_run(self) -> bool:
         """Whether a tool runs that no recording answers."""
-        return self._writer is not None or self.plan.on_miss == "live"
+        return self.mode == "new" or self.plan.on_miss == "live"
 
     def not_restorable(self, asked: AskedTool, reason: str, site: Callable[[], str]) -> ToolNotRestorable | None:
         """Return the error that says why a recorded tool call cannot answer, or None to let the tool run."""
-        if self._tools is None or self._lets_tools_run:
+        if self._tools is None or self._director is None or self._lets_tools_run or self._director.tool_leaves(None):
             return None
         return self._missed_tool(self._tools.not_restorable(asked, reason, site()))
 
@@ -577,6 +592,13 @@ class Session:
         if not self.is_root:
             told = {"detail": outcome.detail, "recorded": outcome.recorded_span_id} if outcome.kind == "drift" else {}
             self.run.tell({"kind": outcome.kind, "of": outcome.of, **told})
+
+    def _note_met(self, text: str) -> None:
+        """Take note that a patch, a selector or a name of the plan has met what it means."""
+        if text not in self.met:
+            self.met.add(text)
+            if not self.is_root:
+                self.run.tell({"met": text})
 
     def note_fault(self, fault: Fault) -> None:
         """Take note that a fault has struck an attempt of a call, or a tool."""

@@ -99,8 +99,11 @@ class _Tool(Role):
         if arguments is not None:
             span.tell({semconv.GEN_AI_TOOL_CALL_ARGUMENTS: arguments})
         span.live.content[semconv.AGENTTRACE_TOOL_LANE] = lane
+        typed, is_known = observe(lambda: _typed(bound, self.scope)) or ("", False)
+        if typed:
+            span.live.content[semconv.AGENTTRACE_TOOL_ARGUMENTS] = typed
         fault = observe(lambda: span.struck(lane))
-        return _ToolRan(self, span, AskedTool(self.tool, arguments or "", lane), fault)
+        return _ToolRan(self, span, AskedTool(self.tool, arguments or "", lane, typed, is_known), fault)
 
 
 class _ToolRan(Ran):
@@ -139,7 +142,8 @@ class _ToolRan(Ran):
         if session is None:
             return None
         redact = session.redactor.redact_text
-        asked = AskedTool(self._asked.name, redact(self._asked.arguments), redact(self._asked.lane))
+        plain = self._asked
+        asked = replace(plain, arguments=redact(plain.arguments), lane=redact(plain.lane), typed=redact(plain.typed))
         live = self.span.live
         try:
             claim = session.ask_tool(asked, call_site, runs=self._role.runs)
@@ -262,6 +266,15 @@ class _ToolRan(Ran):
 
 
 # --- what is recorded -------------------------------------------------------------------------------------------------
+
+
+def _typed(bound: Mapping[str, object], scope: Scope) -> tuple[str, bool]:
+    """Return the arguments with their types if what is told of them leaves these out, and whether they are known at all."""
+    try:
+        written = write(dict(bound), scope)
+    except NotRestorable:
+        return "", False
+    return ("", True) if written.is_plain else (written.text, True)
 
 
 def _live_only(reason: str) -> dict[str, str]:

@@ -87,8 +87,11 @@ _ANYWHERE: Final = (
     rf"|(?P<path>{_TEMPORARY})"
     r"|\[REDACTED:(?P<secret>[\w-]+):[0-9a-f]{8}\]"
 )
+_HUMAN: Final = "batch|gen|req|run|thread"
+"""What people call things too: `run_42` is one of theirs, unless it is long."""
+
 _ID_MEMBERS: Final = frozenset({"id", "call_id", "tool_call_id", "tool_use_id", "previous_response_id"})
-_ID_VALUE: Final = rf"{_PREFIXED}(?=[\w-]*\d)[\w-]+"
+_ID_VALUE: Final = rf"(?!(?:{_HUMAN})[-_][\w-]{{1,15}}$){_PREFIXED}(?=[\w-]*\d)[\w-]+"
 
 # What follows holds only where a name tells what a value is; the names are compared in snake_case.
 _TIME_NAME: Final = (
@@ -105,8 +108,24 @@ _HEX: Final = r"(?=[0-9a-fA-F]*[0-9])(?=[0-9a-fA-F]*[a-fA-F])[0-9a-fA-F]{8,}"
 _DIGITS: Final = r"\d{10,19}(?:\.\d+)?"
 
 
-def _steady_text(text: str) -> str:
-    return re.sub(_ANYWHERE, lambda found: f"<{found['secret'] or found.lastgroup}>", text)
+class _Ids:
+    """The ids of one request, numbered as they come: two runs may call them otherwise, but not mix them up."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def name(self, value: str, kind: str = "id") -> str:
+        """Return what stands for an id."""
+        return f"<{kind} {self._numbers.setdefault(value, len(self._numbers) + 1)}>"
+
+    def steady(self, text: str) -> str:
+        """Return a text without times, ids, temporary paths and digests of secrets."""
+        return re.sub(_ANYWHERE, self._stand_in, text)
+
+    def _stand_in(self, found: re.Match[str]) -> str:
+        if found.lastgroup in ("id", "uuid"):
+            return self.name(found[0], found.lastgroup)
+        return f"<{found['secret'] or found.lastgroup}>"
 
 
 def _snake(name: str) -> str:
@@ -125,23 +144,23 @@ def is_random(value: str) -> bool:
     )
 
 
-def _named(name: str, value: str, *, of_tool: bool) -> str | None:
+def _named(name: str, value: str, ids: _Ids, *, of_tool: bool) -> str | None:
     """Return what stands for the text of a member whose name tells what it is, or None where it stays."""
     if name in _ID_MEMBERS and re.fullmatch(_ID_VALUE, value):
-        return "<id>"
+        return ids.name(value)
     if re.fullmatch(_DIGITS, value) and _is_epoch(name, float(value)):
         return "<time>"
-    return "<id>" if of_tool and re.fullmatch(_ID_NAME, _snake(name)) and is_random(value) else None
+    return ids.name(value) if of_tool and re.fullmatch(_ID_NAME, _snake(name)) and is_random(value) else None
 
 
-def _steady(value: Json, name: str = "", *, of_tool: bool = False) -> Json:
+def _steady(value: Json, ids: _Ids, name: str = "", *, of_tool: bool = False) -> Json:
     """Return a value without what changes from run to run; `of_tool` says whether a tool gave it."""
     if isinstance(value, str):
-        return _steady_string(value, name, of_tool=of_tool)
+        return _steady_string(value, ids, name, of_tool=of_tool)
     if isinstance(value, dict):
-        return _steady_object(value, of_tool=of_tool)
+        return _steady_object(value, ids, of_tool=of_tool)
     if isinstance(value, list):
-        return [_steady(element, name, of_tool=of_tool) for element in value]
+        return [_steady(element, ids, name, of_tool=of_tool) for element in value]
     if isinstance(value, int | float) and not isinstance(value, bool) and _is_epoch(name, value):
         return "<time>"
     return value
@@ -152,32 +171,32 @@ def tool_result_of(value: Mapping[str, Json]) -> frozenset[str | None]:
     return frozenset(_RESULTS.get((marker, str(value[marker]))) for marker in _MARKERS if marker in value)
 
 
-def _steady_object(value: dict[str, Json], *, of_tool: bool) -> dict[str, Json]:
+def _steady_object(value: dict[str, Json], ids: _Ids, *, of_tool: bool) -> dict[str, Json]:
     held = tool_result_of(value)
     members: dict[str, Json] = {}
     for key, member in value.items():
-        steady = _steady_text(key)
+        steady = _Ids().steady(key)
         if steady in members:  # two ids as names are two members
             steady = f"{steady} {len(members)}"
-        members[steady] = _steady(member, key, of_tool=of_tool or key in held)
+        members[steady] = _steady(member, ids, key, of_tool=of_tool or key in held)
     return members
 
 
-def _steady_string(value: str, name: str, *, of_tool: bool) -> str:
-    named = _named(name, value, of_tool=of_tool)
+def _steady_string(value: str, ids: _Ids, name: str, *, of_tool: bool) -> str:
+    named = _named(name, value, ids, of_tool=of_tool)
     if named is not None:
         return named
     if not of_tool:
-        return _steady_text(value)
+        return ids.steady(value)
     inner = inner_json(value)
     if inner is None:
-        return re.sub(_TOLD, _told, _steady_text(value))
-    steady = _steady(inner, name, of_tool=True)
+        return re.sub(_TOLD, lambda found: _told(found, ids), ids.steady(value))
+    steady = _steady(inner, ids, name, of_tool=True)
     return value if steady == inner else canonical(steady)
 
 
-def _told(found: re.Match[str]) -> str:
-    named = _named(found["name"], found["value"], of_tool=True)
+def _told(found: re.Match[str], ids: _Ids) -> str:
+    named = _named(found["name"], found["value"], ids, of_tool=True)
     return found[0] if named is None else f"{found['name']}{found['between']}{named}"
 
 
@@ -240,9 +259,9 @@ class MatchRules:
             for rule in self.rules:
                 if rule.url is None or fnmatchcase(_place(request), rule.url):
                     value = _applied(value, steps_of(rule.pointer), rule)
-            return _steady(None if value is _GONE else value)
+            return _steady(None if value is _GONE else value, _Ids())
         except RecursionError:
-            return _steady_text(request.body)
+            return _Ids().steady(request.body)
 
 
 NO_RULES: Final = MatchRules()
@@ -250,7 +269,7 @@ NO_RULES: Final = MatchRules()
 
 def steady_target(request: HttpRequest) -> str:
     """Return path and query of a request without what changes from run to run."""
-    return _steady_text(request.target)
+    return _Ids().steady(request.target)
 
 
 def _place(request: HttpRequest) -> str:

@@ -23,7 +23,14 @@ __all__ = ["closing_line", "recording_line", "sdks_seen"]
 
 def closing_line(session: Session) -> str:
     """Return the one line that tells how a run went."""
-    return " · ".join((_calls_line(session), *_faults_told(session)))
+    return " · ".join((_calls_line(session), *_faults_told(session), *_changes_told(session)))
+
+
+def _changes_told(session: Session) -> Iterator[str]:
+    """Yield what was asked for by name and has met nothing."""
+    plan = session.plan
+    until = (plan.until,) if plan.until not in ("", "miss", "drift") else ()
+    yield from (f"{text!r} met nothing" for text in (*plan.patches, *until, *plan.run_tools) if text not in session.met)
 
 
 def _faults_told(session: Session) -> Iterator[str]:
@@ -75,9 +82,10 @@ def _rerecorded(session: Session, done: Rewriting) -> str:
     from otel_agenttrace.report.terminal import rerecorded_line
 
     seen = "" if session.counts else _nothing_seen(session)
-    return rerecorded_line(
+    line = rerecorded_line(
         done.replaced, done.recorded, session.given_path, done.added, done.unasked, done.removed, seen
     )
+    return f"{line} · {done.failed} got no answer: kept as they were" if done.failed else line
 
 
 def recording_line(session: Session) -> str:

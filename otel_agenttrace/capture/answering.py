@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from otel_agenttrace.errors import AgentTraceError, ReplayExhausted, ReplayMiss
-from otel_agenttrace.jsonvalue import JsonObject, compact, obj, parse
+from otel_agenttrace.jsonvalue import JsonObject, compact
 from otel_agenttrace.matching import Requested, are_alike, requested
 from otel_agenttrace.model import Exchange, HttpRequest, OutcomeKind
 from otel_agenttrace.playback.player import Claim, Player
@@ -25,9 +25,8 @@ from otel_agenttrace.redact.headers import is_address
 from otel_agenttrace.report.text import counted
 from otel_agenttrace.volatile import NO_RULES, MatchRules
 from otel_agenttrace.wire.routes import route
-from otel_agenttrace.wire.sse import DONE, events
 
-__all__ = ["ORIGIN_HEADER", "Answer", "Asked", "RecordedProvider", "is_whole", "plain_answer"]
+__all__ = ["ORIGIN_HEADER", "Answer", "Asked", "RecordedProvider", "plain_answer"]
 
 ORIGIN_HEADER: Final = "x-agenttrace-origin"
 _RETRY_HEADER: Final = "x-stainless-retry-count"
@@ -44,7 +43,6 @@ _ABSOLUTE: Final = re.compile(r"(?P<scheme>https?:)?//(?P<host>[^/?#\[\]@\s]+)(?
 _RESULTS_URL: Final = re.compile(rb'("results_url"\s*:\s*")https?://(?=[^/"]+/v1/messages/batches/)')
 """The address inside a body that an SDK asks by itself: Anthropic's, for the results of a batch."""
 
-_LAST_EVENTS: Final = frozenset({"message_stop", "response.completed", "response.incomplete", "response.failed"})
 _KINDS: Final = ((ReplayExhausted, "replay_exhausted"), (ReplayMiss, "replay_miss"))
 _NOWHERE: Final = HttpRequest("", "", "")
 
@@ -300,23 +298,6 @@ class RecordedProvider:
 def plain_answer(status: int, text: str) -> Exchange:
     """Return an answer of plain text."""
     return Exchange(_NOWHERE, 0, 0, "complete", status, (("content-type", "text/plain; charset=utf-8"),), text.encode())
-
-
-def is_whole(exchange: Exchange) -> bool:
-    """Whether a recorded body is all that the provider sent: read to its end, or left after the last event of its API."""
-    if exchange.end == "complete":
-        return True
-    if exchange.end not in ("closed", "abandoned"):
-        return False
-    last = events(exchange.body)[-1:]
-    return any(event == DONE or _type_of(event.data) in _LAST_EVENTS for event in last)
-
-
-def _type_of(data: str) -> object:
-    try:
-        return obj(parse(data)).get("type")
-    except (ValueError, RecursionError):
-        return None
 
 
 def _retry_count(headers: Mapping[str, str]) -> int | None:

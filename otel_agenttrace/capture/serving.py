@@ -18,7 +18,7 @@ from socketserver import TCPServer, ThreadingMixIn
 from types import TracebackType
 from typing import Any, Final, cast
 
-from otel_agenttrace.capture.answering import Answer, Asked, RecordedProvider, is_whole, plain_answer
+from otel_agenttrace.capture.answering import Answer, Asked, RecordedProvider, plain_answer
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.errors import AgentTraceError
 from otel_agenttrace.model import Exchange, OutcomeKind
@@ -26,6 +26,7 @@ from otel_agenttrace.playback.player import Player
 from otel_agenttrace.redact import RULES_VERSION, Redactor
 from otel_agenttrace.sessions import is_loopback
 from otel_agenttrace.volatile import NO_RULES, MatchRules
+from otel_agenttrace.wire.recorded import is_whole
 
 __all__ = ["CassetteServer", "base_urls"]
 

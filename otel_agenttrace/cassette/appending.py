@@ -20,7 +20,7 @@ try:
 except ImportError:  # no advisory locks on this system: appending alone keeps lines whole on a local disk
     fcntl = None
 
-__all__ = ["AppendedFile"]
+__all__ = ["AppendedFile", "kept_still"]
 
 _BLOCK: Final = 1 << 16
 
@@ -41,10 +41,21 @@ class AppendedFile:
         """
         if self._held is None:
             self._held = HeldFile(self._path, self._flags | os.O_CREAT)
-        with _locked(self._held) as descriptor:
+        with self._locked_there(self._held) as descriptor:
             if _is_torn(descriptor):
                 _mend(descriptor)
             _write(descriptor, line)
+
+    @contextmanager
+    def _locked_there(self, held: HeldFile) -> Generator[int]:
+        """Lock the file that stands at the path now: a cassette may have been rewritten since it was opened."""
+        while True:
+            with _locked(held) as descriptor:
+                if self._path.suffix == ".partial" or held.is_at(self._path) or not self._path.exists():
+                    yield descriptor
+                    return
+            held.close()
+            self._held = held = HeldFile(self._path, self._flags)
 
     def size(self) -> int:
         """Return how many bytes of whole lines there are: where the next line will stand."""
@@ -55,6 +66,21 @@ class AppendedFile:
         with _locked(self._held) as descriptor:
             end = os.lseek(descriptor, 0, os.SEEK_END)
             return end - len(_torn(_last_line(descriptor, end))) if _is_torn(descriptor) else end
+
+
+@contextmanager
+def kept_still(path: Path) -> Generator[None]:
+    """Keep everybody from appending to a file, for the time of a block that puts another one in its place.
+
+    Raises:
+        OSError: If the file cannot be opened.
+    """
+    held = HeldFile(path, os.O_RDWR)
+    try:
+        with _locked(held):
+            yield
+    finally:
+        held.close()
 
 
 @contextmanager

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
-from typing import Final
+from typing import Final, NamedTuple
 
 from otel_agenttrace import semconv
+from otel_agenttrace.cassette.appending import kept_still
 from otel_agenttrace.cassette.exchanges import Definition, Reference, definitions, reference_of
 from otel_agenttrace.cassette.format import decode_spans, encode_line, encode_resource
 from otel_agenttrace.cassette.index import Entry, Index, Line, scan
@@ -26,7 +27,7 @@ from otel_agenttrace.jsonvalue import compact, parse
 from otel_agenttrace.matching import Body, body_of
 from otel_agenttrace.model import AttributeValue, Span
 
-__all__ = ["Change", "changes_of", "rewrite"]
+__all__ = ["Change", "Changes", "changes_of", "rewrite"]
 
 _CARRIER: Final = "shared content"
 _OF_RUN: Final = (semconv.AGENTTRACE_CALL_REPLACES, "agenttrace.replay.")
@@ -41,11 +42,25 @@ class Change:
     lines: tuple[bytes, ...] = ()
 
 
+_OUT_OF_REACH: Final = frozenset({401, 402, 403, 407, 408, 429})
+"""Statuses that say something of the account or the moment, nothing of the call."""
+
 # --- the lines of a run in the place of older ones ----------------------------------------------------------------------
 
 
-def changes_of(partial: Path, cassette: Cassette) -> tuple[tuple[Change, ...], tuple[bytes, ...]]:
+class Changes(NamedTuple):
+    """What a run makes of a cassette: calls in the place of older ones, new lines, and how many got no answer."""
+
+    changes: tuple[Change, ...] = ()
+    appended: tuple[bytes, ...] = ()
+    failed: int = 0
+
+
+def changes_of(partial: Path, cassette: Cassette) -> Changes:
     """Return what the lines of a partial replace among the recorded calls of a cassette, and those that are new.
+
+    A call that was answered replaces any; one that failed for want of a network, a key or a quota replaces only another
+    that failed.
 
     Raises:
         CassetteCorrupt: If a line of the partial is not what the format promises; a torn last one is left out.
@@ -54,6 +69,7 @@ def changes_of(partial: Path, cassette: Cassette) -> tuple[tuple[Change, ...], t
     content = partial.read_bytes()
     changes: list[Change] = []
     appended: list[bytes] = []
+    failed = 0
     for line in _sound(scan(partial, io.BytesIO(content))).lines:
         raw = _ended(content[line.offset : line.offset + line.size])
         (span,) = decode_spans(parse(raw))
@@ -62,8 +78,19 @@ def changes_of(partial: Path, cassette: Cassette) -> tuple[tuple[Change, ...], t
             appended.append(raw)
         else:
             entry = entries[str(place)]
-            changes.append(Change(entry, (_in_place_of(entry, cassette.decoded(entry.line)[entry.position], span),)))
-    return tuple(changes), tuple(appended)
+            older = cassette.decoded(entry.line)[entry.position]
+            if not _is_out_of_reach(span) or _is_out_of_reach(older):
+                changes.append(Change(entry, (_in_place_of(entry, older, span),)))
+            else:
+                failed += 1
+    return Changes(tuple(changes), tuple(appended), failed)
+
+
+def _is_out_of_reach(span: Span) -> bool:
+    """Whether the last attempt of a call got no answer that tells of the call."""
+    attempts = [event for event in span.events if event.name == semconv.EVENT_AGENTTRACE_EXCHANGE]
+    status = attempts[-1].attributes.get(semconv.AGENTTRACE_EXCHANGE_STATUS) if attempts else None
+    return not isinstance(status, int) or status in _OUT_OF_REACH or status >= 500
 
 
 def _sound(index: Index) -> Index:
@@ -121,8 +148,9 @@ def rewrite(path: Path, changes: Sequence[Change], appended: Sequence[bytes] = (
         CassetteInaccessible: If the cassette cannot be read or written; it stays as it was.
     """
     try:
-        sheet = _Sheet(path, path.read_bytes())
-        write_private(path, sheet.rewritten(changes, appended), durable=True)
+        with kept_still(path):
+            sheet = _Sheet(path, path.read_bytes())
+            write_private(path, sheet.rewritten(changes, appended), durable=True)
     except OSError as error:
         raise CassetteInaccessible(path, "written", f"{error.strerror}") from error
     with contextlib.suppress(OSError):  # what is left over takes room, no more

@@ -190,7 +190,7 @@ def _has_failed(session: Session, fail_on: tuple[str, ...]) -> bool:
             err=True,
         )
         return True
-    if session.rewriting is not None and session.rewriting.failure is not None:
+    if session.rewriting is not None and (session.rewriting.failure is not None or session.rewriting.failed):
         return True
     return any(count for kind, count in session.failures.items() if kind in ("miss", *fail_on))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -47,10 +47,18 @@ class Switch(Protocol):
 class Director:
     """Gives each call what the plan has for it. Thread-safe, as its player is."""
 
-    def __init__(self, player: AnyPlayer, plan: ReplayPlan, gone_live: Switch, patches: Sequence[Patch] = ()) -> None:
+    def __init__(
+        self,
+        player: AnyPlayer,
+        plan: ReplayPlan,
+        gone_live: Switch,
+        patches: Sequence[Patch] = (),
+        met: Callable[[str], object] = lambda _: None,
+    ) -> None:
         self._player = player
         self._plan = plan
         self._gone_live = gone_live
+        self._met = met
         self._patches = (*map(parse_patch, plan.patches), *patches)
         self._until: Selector | None = parse_selector(plan.until) if plan.until not in ("", "miss", "drift") else None
 
@@ -95,6 +103,7 @@ class Director:
                 until == "drift" and claim is not None and claim.outcome == "drift"
             )
         if leaves:
+            self._met(until)
             self._gone_live.turn_on()
         return leaves
 
@@ -105,7 +114,7 @@ class Director:
             ConfigError: If a patch does not fit the result it is meant for.
         """
         subject = self._subjects[claim.span.span_id]
-        meant = [patch for patch in self._patches if patch.part == "result" and patch.selector.matches(subject)]
+        meant = self._meant((patch for patch in self._patches if patch.part == "result"), subject)
         if not meant:
             return None
         detail = "; ".join(filter(None, (claim.detail, *(f"patched: {patch.text}" for patch in meant))))
@@ -125,6 +134,7 @@ class Director:
         if until == "drift" and claim.outcome == "drift":
             return self._given_back(claim, claim.detail)
         if self._until is not None and self._until.matches(self._subject(claim.entry)):
+            self._met(until)
             return self._given_back(claim, f"until {until}")
         return None
 
@@ -148,7 +158,13 @@ class Director:
 
     def _patches_of(self, entry: Entry, *parts: Part) -> tuple[Patch, ...]:
         wanted = [patch for patch in self._patches if patch.part in parts]
-        return tuple(patch for patch in wanted if patch.selector.matches(self._subject(entry))) if wanted else ()
+        return self._meant(wanted, self._subject(entry)) if wanted else ()
+
+    def _meant(self, patches: Iterable[Patch], subject: Subject) -> tuple[Patch, ...]:
+        meant = tuple(patch for patch in patches if patch.selector.matches(subject))
+        for patch in meant:
+            self._met(patch.text)
+        return meant
 
     def _subject(self, entry: Entry) -> Subject:
         return self._subjects[entry.span_id]

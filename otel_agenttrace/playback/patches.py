@@ -24,6 +24,7 @@ from otel_agenttrace.jsonvalue import Json, array, canonical, compact, obj, pars
 from otel_agenttrace.model import AttributeValue, Chunk, Exchange, Span
 from otel_agenttrace.selectors import Selectable, Selector, parse_selector
 from otel_agenttrace.wire.codec import Codec
+from otel_agenttrace.wire.recorded import is_whole
 from otel_agenttrace.wire.routes import route
 from otel_agenttrace.wire.sse import event_bytes, json_events
 
@@ -231,6 +232,11 @@ def patched_exchange(exchange: Exchange, patches: Sequence[Patch], method: str, 
     Raises:
         ConfigError: If the answer has no such value, or its API no way to tell the changed one.
     """
+    if not is_whole(exchange):
+        raise ConfigError(
+            f"the patch {patches[0].text!r} meets an answer that was not read to its end ({exchange.end}).\n"
+            "  to fix   record the call again, and read as far as you need"
+        )
     found = route(method, url)
     kind = next((value for name, value in exchange.headers if name.lower() == "content-type"), "")
     if kind.startswith("text/event-stream"):
@@ -250,8 +256,19 @@ def _patched_answer(value: Json, patches: Sequence[Patch]) -> Json:
         pointers = _answers(value) if patch.part == "answer" else [patch.pointer]
         if not pointers:
             raise ConfigError(f"the patch {patch.text!r} meets an answer without text")
-        value = patched(value, [replace(patch, pointer=pointers[0])])
+        change = _text_of(patch.change) if patch.part == "answer" else patch.change
+        value = patched(value, [replace(patch, pointer=pointers[0], change=change)])
     return value
+
+
+def _text_of(change: Callable[[Json], Json]) -> Callable[[Json], Json]:
+    """Return a change whose result is text: what looks like a number is said, not meant."""
+
+    def changed(old: Json) -> Json:
+        new = change(old)
+        return new if isinstance(new, str) else canonical(new)
+
+    return changed
 
 
 def _answers(value: Json) -> list[str]:

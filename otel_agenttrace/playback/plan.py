@@ -53,6 +53,10 @@ class ReplayPlan:
         Raises:
             ConfigError: If a word has no meaning.
         """
+        if not self.freeze:
+            raise ConfigError(
+                "freeze names nothing: all would be live.\n  to fix   llm, tools or both, or no replay at all"
+            )
         _check("freeze", self.freeze, get_args(Frozen))
         _check("on_miss", (self.on_miss,), get_args(OnMiss))
 

@@ -18,6 +18,7 @@ from otel_agenttrace.cassette.reader import Cassette
 from otel_agenttrace.differing import first_difference, similarity
 from otel_agenttrace.errors import ReplayExhausted, ReplayMiss, ToolNotRestorable
 from otel_agenttrace.jsonvalue import canonical, parse
+from otel_agenttrace.jsonvalue import text as as_text
 from otel_agenttrace.matching import key_of, normalised_key
 from otel_agenttrace.model import HttpRequest, Span
 
@@ -38,17 +39,27 @@ _GIVE_DATA: Final = (
 
 @dataclass(frozen=True, slots=True)
 class AskedTool:
-    """A tool's call: its arguments as they are recorded, and the path of the span it is made under."""
+    """A tool's call.
+
+    Attributes:
+        name: The tool.
+        arguments: Its arguments as they are told.
+        lane: The path of the span it is made under.
+        typed: The arguments with their types, where what is told leaves some of them out.
+        is_known: Whether one of the two is all of the arguments, not the `repr` of one.
+    """
 
     name: str
     arguments: str
     lane: str = ""
+    typed: str = ""
+    is_known: bool = True
 
     @property
     def request(self) -> HttpRequest:
         """The call in the form in which calls are compared."""
         try:
-            body = canonical(parse(self.arguments))
+            body = canonical(parse(self.typed or self.arguments))
         except (ValueError, RecursionError):
             body = canonical(self.arguments)
         return HttpRequest("execute_tool", "", self.name, body)
@@ -126,8 +137,10 @@ class ToolPlayer:
                 return None
             taken.answered = True
         difference = first_difference(taken.asked.request, asked.request)
-        if difference is None:
+        if difference is None and asked.is_known:
             return ToolClaim(taken.span, "hit")
+        if difference is None:
+            return ToolClaim(taken.span, "drift", "an argument is compared by its repr")
         return ToolClaim(taken.span, "drift", f"{difference.pointer}: {difference.recorded} → {difference.asked}")
 
     def pass_by(self, asked: AskedTool) -> None:
@@ -243,7 +256,8 @@ def _asked(span: Span) -> AskedTool | None:
     lane = span.attributes.get(semconv.AGENTTRACE_TOOL_LANE)
     if not isinstance(name, str) or not isinstance(arguments, str):
         return None
-    return AskedTool(name, arguments, lane if isinstance(lane, str) else "")
+    typed = span.attributes.get(semconv.AGENTTRACE_TOOL_ARGUMENTS)
+    return AskedTool(name, arguments, as_text(lane) or "", as_text(typed) or "")
 
 
 def _normalised_key(asked: AskedTool) -> str:

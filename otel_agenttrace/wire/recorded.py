@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.jsonvalue import array, obj, parse, text
 from otel_agenttrace.model import Exchange, InferenceResponse, Message, Span
 from otel_agenttrace.wire.routes import route
-from otel_agenttrace.wire.sse import json_events
+from otel_agenttrace.wire.sse import DONE, events, json_events
 
-__all__ = ["decoded", "output_messages", "response_of"]
+__all__ = ["decoded", "is_whole", "output_messages", "response_of"]
+
+_LAST_EVENTS: Final = frozenset({"message_stop", "response.completed", "response.incomplete", "response.failed"})
 
 
 def response_of(span: Span) -> InferenceResponse | None:
@@ -50,3 +53,20 @@ def _told_messages(span: Span) -> Iterator[Message]:
         return
     for message in map(obj, messages):
         yield Message(text(message.get("role")) or "", tuple(obj(part) for part in array(message.get("parts"))))
+
+
+def is_whole(exchange: Exchange) -> bool:
+    """Whether a recorded body is all that the provider sent: read to its end, or left after the last event of its API."""
+    if exchange.end == "complete":
+        return True
+    if exchange.end not in ("closed", "abandoned"):
+        return False
+    last = events(exchange.body)[-1:]
+    return any(event == DONE or _type_of(event.data) in _LAST_EVENTS for event in last)
+
+
+def _type_of(data: str) -> object:
+    try:
+        return obj(parse(data)).get("type")
+    except (ValueError, RecursionError):
+        return None

@@ -57,13 +57,15 @@ with ThreadPoolExecutor(4) as threads:
 print(asyncio.run(around()), list(days("Bern")))
 """
 _FAMILY: Final = """
-import multiprocessing, subprocess, sys
+import fcntl, multiprocessing, subprocess, sys
 import otel_agenttrace as at
 
 @at.tool
 def number(name):
     with open("done.txt", "a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         file.write(name + "\\n")
+        file.flush()
         file.seek(0)
         return len(file.readlines())
 

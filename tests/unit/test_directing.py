@@ -406,3 +406,45 @@ def test_the_error_of_the_program_comes_before_the_judgement(provider: Provider)
     _recorded(provider)
     with pytest.raises(KeyError), at.replay(PATH, fail_on=["unplayed"], quiet=True):
         raise KeyError
+
+
+def test_what_is_asked_for_by_name_and_meets_nothing_is_told(
+    provider: Provider, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _recorded(provider)
+    patch = "inference[9] answer = x"
+    with at.replay(PATH, patches=[patch], until="inference[8]", run_tools=["nosuch"]):
+        _turns(provider, 1)
+    told = capsys.readouterr().err
+    assert all(f"{text!r} met nothing" in told for text in (patch, "inference[8]", "nosuch"))
+
+
+def test_a_fork_onto_its_own_source_is_refused(provider: Provider) -> None:
+    _recorded(provider)
+    before = PATH.read_bytes()
+    Path("folder").mkdir()
+    for spelling in (PATH, Path("folder", "..", PATH)):
+        with pytest.raises(ConfigError, match="would replace it"), at.replay(PATH, fork=spelling, quiet=True):
+            pytest.fail("it is refused")
+    assert PATH.read_bytes() == before
+
+
+def test_a_tool_without_a_recording_does_not_run_before_the_fork(provider: Provider) -> None:
+    _recorded_with_tools(provider)
+    with (
+        at.replay(PATH, freeze=("llm", "tools"), until="inference[2]", fork=FORK, quiet=True),
+        pytest.raises(ReplayMiss),
+    ):
+        search("something else")
+    assert _RAN == []
+
+
+def test_an_answer_is_text_even_if_it_looks_like_a_number(provider: Provider) -> None:
+    _recorded(provider)
+    with at.replay(PATH, patches=["inference[1] answer = 42"], quiet=True):
+        assert _turns(provider, 1) == ["42"]
+
+
+def test_freezing_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match="freeze names nothing"):
+        at.replay(PATH, freeze=())

@@ -324,6 +324,6 @@ def test_similarity_and_first_divergence(baseline: str, candidate: str, similari
 
 def test_what_changes_from_run_to_run_is_no_divergence() -> None:
     left, right = (
-        Step("tool", "t", json.dumps({"at": at}), f"at {at}") for at in ("2026-01-01T00:00", "2026-02-02T00:00")
+        Step("tool", "t", json.dumps({"at": at}), f"at {at}") for at in ("2026-01-01T00:00:00", "2026-02-02T00:00:00")
     )
     assert compare([left], [right]).similarity == 1.0

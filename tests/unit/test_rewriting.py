@@ -81,7 +81,8 @@ def _record_again(path: Path, again: Mapping[int, object], *, new: Sequence[obje
     for number, body in enumerate(new, 200):
         writer.write(*_call(body, number))
     if partial_path(path).exists():
-        rewrite(path, *changes_of(partial_path(path), cassette))
+        found = changes_of(partial_path(path), cassette)
+        rewrite(path, found.changes, found.appended)
         partial_path(path).unlink()
 
 

@@ -299,10 +299,11 @@ def search(query: str, since: str = "", seen: Any = None) -> str:
 
 
 def test_arguments_that_change_from_run_to_run_are_answered_as_drift() -> None:
+    seen = object(), object()  # both alive: they lie in different places
     with at.record(PATH, quiet=True):
-        search("q", since="2026-01-01T00:00:00Z", seen=object())
+        search("q", since="2026-01-01T00:00:00Z", seen=seen[0])
     with at.replay(PATH, freeze=BOTH, quiet=True) as session:
-        assert search("q", since="2026-02-02T00:00:00Z", seen=object()) == "found q"
+        assert search("q", since="2026-02-02T00:00:00Z", seen=seen[1]) == "found q"
     (outcome,) = session.outcomes
     assert (outcome.kind, outcome.of) == ("drift", "tool")
     assert outcome.detail.startswith('/seen: "<object object at 0x')
@@ -765,3 +766,47 @@ def test_a_frozen_tool_may_be_a_partial_or_an_object() -> None:
     with at.replay(PATH, freeze=BOTH, quiet=True):
         assert [tools[0](1), tools[1]()] == live
     assert ran == []
+
+
+@dataclasses.dataclass
+class Query:
+    shown: str
+    hidden: str = dataclasses.field(default="", repr=False)
+
+
+class Opaque:
+    def __repr__(self) -> str:
+        return "Opaque()"
+
+
+@at.tool
+def find(query: Query) -> str:
+    return f"found {query.shown} {query.hidden}"
+
+
+@at.tool
+def tally(by: dict[Any, str]) -> str:
+    return f"counted {by!r}"
+
+
+@at.tool
+def inspect_it(thing: Any) -> str:
+    return "seen"
+
+
+def test_arguments_are_compared_by_their_values_not_by_how_they_show() -> None:
+    with at.record(PATH, quiet=True):
+        given = [find(Query("a", "alpha")), find(Query("a", "beta")), tally({1: "a"}), tally({"1": "a"})]
+    with at.replay(PATH, freeze=BOTH, quiet=True) as session:
+        assert [tally({"1": "a"}), tally({1: "a"}), find(Query("a", "beta")), find(Query("a", "alpha"))] == given[::-1]
+    assert session.tool_counts == {"hit": 4}
+    with at.replay(PATH, freeze=BOTH, quiet=True), pytest.raises(at.ReplayMiss):
+        find(Query("a", "gamma"))
+
+
+def test_an_argument_that_only_shows_is_no_hit() -> None:
+    with at.record(PATH, quiet=True):
+        inspect_it(Opaque())
+    with at.replay(PATH, freeze=BOTH, quiet=True) as session:
+        inspect_it(Opaque())
+    assert session.tool_counts == {"drift": 1}

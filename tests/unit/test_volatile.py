@@ -297,3 +297,26 @@ def test_a_rule_without_meaning_is_refused_with_what_may_stand_there(rule: dict[
 
 def test_a_pointer_has_its_steps() -> None:
     assert steps_of("/a~1b/*/0/~0/") == ("a/b", "*", "0", "~", "")
+
+
+def test_two_ids_may_be_called_otherwise_but_not_change_places() -> None:
+    def told(first: str, second: str, result: str) -> HttpRequest:
+        messages = [
+            {"role": "assistant", "tool_calls": [{"id": first}, {"id": second}]},
+            {"role": "tool", "tool_call_id": result, "content": "30 C"},
+        ]
+        return HttpRequest("POST", "https://api.test", "/v1/x", canonical({"messages": messages}))
+
+    recorded = normalised_key(told("call_a1", "call_b2", "call_a1"))
+    assert normalised_key(told("call_c3", "call_d4", "call_c3")) == recorded
+    assert normalised_key(told("call_c3", "call_d4", "call_d4")) != recorded
+
+
+@pytest.mark.parametrize("member", ["id", "call_id"])
+@pytest.mark.parametrize("value", ["run_{}", "thread_{}", "batch_{}", "req_{}"])
+def test_a_short_id_that_a_person_may_have_given_stays(member: str, value: str) -> None:
+    one, other = (
+        HttpRequest("POST", "https://api.test", "/v1/x", canonical({member: value.format(number)}))
+        for number in (41, 42)
+    )
+    assert normalised_key(one) != normalised_key(other)
