@@ -303,6 +303,11 @@ class Session:
         return self
 
     def _open(self) -> None:
+        if self.plan.has_functions and not self.options.patches:
+            raise ConfigError(
+                f"{self.given_path} is replayed with patches by functions, which this process does not have.\n"
+                "  to fix   write them as texts: 'SELECTOR PART = VALUE'"
+            )
         if self.mode == "none" or self.plan.only or self.run.known is not None:
             self._open_player()
         if not self._writes:
@@ -333,8 +338,8 @@ class Session:
             self._again = chosen_calls(player.cassette, self.plan.only, self.run.begun_ns, self.options.cost_of)
         self._player = player
         self._director = Director(player, self.plan, self._gone_live, self.options.patches, self._note_met)
-        if isinstance(player, Player) and (self.freezes_tools or self._director.changes_tools):
-            self._tools = ToolPlayer(player.cassette, self._tool_claims.take)
+        if self.freezes_tools or self._director.changes_tools:
+            self._tools = ToolPlayer(self.given_path, player.trace().spans, self._tool_claims.take)
 
     def _open_writer(self) -> Writer:
         resource = {

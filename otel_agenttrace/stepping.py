@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
@@ -127,7 +128,8 @@ def stepped_async(
                 await _aclose(inner, steps)
                 raise
             except BaseException as error:  # noqa: BLE001 - thrown on into the generator, which decides
-                steps.listener.heard()
+                if not isinstance(error, asyncio.CancelledError):  # the loop ends, and nobody has said anything
+                    steps.listener.heard()
                 step = functools.partial(inner.athrow, error)
 
     return run_async_generator

@@ -125,6 +125,8 @@ class _Ids:
     def _stand_in(self, found: re.Match[str]) -> str:
         if found.lastgroup in ("id", "uuid"):
             return self.name(found[0], found.lastgroup)
+        if found.lastgroup == "path" and re.split(r"[/\\]", found[0])[-1].isdecimal():  # a year, the number of a case
+            return found[0]
         return f"<{found['secret'] or found.lastgroup}>"
 
 

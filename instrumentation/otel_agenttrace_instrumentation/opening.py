@@ -62,7 +62,7 @@ def prepare_session(
     A replay with a `fork` goes live where its recordings end, unless the plan says when, and is recorded there.
     """
     config = config or Config()
-    plan = plan or ReplayPlan()
+    plan = replace(plan or ReplayPlan(), has_functions=bool(patches))
     options = SessionOptions(
         resource=resource or _resource(os.environ),
         environ=os.environ,
@@ -98,7 +98,7 @@ def open_session(session: Session, *, lenient: bool = False, takes_calls: bool =
     except BaseException:
         seams.uninstall(session)
         raise
-    if session.mode == "none":
+    if takes_calls:
         _lend(os.environ, "PYTHONPATH", python_path(os.environ))
     if session.mode == "none" and not session.plan.may_go_live:
         for name in _KEYS:
@@ -218,7 +218,7 @@ def _lend(environ: MutableMapping[str, str], name: str, value: str) -> None:
 
 
 def _take_back() -> None:
-    if any(session.mode == "none" for session in open_sessions()):
+    if any(session.takes_calls for session in open_sessions()):
         return
     while _lent:
         name, (before, lent) = _lent.popitem()

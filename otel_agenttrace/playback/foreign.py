@@ -17,6 +17,7 @@ from otel_agenttrace.cassette.index import Entry, Line
 from otel_agenttrace.dialects.failures import Failure
 from otel_agenttrace.dialects.grading import Inference, inferences
 from otel_agenttrace.dialects.told import Told
+from otel_agenttrace.dialects.translating import translated
 from otel_agenttrace.differing import Difference, first_difference, similarity
 from otel_agenttrace.errors import NotEncodable, ReplayExhausted, ReplayMiss
 from otel_agenttrace.jsonvalue import Json, JsonObject, canonical, compact, obj, parse
@@ -165,7 +166,7 @@ class ForeignPlayer:
 
     def trace(self) -> Trace:
         """Return what selectors choose from."""
-        return Trace(self._spans)
+        return Trace(translated(self._spans))
 
     # --- misses -----------------------------------------------------------------------------------------------------------
 

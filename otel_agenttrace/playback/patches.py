@@ -195,8 +195,11 @@ def patched_result(span: Span, patches: Sequence[Patch]) -> Span:
     written = told.get(semconv.GEN_AI_TOOL_CALL_RESULT if kind != "typed" else semconv.AGENTTRACE_TOOL_RESULT_VALUE)
     value = written if kind == "text" else _value(str(written or "null"))
     for patch in patches:
+        if kind == "typed" and not patch.pointer:
+            raise ConfigError(
+                f"the patch {patch.text!r} meets a value with a type.\n  to fix   name a member: result/…"
+            )
         pointer = _tagged_pointer(value, _steps(patch.pointer)) if kind == "typed" else patch.pointer
-        kind = kind if pointer else None
         value = patched(value, [replace(patch, pointer=pointer)])
     if kind == "typed":
         return replace(span, attributes={**told, semconv.AGENTTRACE_TOOL_RESULT_VALUE: compact(value)})

@@ -33,6 +33,7 @@ class ReplayPlan:
         only: A selector of the recorded calls that are made anew; empty for none.
         prune: Whether recorded calls that were not asked for are removed at the end.
         verify: Whether each call is also made live, and its answer compared with the recorded one.
+        has_functions: Whether there are patches by functions, which other processes do not have.
     """
 
     freeze: tuple[str, ...] = ("llm",)
@@ -46,6 +47,7 @@ class ReplayPlan:
     only: str = ""
     prune: bool = False
     verify: bool = False
+    has_functions: bool = False
 
     def __post_init__(self) -> None:
         """Check the words; selectors, patches and faults are checked by their parsers.

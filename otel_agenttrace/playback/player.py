@@ -96,6 +96,7 @@ class Player:
         self._exact = _Shelf((self._key(entry), entry) for entry in self._calls)
         self._normalised: _Shelf | None = None
         self._given_back: set[str] = set()
+        self._drifted: set[str] = set()
         self._lock = threading.Lock()
 
     def renew_lock(self) -> None:
@@ -104,17 +105,22 @@ class Player:
         self.cassette.renew_lock()
 
     def claim(self, requested: Requested, lane: str) -> Claim | None:
-        """Return the recorded call that answers a request, or None if there is none left."""
+        """Return the recorded call that answers a request, or None if there is none left.
+
+        Where a drift has taken the recording of a request, another one of the same normalised key answers it.
+        """
         origin = requested.request.origin
         with self._lock:
             entry = self._exact.take(requested.key, origin, lane, self._is_free)
             if entry is not None:
                 return Claim(entry, "hit", self.cassette.answers(entry))
-            if self._exact.origins(requested.key):
+            if self._exact.origins(requested.key) and requested.key not in self._drifted:
                 return None
             entry = self._shelf_of_normalised().take(
                 normalised_key(requested.request, self._match), origin, lane, self._is_free
             )
+            if entry is not None:
+                self._drifted.add(self._key(entry))
         if entry is None:
             return None
         return Claim(entry, "drift", self.cassette.answers(entry), self._moved(entry, requested.request))

@@ -11,10 +11,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, Literal
 
 from otel_agenttrace import semconv
-from otel_agenttrace.cassette.reader import Cassette
 from otel_agenttrace.differing import first_difference, similarity
 from otel_agenttrace.errors import ReplayExhausted, ReplayMiss, ToolNotRestorable
 from otel_agenttrace.jsonvalue import canonical, parse
@@ -111,15 +111,15 @@ class _Queues:
 
 
 class ToolPlayer:
-    """Hands out the recorded tool calls of a cassette, each once in a run. Thread-safe.
+    """Hands out the recorded tool calls of a cassette or of a foreign trace, each once in a run. Thread-safe.
 
     `take` says whether no other process of the run has taken the recording of this name, and takes it.
     """
 
-    def __init__(self, cassette: Cassette, take: Callable[[str], bool] = lambda _: True) -> None:
-        self._cassette = cassette
+    def __init__(self, path: Path, spans: Iterable[Span], take: Callable[[str], bool] = lambda _: True) -> None:
+        self._path = path
         self._take = take
-        self._spans = {_id(span): span for span in cassette.spans()}
+        self._spans = {_id(span): span for span in spans}
         self._calls = sorted(_recorded_tools(self._spans.values()), key=lambda call: call.span.start_ns)
         self._exact = _Queues((call.key, call) for call in self._calls)
         self._normalised: _Queues | None = None
@@ -228,7 +228,7 @@ class ToolPlayer:
 
     def _place(self, name: str, site: str, nearest: str = "", fix: str = "record again") -> str:
         told = f"  nearest  {nearest}\n" if nearest else ""
-        path = self._cassette.path
+        path = self._path
         return (
             f"  at       {site}\n  cassette {path}\n{told}"
             f"  to fix   {fix}: otel-agenttrace record {shlex.quote(str(path))} -- …\n"
