@@ -18,7 +18,7 @@ from opentelemetry import trace as otel_trace
 from otel_agenttrace.cassette.foreign import open_trace
 from otel_agenttrace.config import RecordMode, record_mode, resolve
 from otel_agenttrace.dialects.translating import translated
-from otel_agenttrace.errors import ReplayFailed
+from otel_agenttrace.errors import ConfigError, ReplayFailed
 from otel_agenttrace.model import Trace
 from otel_agenttrace.playback.patches import Patch, made_patch
 from otel_agenttrace.playback.plan import Frozen, OnMiss, ReplayPlan
@@ -38,6 +38,7 @@ __all__ = ["SessionContext", "load", "patch", "record", "replay", "serve", "sess
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_Item = TypeVar("_Item")
 
 
 # --- sessions -----------------------------------------------------------------------------------------------------------
@@ -201,8 +202,15 @@ def record(
         faults: Failures to inject: `SELECTOR KIND [NAME=VALUE …]`.
         seed: Decides which calls a fault with a rate strikes.
     """
-    plan = ReplayPlan(faults=tuple(faults), seed=seed, only=only, prune=prune)
+    plan = ReplayPlan(faults=_several("faults", faults), seed=seed, only=only, prune=prune)
     return session(path, "new" if only else "all", quiet=quiet, plan=plan)
+
+
+def _several(name: str, given: Sequence[_Item]) -> tuple[_Item, ...]:
+    """Return what is given, unless it is one text: that would be taken letter by letter."""
+    if isinstance(given, str):
+        raise ConfigError(f"{name} is {given!r}, one text.\n  to fix   a list: [{given!r}]")
+    return tuple(given)
 
 
 def replay(
@@ -246,14 +254,14 @@ def replay(
         ConfigError: If one of these has no meaning.
     """
     plan = ReplayPlan(
-        freeze=tuple(freeze),
+        freeze=_several("freeze", freeze),
         on_miss=on_miss,
         until=until,
-        patches=tuple(patch for patch in patches if isinstance(patch, str)),
-        faults=tuple(faults),
+        patches=tuple(patch for patch in _several("patches", patches) if isinstance(patch, str)),
+        faults=_several("faults", faults),
         seed=seed,
         timing=timing,
-        run_tools=tuple(run_tools),
+        run_tools=_several("run_tools", run_tools),
         verify=verify,
     )
     return session(

@@ -313,7 +313,9 @@ class Session:
         if not self._writes:
             return
         if self.is_root and self.run.file != self.run.target:
-            self._recording = Recording(self.target, goes_on=self._goes_on, alone=bool(self.plan.only))
+            self._recording = Recording(
+                self.target, goes_on=self._goes_on, alone=bool(self.plan.only), is_fork=self.is_fork
+            )
         try:
             self._writer = self._open_writer()
         except BaseException:
@@ -338,7 +340,7 @@ class Session:
             self._again = chosen_calls(player.cassette, self.plan.only, self.run.begun_ns, self.options.cost_of)
         self._player = player
         self._director = Director(player, self.plan, self._gone_live, self.options.patches, self._note_met)
-        if self.freezes_tools or self._director.changes_tools:
+        if self.freezes_tools or self._director.changes_tools or self._director.leaves_by_selector:
             self._tools = ToolPlayer(self.given_path, player.trace().spans, self._tool_claims.take)
 
     def _open_writer(self) -> Writer:
@@ -346,6 +348,7 @@ class Session:
             **redacted_values(self.options.resource, self.redactor),
             semconv.AGENTTRACE_RUN_ID: self.run.id,
             semconv.AGENTTRACE_RULES_VERSION: RULES_VERSION,
+            **({semconv.AGENTTRACE_FORK_OF: self.path.name} if self.is_fork else {}),
         }
         try:
             writer = Writer(Path(self.run.file), resource, create=self.is_root or self.run.file == self.run.target)
@@ -486,10 +489,13 @@ class Session:
             CassetteError: If the cassette cannot be read.
         """
         if self._failure is not None:
-            raise self._failure
+            raise self._noted(self._failure, requested)
         if self._player is None or self._director is None:
             return None
-        answer = self._director.answer(requested, lane)
+        try:
+            answer = self._director.answer(requested, lane)
+        except ConfigError as error:
+            raise self._noted(error, requested) from None
         if isinstance(answer, Claim) and answer.entry.place in self._again:
             answer = Live("recorded again", replaces=answer.entry.place)
         if answer is None and self.mode == "new":
@@ -518,6 +524,11 @@ class Session:
                 with contextlib.suppress(ValueError):  # so long ago that it is forgotten
                     self._replayed.remove(span)
                 self._append(self._writer, redacted_span(span, self.redactor), None)
+
+    def _noted(self, error: AgentTraceError, requested: Requested) -> AgentTraceError:
+        """Count a call that could not be answered for a reason of our own, whatever the program does with the error."""
+        self.note(Outcome("miss", key=requested.key, detail=str(error)))
+        return error
 
     def _missed(self, miss: ReplayMiss, requested: Requested) -> ReplayMiss:
         self.note_miss(miss, requested)

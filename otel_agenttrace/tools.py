@@ -152,9 +152,10 @@ class _ToolRan(Ran):
             tell_outcome(live, "miss")
             raise
         if claim is None or answer is None:
-            if not session.is_recording:  # what is recorded is no replay
-                tell_outcome(live, "live")
-            session.note(Outcome("live", live.head.span_id, of="tool"))
+            if session.freezes_tools:
+                if not session.is_recording:  # what is recorded is no replay
+                    tell_outcome(live, "live")
+                session.note(Outcome("live", live.head.span_id, of="tool"))
             return None
         self._is_answered = True
         if session.is_fork:  # which is to answer by itself

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Final, cast
 
 from otel_agenttrace.capture.answering import Answer, Asked, RecordedProvider, plain_answer
-from otel_agenttrace.cassette.reader import open_cassette
+from otel_agenttrace.cassette.reader import open_cassette, with_calls
 from otel_agenttrace.errors import AgentTraceError
 from otel_agenttrace.model import Exchange, OutcomeKind
 from otel_agenttrace.playback.player import Player
@@ -98,7 +98,7 @@ class CassetteServer:
             CassetteError: If the cassette cannot be read.
             OSError: If the port is not free.
         """
-        player = Player(open_cassette(path, strict=True), RULES_VERSION, rules=match)
+        player = Player(with_calls(open_cassette(path, strict=True)), RULES_VERSION, rules=match)
         self._server = _Server(host, port, on_answer)
         self.url = f"http://{_reachable(host)}:{self._server.server_address[1]}"
         self._provider = RecordedProvider(player, redactor, self.url, match)

@@ -30,12 +30,12 @@ from otel_agenttrace.cassette.index import Entry, Holder, Index, Line, scan
 from otel_agenttrace.cassette.pack import SUFFIX, unpacked
 from otel_agenttrace.cassette.sidecars import read_sidecar
 from otel_agenttrace.cassette.writer import partial_path
-from otel_agenttrace.errors import CassetteCorrupt, CassetteInaccessible, CassetteNotFound
+from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteInaccessible, CassetteNotFound
 from otel_agenttrace.jsonvalue import parse
 from otel_agenttrace.matching import Body
 from otel_agenttrace.model import Call, Exchange, HttpRequest, Span, Trace
 
-__all__ = ["Cassette", "open_cassette"]
+__all__ = ["Cassette", "open_cassette", "with_calls"]
 
 _Read = TypeVar("_Read")
 _log = logging.getLogger("otel_agenttrace")
@@ -103,6 +103,21 @@ def _not_found_hint(path: Path) -> str:
         if near := difflib.get_close_matches(path.name, there, n=1):
             return f"did you mean {path.with_name(near[0])}?"
     return f"record it: otel-agenttrace record {quote(str(path))} -- python agent.py"
+
+
+def with_calls(cassette: Cassette) -> Cassette:
+    """Return a cassette that has recorded calls.
+
+    Raises:
+        CassetteError: If it has none: it may be a trace that others exported.
+    """
+    if not cassette.index.calls:
+        path = quote(str(cassette.path))
+        raise CassetteError(
+            f"{cassette.path} holds no recorded call; a trace that others exported can be replayed, not more.\n"
+            f"  to fix   otel-agenttrace replay {path} -- …; how far it goes: otel-agenttrace grade {path}"
+        )
+    return cassette
 
 
 class Cassette:

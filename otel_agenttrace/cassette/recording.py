@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from otel_agenttrace import semconv
 from otel_agenttrace.cassette.held import HeldFile, make_folder, recordable
 from otel_agenttrace.cassette.sidecars import remove_unused, sidecars
 from otel_agenttrace.cassette.writer import partial_path
@@ -26,7 +27,9 @@ except ImportError:  # no advisory locks on this system: one root per cassette
 __all__ = ["Recording"]
 
 _LOOKED_AT: Final = 4096
-_SUFFIXES: Final = frozenset({".jsonl", ".ndjson"})
+_SUFFIX: Final = ".otlp.jsonl"
+_MARK: Final = semconv.AGENTTRACE_FORMAT_VERSION.encode()
+_FORK_MARK: Final = semconv.AGENTTRACE_FORK_OF.encode()
 _TRACE: Final = re.compile(rb'\s*\{\s*"(?:resourceSpans|resource_spans)"')
 _log = logging.getLogger("otel_agenttrace")
 
@@ -37,17 +40,18 @@ class Recording:
     Args:
         path: The cassette it becomes.
         goes_on: Whether this process began it before it replaced its program by another.
+        is_fork: Whether a replay goes on in it.
         alone: Whether no other root may record to it: what is in the partial is put into the cassette, line by line.
 
     Raises:
         CassetteInaccessible: If nothing can be recorded to the path.
     """
 
-    def __init__(self, path: Path, *, goes_on: bool = False, alone: bool = False) -> None:
+    def __init__(self, path: Path, *, goes_on: bool = False, alone: bool = False, is_fork: bool = False) -> None:
         self.path = path
         self.partial = partial_path(path)
         with recordable(path):
-            _check_may_be_replaced(path)
+            _check_may_be_replaced(path, is_fork=is_fork)
             make_folder(path.parent)
             self._older_bodies = sidecars(path)
             self._life = _begun(self.partial, goes_on=goes_on)
@@ -100,15 +104,23 @@ class Recording:
         self._life.close()
 
 
-def _check_may_be_replaced(path: Path) -> None:
-    """Refuse a file that is no trace: whoever forgot to name a cassette named the program instead."""
+def _check_may_be_replaced(path: Path, *, is_fork: bool) -> None:
+    """Refuse a file that is no cassette: whoever forgot to name one named the program, its data, or another's trace.
+
+    What is named like a cassette may be damaged. A fork replaces no more than an older fork.
+    """
     try:
         with path.open("rb") as file:
             beginning = file.read(_LOOKED_AT)
     except FileNotFoundError:
         return
-    if beginning and path.suffix not in _SUFFIXES and not _TRACE.match(beginning):
-        raise CassetteInaccessible(path, "recorded to", "it is a file of another kind, which would be replaced")
+    is_ours = _MARK in beginning
+    is_damaged = path.name.endswith(_SUFFIX) and not _TRACE.match(beginning)
+    if beginning and not (is_ours or is_damaged):
+        kind = "a trace that others exported" if _TRACE.match(beginning) else "a file of another kind"
+        raise CassetteInaccessible(path, "recorded to", f"it is {kind}, which would be replaced")
+    if is_fork and is_ours and _FORK_MARK not in beginning:
+        raise CassetteInaccessible(path, "recorded to", "it is a recording, which a fork would replace")
 
 
 def _begun(partial: Path, *, goes_on: bool) -> HeldFile:

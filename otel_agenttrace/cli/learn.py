@@ -10,7 +10,7 @@ import click
 
 from otel_agenttrace.analyze.learning import Learning, rules_toml
 from otel_agenttrace.analyze.learning import learn as learned
-from otel_agenttrace.cassette.reader import open_cassette
+from otel_agenttrace.cassette.reader import open_cassette, with_calls
 from otel_agenttrace.cli import CLEAN, FINDINGS
 from otel_agenttrace.config import resolve
 from otel_agenttrace.model import HttpRequest
@@ -49,7 +49,7 @@ def learn(a: Path, b: Path, *, everything: bool, write: bool, as_json: bool) -> 
 
 
 def _requests(path: Path) -> list[HttpRequest]:
-    cassette = open_cassette(path, strict=True)
+    cassette = with_calls(open_cassette(path, strict=True))
     calls = sorted(cassette.index.calls, key=lambda entry: (entry.start_ns, entry.ticket))
     return [cassette.request(entry) for entry in calls]
 

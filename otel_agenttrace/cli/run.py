@@ -16,8 +16,9 @@ from types import FrameType
 from typing import Any, Final, TypeVar, get_args
 
 import click
+from click.core import ParameterSource
 
-from otel_agenttrace.cassette.reader import open_cassette
+from otel_agenttrace.cassette.reader import open_cassette, with_calls
 from otel_agenttrace.config import resolve
 from otel_agenttrace.environment import OTEL_AGENTTRACE_CASSETTE, OTEL_AGENTTRACE_MODE
 from otel_agenttrace.playback.plan import OnMiss, ReplayPlan
@@ -45,10 +46,27 @@ def _age(_: click.Context, __: click.Parameter, value: str) -> str:
 _PRUNE: Final = click.option("--prune", is_flag=True, help="Remove recorded calls that COMMAND does not ask for.")
 
 
+def _said(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Refuse an option that is given and empty: a variable of the shell that was not set."""
+    source = context.get_parameter_source(parameter.name or "")
+    if not value and source is ParameterSource.COMMANDLINE:
+        raise click.BadParameter("it is empty: name calls, as in 'inference[2]', or leave it out")
+    return value
+
+
 def _faulty(command: _Decorated) -> _Decorated:
     """Give a command the options that inject failures."""
-    fault = click.option("--fault", "faults", multiple=True, metavar="FAULT", help="Inject a failure: 'SELECTOR KIND'.")
-    seed = click.option("--seed", default=0, metavar="N", help="Decides which calls a fault with a rate strikes.")
+    fault = click.option(
+        "--fault",
+        "faults",
+        multiple=True,
+        metavar="'SELECTOR KIND [NAME=VALUE …]'",
+        help="Inject a failure: 'inference[2] 429 retry-after=2'. KIND: a status, timeout, reset, refused, malformed, "
+        "cut=N, slow=TIME, tool-error. docs/faults.md",
+    )
+    seed = click.option(
+        "--seed", default=0, show_default=True, metavar="N", help="Which calls a fault with rate= strikes."
+    )
     return fault(seed(command))
 
 
@@ -66,6 +84,7 @@ def _faulty(command: _Decorated) -> _Decorated:
 @click.option(
     "--only",
     default="",
+    callback=_said,
     metavar="SELECTOR",
     help="Make the calls again that it chooses, and answer the others from CASSETTE: 'inference[2]', 'model=gpt-4o*'.",
 )
@@ -93,7 +112,7 @@ def record(cassette: Path, command: tuple[str, ...], mode: str, **plan: Any) -> 
 def refresh(cassette: Path, command: tuple[str, ...], older_than: str, prune: bool) -> None:
     """Run COMMAND and make the calls again that were recorded long ago; the others are answered from CASSETTE."""
     plan = ReplayPlan(only=f"age>{older_than}", prune=prune)
-    if not places_of(open_cassette(cassette, strict=True), plan.only, time.time_ns()):
+    if not places_of(with_calls(open_cassette(cassette, strict=True)), plan.only, time.time_ns()):
         click.echo(f"refreshed nothing: no call of {cassette} is older than {older_than}", err=True)
         return
     raise SystemExit(_run(cassette, "new", command, plan))
@@ -110,34 +129,53 @@ def refresh(cassette: Path, command: tuple[str, ...], older_than: str, prune: bo
     help="Exit 1 although COMMAND succeeded, as after a miss: a call had an inexact recording or went live, or a recording was not asked for.",
 )
 @click.option(
-    "--on-miss", type=click.Choice(get_args(OnMiss)), default="fail", help="What becomes of a call without one."
+    "--on-miss",
+    type=click.Choice(get_args(OnMiss)),
+    default="fail",
+    show_default=True,
+    help="What becomes of a call that no recording answers: it fails, or goes live.",
 )
 @click.option(
     "--until",
     default="",
+    callback=_said,
     metavar="SELECTOR|miss|drift",
-    help="Let all calls go live from this one on.",
+    help="From this recorded call on all go live: a selector such as 'inference[5]', the first miss or drift.",
 )
 @click.option(
     "--freeze",
     default="llm",
     show_default=True,
     metavar="llm,tools",
-    help="What is answered from the recording: calls to models, results of tools. The rest goes live.",
+    help="What is answered from the recording: llm, tools, or both (a dry run). What is not named goes live.",
 )
+@click.option("--run-tool", "run_tools", multiple=True, metavar="NAME", help="With tools frozen: let this tool run.")
 @click.option(
-    "--run-tool", "run_tools", multiple=True, metavar="NAME", help="Let a tool run although tools are frozen."
-)
-@click.option(
-    "--patch", "patches", multiple=True, metavar="CHANGE", help="Change what is replayed: 'SELECTOR PATH = VALUE'."
+    "--patch",
+    "patches",
+    multiple=True,
+    metavar="'SELECTOR PART = VALUE'",
+    help="Change what is replayed: 'inference[2] answer = No'. PART is answer, response/POINTER, request/POINTER or "
+    "result; also += and ~=. docs/forks.md",
 )
 @click.option(
     "--fork",
+    metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Record the run as it goes on to this cassette: live from the first miss, or from where --until says.",
+    help="Record this run to FILE, a cassette of its own: live from the first miss, or from --until on.",
 )
-@click.option("--timing", default="instant", metavar="instant|real|xN|first-token", help="When chunks come.")
-@click.option("--verify", is_flag=True, help="Make each call live too, and tell where its answer differs.")
+@click.option(
+    "--timing",
+    default="instant",
+    show_default=True,
+    metavar="instant|real|xN|first-token",
+    help="When chunks come: at once, as recorded, N times as fast, all with the first.",
+)
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Make each call live too (needs network and key), and tell where its answer differs; writes nothing.",
+)
 @_faulty
 @_CASSETTE
 @_COMMAND
@@ -166,6 +204,8 @@ def _run(
     command = command[1:] if command[0] == "--" else command
     if not command:
         raise click.UsageError("Missing argument 'COMMAND...'.")
+    if command[0].startswith("-"):
+        raise click.UsageError(f"{command[0]} is an option: it stands before {cassette}.")
     config = resolve(os.environ, pyproject_settings(Path.cwd()), cassette=cassette, mode=mode)
     session = open_session(prepare_session(cassette, config.mode, config=config, plan=plan, fork=fork))
     try:

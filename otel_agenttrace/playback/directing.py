@@ -89,6 +89,11 @@ class Director:
         return any(patch.part == "result" for patch in self._patches)
 
     @property
+    def leaves_by_selector(self) -> bool:
+        """Whether a selector says where the run leaves its recording: it may mean a tool."""
+        return self._until is not None
+
+    @property
     def is_behind_fork(self) -> bool:
         """Whether the run has left its recording."""
         return bool(self._plan.until) and self._gone_live.is_on()

@@ -55,6 +55,10 @@ class ReplayPlan:
         Raises:
             ConfigError: If a word has no meaning.
         """
+        if self.prune and not self.only:
+            raise ConfigError(
+                "prune removes what a partial recording did not ask for.\n  to fix   name its calls with only"
+            )
         if not self.freeze:
             raise ConfigError(
                 "freeze names nothing: all would be live.\n  to fix   llm, tools or both, or no replay at all"

@@ -220,7 +220,8 @@ class Player:
         path = self.cassette.path
         return (
             f"  at       {site}\n  cassette {path}\n{told}"
-            f"  to fix   record what is missing (--mode new), or all of it: otel-agenttrace record {shlex.quote(str(path))} -- …"
+            f"  to fix   record what is missing: otel-agenttrace record --mode new {shlex.quote(str(path))} -- …\n"
+            f"           or let it go live, this once: otel-agenttrace replay --on-miss live {shlex.quote(str(path))} -- …"
         )
 
     def _key(self, entry: Entry) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import openai
 import pytest
 
 import otel_agenttrace as at
@@ -383,3 +384,66 @@ def test_what_a_run_records_does_not_answer_its_children(provider: Provider) -> 
         for _ in range(2):
             _in_child(provider, "same")
     assert (provider.hits, len(at.load(PATH).inferences)) == (2, 2)
+
+
+def test_a_call_made_again_without_an_answer_replaces_nothing(
+    provider: Provider, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _record(provider, "one", "two")
+    before = PATH.read_bytes()
+    provider.stop()
+    with at.record(PATH, only="inference[2]") as session:
+        _ask(provider, "one")
+        with pytest.raises(openai.APIConnectionError):
+            _ask(provider, "two")
+    assert PATH.read_bytes() == before
+    assert session.rewriting is not None
+    assert (session.rewriting.replaced, session.rewriting.failed) == (0, 1)
+    assert "1 got no answer: kept as they were" in capsys.readouterr().err
+
+
+def test_a_run_that_adds_goes_on_in_a_cassette_that_was_rewritten_meanwhile(provider: Provider) -> None:
+    _record(provider, "one", "two")
+    with at.session(PATH, "new", quiet=True) as adding:
+        with adding.in_force():
+            _ask(provider, "three")
+        with at.record(PATH, only="inference[1]", quiet=True):
+            _ask(provider, "one")
+            _ask(provider, "two")
+        with adding.in_force():
+            _ask(provider, "four")
+    assert len(at.load(PATH).inferences) == 4
+    assert validated(PATH, "c").problems == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("train.jsonl", '{"messages": []}\n'),
+        ("collector.jsonl", '{"resourceSpans":[{"resource":{"attributes":[]},"scopeSpans":[]}]}\n'),
+        ("package.json", "{}"),
+    ],
+)
+def test_what_is_no_cassette_is_not_replaced(provider: Provider, name: str, content: str) -> None:
+    path = Path(name)
+    path.write_text(content)
+    with pytest.raises(CassetteInaccessible, match="would be replaced"), at.record(path, quiet=True):
+        pytest.fail("it is refused")
+    _record(provider, "one")
+    with pytest.raises(CassetteInaccessible), at.replay(PATH, fork=path, quiet=True):
+        pytest.fail("it is refused")
+    assert path.read_text() == content
+
+
+def test_a_fork_replaces_an_older_fork_and_no_recording(provider: Provider) -> None:
+    _record(provider, "one")
+    for _ in range(2):
+        with at.replay(PATH, fork="fork.otlp.jsonl", quiet=True):
+            _ask(provider, "one")
+    PATH.rename("kept.otlp.jsonl")
+    _record(provider, "one")
+    with (
+        pytest.raises(CassetteInaccessible, match="a fork would replace"),
+        at.replay(PATH, fork="kept.otlp.jsonl", quiet=True),
+    ):
+        pytest.fail("it is refused")
