@@ -97,8 +97,6 @@ def record(cassette: Path, command: tuple[str, ...], mode: str, **plan: Any) -> 
     chosen = ReplayPlan(**plan)
     if chosen.only and mode == "once":
         raise click.UsageError("--only makes calls of a cassette again, --mode once none. Leave one of them out.")
-    if chosen.prune and not chosen.only:
-        raise click.UsageError("--prune removes what a partial recording did not ask for: name its calls with --only.")
     raise SystemExit(_run(cassette, "new" if chosen.only else mode, command, chosen))
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -20,7 +21,14 @@ import otel_agenttrace as at
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.environment import OTEL_AGENTTRACE_CASSETTE, OTEL_AGENTTRACE_MODE, RUN
-from otel_agenttrace.errors import AgentTraceError, CassetteCorrupt, CassetteError, CassetteNotFound, CassetteTooNew
+from otel_agenttrace.errors import (
+    AgentTraceError,
+    CassetteCorrupt,
+    CassetteError,
+    CassetteInaccessible,
+    CassetteNotFound,
+    CassetteTooNew,
+)
 from otel_agenttrace.sessions import open_sessions
 
 _PATH: Final = Path(__file__).parents[1] / "golden" / "cassette_v1.otlp.jsonl"
@@ -365,7 +373,8 @@ _RECORDERS: Final[dict[str, Callable[[Path], object]]] = {
 def test_recording_anew_leaves_what_was_there_until_there_is_a_call(name: str, recorder: str, tmp_path: Path) -> None:
     path = _write(tmp_path, name, _BAD[name].content)
     before = _content(tmp_path)
-    _RECORDERS[recorder](path)
+    with suppress(CassetteInaccessible):  # where it may be another's trace
+        _RECORDERS[recorder](path)
     assert _content(tmp_path) == before
 
 

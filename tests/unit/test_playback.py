@@ -442,7 +442,7 @@ def test_a_miss_tells_where_what_is_nearest_where_it_differs_and_the_cure(shelf:
     assert miss.nearest == nearest
     lines = str(miss).splitlines()
     assert lines[0] == "No recording answers this call."
-    assert [line[:11].strip() for line in lines[1:]] == ["at", "cassette", "nearest", "recorded", "asked", "to fix"]
+    assert [line[:11].strip() for line in lines[1:]] == ["at", "cassette", "nearest", "recorded", "asked", "to fix", ""]
     assert lines[1] == "  at       agent.py:41, span 'chat m'"
     assert lines[2] == f"  cassette {shelf.path}"
     assert lines[3] == "  nearest  recording 1 (line 1), differs at /messages/0/content"
@@ -505,8 +505,11 @@ def test_the_command_of_a_miss_can_be_pasted(tmp_path: Path) -> None:
     shelf = _Shelf(tmp_path / "my runs; here" / "c.otlp.jsonl")
     shelf.put("hello")
     told = str(shelf.player().miss(_asked("x"), "agent.py:1"))
-    command = told[told.index("otel-agenttrace record") :]
-    assert shlex.split(command)[:3] == ["otel-agenttrace", "record", str(shelf.path)]
+    commands = [line[line.index("otel-agenttrace") :] for line in told.splitlines() if "otel-agenttrace" in line]
+    assert [shlex.split(command)[1:5] for command in commands] == [
+        ["record", "--mode", "new", str(shelf.path)],
+        ["replay", "--on-miss", "live", str(shelf.path)],
+    ]
 
 
 # --- attempts, asked by an SDK ------------------------------------------------------------------------------------------
