@@ -447,7 +447,7 @@ def test_a_miss_tells_where_what_is_nearest_where_it_differs_and_the_cure(shelf:
     assert lines[2] == f"  cassette {shelf.path}"
     assert lines[3] == "  nearest  recording 1 (line 1), differs at /messages/0/content"
     assert lines[4:6] == ['  recorded "hello world"', '  asked    "hello there"']
-    assert f"otel-agenttrace record {shelf.path}" in lines[6]
+    assert f"otel-agenttrace record --mode new {shelf.path}" in lines[6]
 
 
 def test_the_nearest_recording_is_the_one_that_shares_most(shelf: _Shelf) -> None:
