@@ -40,12 +40,11 @@ def pause(tap: Tap, request: Any, wait_s: float) -> None:
 
 
 async def pause_async(tap: Tap, request: Any, wait_s: float) -> None:
-    """Wait for data like `pause`, under whatever async library runs."""
-    if wait_s > 0:
-        patience_s = _patience_s(request)
-        await anyio.sleep(min(wait_s, patience_s))
-        if wait_s > patience_s:
-            raise tap.raised(read_timeout(is_async=True), request)
+    """Wait for data like `pause`, under whatever async library runs; other tasks have their turn even if it is there."""
+    patience_s = _patience_s(request)
+    await anyio.sleep(max(0, min(wait_s, patience_s)))
+    if wait_s > patience_s:
+        raise tap.raised(read_timeout(is_async=True), request)
 
 
 def _patience_s(request: Any) -> float:

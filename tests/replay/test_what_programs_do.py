@@ -383,3 +383,28 @@ def test_what_a_provider_says_of_an_error_is_not_exported(monkeypatch: pytest.Mo
     assert (span.status.status_code.name, span.status.description) == ("ERROR", None)
     assert "my diary" not in str(span.to_json())
     assert "my diary" in at.load(CASSETTE).spans[0].status_message
+
+
+def test_other_tasks_have_their_turn_while_calls_are_answered(provider: Provider) -> None:
+    async def calls() -> int:
+        turns = 0
+
+        async def background() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(background())
+        async with openai.AsyncOpenAI(base_url=provider.openai_url, max_retries=0) as client:
+            for number in range(10):
+                await client.chat.completions.create(
+                    model="gpt-4o-mini", messages=[{"role": "user", "content": str(number)}]
+                )
+        task.cancel()
+        return turns
+
+    with at.record(CASSETTE, quiet=True):
+        assert asyncio.run(calls()) > 10
+    with at.replay(CASSETTE, quiet=True):
+        assert asyncio.run(calls()) > 10
