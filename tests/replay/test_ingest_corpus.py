@@ -88,6 +88,21 @@ def test_a_recorded_request_gets_the_recorded_bytes(recording: Recording, import
     assert [outcome.kind for outcome in session.outcomes] == ["hit"] * len(recording.interactions)
 
 
+@pytest.mark.parametrize("recording", [one for one in recordings() if one.interactions], ids=lambda one: one.name)
+def test_an_imported_interaction_is_served_byte_for_byte(recording: Recording, imported: dict[str, Any]) -> None:
+    http = http_libraries()[-1]
+    with at.serve(cassette_of(recording.name, imported)) as server:
+        for each in recording.interactions:
+            answer = http.request(
+                each.method,
+                server.url + each.target,
+                content=each.asked,
+                headers={"content-type": each.content_type} if each.content_type else {},
+            )
+            assert (answer.status_code, answer.content) == (each.status, each.content)
+        assert server.counts == {"hit": len(recording.interactions)}
+
+
 @pytest.mark.parametrize("path", sorted(CORPORA.glob("govcr-*/**/*.yaml")), ids=lambda path: path.stem)
 def test_a_request_that_go_recorded_gets_the_recorded_bytes(path: Path, imported: dict[str, Any]) -> None:
     http = http_libraries()[-1]
