@@ -10,11 +10,11 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import httpx2
 import openai
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -168,13 +168,14 @@ def test_an_authentication_that_fetches_a_token_leaves_the_call_what_it_is() -> 
             pieces=(token if request.target == "/token" else chat + usage,),
         )
 
+    library: Any = import_module(openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
     with _serving(answer) as url:
 
-        class Token(httpx2.Auth):
+        class Token(library.Auth):
             requires_response_body = True
 
-            def auth_flow(self, request: httpx2.Request) -> Any:
-                told = yield httpx2.Request("POST", f"{url}/token", json={"client": request.url.path})
+            def auth_flow(self, request: Any) -> Any:
+                told = yield library.Request("POST", f"{url}/token", json={"client": request.url.path})
                 request.headers["authorization"] = f"Bearer {told.json()['access_token']}"
                 yield request
 
