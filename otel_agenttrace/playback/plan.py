@@ -59,6 +59,11 @@ class ReplayPlan:
             raise ConfigError(
                 "prune removes what a partial recording did not ask for.\n  to fix   name its calls with only"
             )
+        if self.verify and (self.until or self.patches):
+            raise ConfigError(
+                "verify compares what is recorded with what is live: it goes with no patch, fork or until.\n"
+                "  to fix   one after the other"
+            )
         if not self.freeze:
             raise ConfigError(
                 "freeze names nothing: all would be live.\n  to fix   llm, tools or both, or no replay at all"

@@ -445,6 +445,13 @@ def test_an_answer_is_text_even_if_it_looks_like_a_number(provider: Provider) ->
         assert _turns(provider, 1) == ["42"]
 
 
+@pytest.mark.parametrize("more", [{"until": "miss"}, {"patches": ["inference[1] answer = x"]}, {"fork": FORK}])
+def test_what_does_not_go_with_verifying_is_refused(provider: Provider, more: dict[str, Any]) -> None:
+    _recorded(provider)
+    with pytest.raises(ConfigError, match="one after the other"), at.replay(PATH, verify=True, quiet=True, **more):
+        pytest.fail("it is refused")
+
+
 def test_freezing_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="freeze names nothing"):
         at.replay(PATH, freeze=())
