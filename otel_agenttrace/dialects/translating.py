@@ -10,6 +10,7 @@ from otel_agenttrace.dialects.grading import told_by
 from otel_agenttrace.dialects.told import Told
 from otel_agenttrace.jsonvalue import compact
 from otel_agenttrace.model import AttributeValue, Message, Span
+from otel_agenttrace.wire.telling import response_attributes
 
 __all__ = ["translated"]
 
@@ -29,22 +30,13 @@ def _translated(span: Span) -> Span:
 
 def _attributes(told: Told) -> Mapping[str, AttributeValue]:
     request, response = told.request, told.response
-    usage = response.usage
     return {
         semconv.GEN_AI_OPERATION_NAME: request.operation,
         semconv.GEN_AI_REQUEST_MODEL: request.model,
         semconv.GEN_AI_INPUT_MESSAGES: _written(request.input_messages),
         semconv.GEN_AI_OUTPUT_MESSAGES: _written(response.output_messages),
-        semconv.GEN_AI_RESPONSE_ID: response.id,
-        semconv.GEN_AI_RESPONSE_MODEL: response.model,
-        semconv.GEN_AI_RESPONSE_FINISH_REASONS: response.finish_reasons or None,
-        semconv.GEN_AI_USAGE_INPUT_TOKENS: usage.input_tokens,
-        semconv.GEN_AI_USAGE_OUTPUT_TOKENS: usage.output_tokens,
-        semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage.cache_read_input_tokens,
-        semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS: usage.cache_write_input_tokens,
-        semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: usage.reasoning_output_tokens,
+        **response_attributes(response),
         **request.parameters,
-        **response.attributes,
     }
 
 
