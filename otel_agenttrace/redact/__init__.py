@@ -52,8 +52,8 @@ class Redactor:
         return self.redact_text(without_credentials(target))
 
     def redact_url(self, url: str) -> str:
-        """Return an address without user name, password and credential parameters, as a request to it is stored."""
-        return self.redact_text(without_credentials(without_user_info(url)))
+        """Return an address without user name, password and credential parameters."""
+        return self.redact_text(without_credentials(without_user_info(url), may_be_signed=True))
 
     def stored_headers(
         self, headers: Iterable[tuple[str, str]], *, has_body: bool = True

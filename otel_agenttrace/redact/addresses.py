@@ -60,16 +60,22 @@ _WORDS: Final = re.compile(r"[A-Za-z]{1,20}(?:[ ._-][A-Za-z]{1,20})*|\d+")
 _AUTHORITY: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:)?//(?P<authority>[^/?#]*)")
 
 
-def without_credentials(target: str) -> str:
-    """Return path and query, or a whole address, without credential parameters and without a fragment."""
+def without_credentials(target: str, *, may_be_signed: bool = False) -> str:
+    """Return path and query, or a whole address, without credential parameters and without a fragment.
+
+    Args:
+        target: Path and query, or a whole address.
+        may_be_signed: Whether an ambiguous name that is no identifier's always means a credential, however short.
+    """
     path, _, query = target.partition("#")[0].partition("?")
-    kept = [stored for parameter in query.split("&") if (stored := _stored(parameter)) is not None]
+    parameters = query.split("&")
+    kept = [stored for each in parameters if (stored := _stored(each, may_be_signed=may_be_signed)) is not None]
     return f"{path}?{'&'.join(kept)}" if query and kept else path
 
 
-def _stored(parameter: str) -> str | None:
+def _stored(parameter: str, *, may_be_signed: bool) -> str | None:
     """Return what is kept of a parameter: all of it, its name and a digest, or nothing."""
-    if not _is_credential(parameter):
+    if not _is_credential(parameter, may_be_signed=may_be_signed):
         return parameter
     name, _, written = parameter.partition("=")
     value = unquote_plus(written)
@@ -80,10 +86,12 @@ def _stored(parameter: str) -> str | None:
     return f"{name}={Finding(0, len(value), 'query', value).placeholder}"
 
 
-def _is_credential(parameter: str) -> bool:
+def _is_credential(parameter: str, *, may_be_signed: bool) -> bool:
     name, _, value = parameter.partition("=")
     name = unquote_plus(name).lower().replace("_", "-")
     if name in _AMBIGUOUS:
+        if may_be_signed and name not in _IDENTIFIERS:
+            return True
         return len(value) >= _MIN_LENGTH and not _WORDS.fullmatch(unquote_plus(value))
     return name in _CREDENTIALS or name.startswith(_SIGNING)
 

@@ -228,7 +228,7 @@ def test_a_secret_in_a_path_is_redacted(one: Redactor) -> None:
 @pytest.mark.parametrize(
     ("url", "kept"),
     [
-        ("https://user:pa%40ss@host.example:8443/a?sig=v1v2v3v4v5v6&b=1", "https://host.example:8443/a?b=1"),
+        ("https://user:pa%40ss@host.example:8443/a?sig=k&b=1", "https://host.example:8443/a?b=1"),
         ("//user@host.example/a", "//host.example/a"),
         ("http://[::1/a@b", "http://[::1/a@b"),
         ("/a@b?c=d@e", "/a@b?c=d@e"),
