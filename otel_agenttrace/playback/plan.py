@@ -57,7 +57,7 @@ class ReplayPlan:
         """
         if self.prune and not self.only:
             raise ConfigError(
-                "prune removes what a partial recording did not ask for.\n  to fix   name its calls with only"
+                "prune removes what a partial recording did not ask for.\n  to fix   name its calls with only (--only)"
             )
         if self.verify and (self.until or self.patches):
             raise ConfigError(

@@ -137,7 +137,7 @@ def test_wrong_use_is_named_before_anything_starts(folder: Path, provider: Provi
         (["record", "--only", "inference[9]"], "chooses no recorded call"),
         (["record", "--only", "infrence"], "did you mean 'inference'?"),
         (["record", "--only", "inference", "--mode", "once"], "Leave one of them out"),
-        (["record", "--prune"], "name its calls with only"),
+        (["record", "--prune"], "name its calls with only (--only)"),
         (["refresh", "--older-than", "soon"], "12h, 30d or 2w"),
         (["refresh", "--older-than", "30"], "12h, 30d or 2w"),
     ):
