@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from otel_agenttrace.jsonvalue import Json, array, canonical, obj, parse
 from otel_agenttrace.model import HttpRequest
+from otel_agenttrace.redact.findings import FAILED_TEXT
 from otel_agenttrace.volatile import NO_RULES, MatchRules
 
 if TYPE_CHECKING:
@@ -56,11 +58,17 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """A request on its way: what is stored of it, its body in pieces and its key."""
+    """A request on its way: what is stored of it, its body in pieces and its key.
+
+    `secrets` were removed, by kind: its answer may hold them, too. `is_blind` says whether something was removed of which
+    nothing is left to compare, so that no recording can be known to be of the same request.
+    """
 
     request: HttpRequest
     body: Body
     key: str
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str])
+    is_blind: bool = False
 
 
 def requested(
@@ -89,9 +97,9 @@ def requested(
     if known is not None:
         return known
     plain = body_of(value) if value is not None else _body(content_type, content)
-    body, written = _redacted(plain, redactor)
-    request = HttpRequest(method.upper(), _origin(url), _target(url, part, redactor), written)
-    made = Requested(request, body, _key(request, written))
+    clean = _redacted(plain, redactor)
+    request = HttpRequest(method.upper(), _origin(url), _target(url, part, redactor), clean.text)
+    made = Requested(request, clean.body, _key(request, clean.text), clean.secrets, clean.is_blind)
     if len(content) <= _MAX_TEXT:
         _recent[:] = [(asked, made), *_recent[: _REMEMBERED - 1]]
     return made
@@ -166,16 +174,46 @@ def body_of(value: Json) -> Body:
     return Body(members, name, elements)
 
 
-def _redacted(body: Body, redactor: Redactor) -> tuple[Body, str]:
-    written = body.text()
-    redacted = redactor.redact_text(written)
-    if redacted == written:
-        return body, written
-    if body.whole is not None:
-        return Body({}, whole=redacted), redacted
-    members = {redactor.redact_text(key): redactor.redact_text(member) for key, member in body.members.items()}
-    body = Body(members, body.conversation, tuple(map(redactor.redact_text, body.elements)))
-    return body, body.text()
+@dataclass(frozen=True, slots=True)
+class _Cleaned:
+    """A body without secrets, its text, and what was removed."""
+
+    body: Body
+    text: str
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str])
+    is_blind: bool = False
+
+
+def _redacted(body: Body, redactor: Redactor) -> _Cleaned:
+    members = [f"{canonical(key)}:{member}" for key, member in body.members.items()]  # a name may tell of its value
+    whole = () if body.whole is None else (body.whole,)
+    found = redactor.redact_pieces([*members, *body.elements, *whole])
+    if found is None:
+        return _Cleaned(body, body.text())
+    names, pieces = list(body.members), found.pieces
+    kept = dict(map(_member, names, pieces[: len(names)]))
+    body = Body(
+        kept,
+        body.conversation,
+        tuple(map(_json, pieces[len(names) : len(pieces) - len(whole)])),
+        _json(pieces[-1]) if whole else None,
+    )
+    return _Cleaned(body, body.text(), found.secrets, found.is_blind)
+
+
+_decode: Final = json.JSONDecoder().raw_decode
+
+
+def _member(name: str, piece: str) -> tuple[str, str]:
+    """Return name and value of a member that was redacted with its name."""
+    if piece == FAILED_TEXT:
+        return name, _json(piece)
+    key, end = _decode(piece)
+    return key, piece[end + 1 :]
+
+
+def _json(piece: str) -> str:
+    return canonical(piece) if piece == FAILED_TEXT else piece
 
 
 def _opaque(content: bytes) -> Json:

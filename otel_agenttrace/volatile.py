@@ -85,7 +85,7 @@ _ANYWHERE: Final = (
     r"|(?P<uuid>\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b)"
     rf"|(?P<id>\b{_PREFIXED}(?=[a-zA-Z]*\d)(?=\d*[a-zA-Z])[a-zA-Z0-9]{{16,}}\b)"
     rf"|(?P<path>{_TEMPORARY})"
-    r"|\[REDACTED:(?P<secret>[\w-]+):[0-9a-f]{8}\]"
+    r"|\[REDACTED:(?P<secret>[\w-]+)(?::[0-9a-f]{8})?\]"
 )
 _HUMAN: Final = "batch|gen|req|run|thread"
 """What people call things too: `run_42` is one of theirs, unless it is long."""

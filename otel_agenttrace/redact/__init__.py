@@ -1,51 +1,120 @@
 """Remove secrets before anything is written. Text, bodies, headers and addresses in, the same without secrets out.
 
 Every detector reports findings on the original text; they are merged and replaced once, and a placeholder is never
-looked at again, so redacting twice is redacting once. A placeholder is the same for the same secret, in every form and
-run, so that recordings and requests still match.
+looked at again. What was replaced is looked at once more, so redacting twice is redacting once. A placeholder is the same
+for the same secret, in every form and run, so that recordings and requests still match.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from otel_agenttrace.redact.addresses import without_credentials, without_user_info
-from otel_agenttrace.redact.environment_values import environment_values, secrets_of
-from otel_agenttrace.redact.findings import Detector, Finding, find, replaced, replaced_bytes
+from otel_agenttrace.redact.builtin import secrets_in
+from otel_agenttrace.redact.environment_values import environment_values, known_values, secrets_of
+from otel_agenttrace.redact.findings import (
+    Detector,
+    Finding,
+    find,
+    replaced,
+    replaced_bytes,
+)
 from otel_agenttrace.redact.headers import is_address, is_stored
+from otel_agenttrace.redact.memory import CleanTexts
+from otel_agenttrace.redact.names import named_finding
+from otel_agenttrace.redact.streams import is_stream, stream_findings
 
-__all__ = ["RULES_VERSION", "Detector", "Finding", "Redactor", "environment_redactor", "redactor"]
+__all__ = ["RULES_VERSION", "Detector", "Finding", "Redacted", "Redactor", "environment_redactor", "redactor"]
 
-RULES_VERSION: Final = 2
+RULES_VERSION: Final = 3
 """Grows with every change of what is redacted, or of the canonical request: request keys depend on both."""
+
+_ROUNDS: Final = 4
+"""A replaced text is looked at again until nothing is found, and so often at most."""
+
+_MIN_KNOWN: Final = 12
+_MAX_KNOWN: Final = 512
+"""Shorter secrets would be found where they are not meant, when they stand without their name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """Pieces of a content without secrets.
+
+    `secrets` are those that tell themselves without their names, by kind. `is_blind` says whether something was removed
+    of which nothing is left to compare.
+    """
+
+    pieces: tuple[str, ...]
+    secrets: Mapping[str, str]
+    is_blind: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Redactor:
     """The one seam that everything written passes. It holds secrets, so its repr does not show them."""
 
-    detectors: tuple[Detector, ...] = field(default=(), repr=False)
+    detectors: tuple[Detector, ...] = field(default=(secrets_in,), repr=False)
     rules_version: int = RULES_VERSION
+    _clean: CleanTexts = field(default_factory=CleanTexts, repr=False, compare=False)
 
     def redact_text(self, text: str) -> str:
         """Return a text with a placeholder for each secret, and the text itself if there is none."""
-        found = find(text, self.detectors)
-        return replaced(text, found) if found else text
+        for _ in range(_ROUNDS):
+            found = find(text, self.detectors)
+            if not found:
+                break
+            text = replaced(text, found)
+        return text
+
+    def redact_named(self, name: str, text: str) -> str:
+        """Return the value of a member without secrets: all of it is one where the name says so."""
+        found = named_finding(name, text)
+        return found.placeholder if found is not None else self.redact_text(text)
+
+    def redact_pieces(self, pieces: Sequence[str]) -> Redacted | None:
+        """Return the pieces of one content with a placeholder for each secret, and None if there is none.
+
+        A secret that tells itself in one piece is removed from all. Pieces that were looked at before cost their digest.
+        """
+        unknown = self._clean.unknown(list(pieces))
+        if not find("\n".join(text for text, _ in unknown), self.detectors):
+            self._clean.add([digest for _, digest in unknown if digest is not None])
+            return None
+        found = [finding for text, _ in unknown for finding in find(text, self.detectors)]
+        secrets = {finding.value: finding.kind for finding in found if _tells_itself(finding)}
+        made = tuple(map(self.knowing(secrets).redact_text, pieces))
+        return Redacted(made, secrets, any(finding.is_blind for finding in found)) if made != tuple(pieces) else None
+
+    def knowing(self, secrets: Mapping[str, str]) -> Redactor:
+        """Return the redactor that removes these values, too, wherever they stand; `secrets` has the kind of each."""
+        if not secrets:
+            return self
+        return replace(self, detectors=(*self.detectors, known_values(secrets)), _clean=CleanTexts())
 
     def redact_bytes(self, body: bytes, chunk_sizes: Sequence[int]) -> tuple[bytes, tuple[int, ...]]:
         """Return a body with a placeholder for each secret, and the sizes of as many chunks of the new body.
 
-        A secret may span chunks: a boundary inside it moves to its end, which can leave a chunk empty.
+        A secret may span chunks: a boundary inside it moves to its end, which can leave a chunk empty. In a stream of
+        events it may span events, too: the placeholder stands in the first of them.
 
         Args:
             body: The decoded body; bytes that are no UTF-8 stay as they are.
             chunk_sizes: Bytes of each chunk; they partition the body, or there are none.
         """
-        text = body.decode("utf-8", "surrogateescape")
-        found = find(text, self.detectors)
-        return replaced_bytes(text, found, chunk_sizes) if found else (body, tuple(chunk_sizes))
+        sizes = tuple(chunk_sizes)
+        for _ in range(_ROUNDS):
+            text = body.decode("utf-8", "surrogateescape")
+            found = find(text, (*self.detectors, self._in_stream) if is_stream(text) else self.detectors)
+            if not found:
+                break
+            body, sizes = replaced_bytes(text, found, sizes)
+        return body, sizes
+
+    def _in_stream(self, text: str) -> Sequence[Finding]:
+        return list(stream_findings(text, lambda joined: find(joined, self.detectors)))
 
     def redact_target(self, target: str) -> str:
         """Return path and query without credential parameters; what stays keeps its order and its escapes."""
@@ -67,16 +136,22 @@ class Redactor:
         )
 
     def _header_value(self, name: str, value: str) -> str:
-        return self.redact_url(value) if is_address(name) else self.redact_text(value)
+        return self.redact_url(value) if is_address(name) else self.redact_named(name, value)
+
+
+def _tells_itself(found: Finding) -> bool:
+    return (
+        found.kind not in ("env", "pem") and _MIN_KNOWN <= len(found.value) <= _MAX_KNOWN and not found.value.isalpha()
+    )
 
 
 def redactor(environ: Mapping[str, str]) -> Redactor:
-    """Return the redactor for the secrets an environment holds."""
+    """Return the redactor for secrets that tell themselves, and for those an environment holds."""
     return _redactor_of(secrets_of(environ))
 
 
 def _redactor_of(secrets: frozenset[str]) -> Redactor:
-    return Redactor((environment_values(secrets),) if secrets else ())
+    return Redactor((secrets_in, environment_values(secrets)) if secrets else (secrets_in,))
 
 
 @dataclass(frozen=True, slots=True)

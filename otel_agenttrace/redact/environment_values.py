@@ -11,7 +11,15 @@ from typing import Final
 
 from otel_agenttrace.redact.findings import Finding
 
-__all__ = ["MIN_BITS_PER_CHARACTER", "MIN_LENGTH", "EnvironmentValues", "environment_values", "is_secret", "secrets_of"]
+__all__ = [
+    "MIN_BITS_PER_CHARACTER",
+    "MIN_LENGTH",
+    "EnvironmentValues",
+    "environment_values",
+    "is_secret",
+    "known_values",
+    "secrets_of",
+]
 
 MIN_LENGTH: Final = 12
 """Shorter values would be found where they are not meant."""
@@ -42,6 +50,7 @@ _BACKSLASHES: Final = r"\\{1,15}"
 @dataclass(frozen=True, slots=True)
 class _Secret:
     value: str
+    kind: str
     core: str
     pattern: re.Pattern[str]
 
@@ -50,7 +59,7 @@ class _Secret:
         found: list[Finding] = []
         match = self.pattern.search(text)
         while match is not None:
-            found.append(Finding(match.start(), match.end(), "env", self.value))
+            found.append(Finding(match.start(), match.end(), self.kind, self.value))
             match = self.pattern.search(text, match.start() + 1)
         return found
 
@@ -77,7 +86,12 @@ def secrets_of(environ: Mapping[str, str]) -> frozenset[str]:
 
 def environment_values(secrets: Iterable[str]) -> EnvironmentValues:
     """Return the detector for these values."""
-    return EnvironmentValues(tuple(_secret(value) for value in sorted(secrets)))
+    return EnvironmentValues(tuple(_secret(value, "env") for value in sorted(secrets)))
+
+
+def known_values(secrets: Mapping[str, str]) -> EnvironmentValues:
+    """Return the detector for values that were found, each with the kind it was found as."""
+    return EnvironmentValues(tuple(_secret(value, kind) for value, kind in sorted(secrets.items())))
 
 
 def is_secret(name: str, value: str) -> bool:
@@ -100,9 +114,9 @@ def _bits_per_character(value: str) -> float:
     return -sum(share * math.log2(share) for share in shares)
 
 
-def _secret(value: str) -> _Secret:
+def _secret(value: str, kind: str) -> _Secret:
     core = max(_UNESCAPED.findall(value), key=len, default="")
-    return _Secret(value, core, re.compile("".join(map(_forms, value))))
+    return _Secret(value, kind, core, re.compile("".join(map(_forms, value))))
 
 
 def _forms(character: str) -> str:

@@ -8,29 +8,81 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Final, TypeAlias
+from urllib.parse import unquote
 
-__all__ = ["Detector", "Finding", "find", "is_placeholder", "replaced", "replaced_bytes"]
+__all__ = [
+    "FAILED_TEXT",
+    "PERSONAL",
+    "Detector",
+    "Finding",
+    "find",
+    "is_placeholder",
+    "replaced",
+    "replaced_bytes",
+]
 
-# A closed list: with an open one, a secret inside of brackets could pass for a placeholder.
-_KINDS: Final = ("env", "query")
+PERSONAL: Final = ("arn", "card", "email", "iban", "ip", "phone", "ssn")
+"""Kinds of personal data: from so small a space that a digest could be turned back."""
+
+_FAILED: Final = "failed"
+
+_BLIND: Final = frozenset({*PERSONAL, _FAILED, "password"})
+"""Kinds without a digest: what people choose, or what is one of few."""
+
+# A closed list: with an open one, a secret inside of brackets could pass for a placeholder. A user's kinds begin with x-.
+_KIND: Final = r"(?:env|query|token|secret|key|jwt|pem|url|auth|x-[a-z0-9-]{1,32})"
 _MARK: Final = "[REDACTED:"
-_PLACEHOLDER: Final = re.compile(rf"\[REDACTED:(?:{'|'.join(_KINDS)}):[0-9a-f]{{8}}\]")
+FAILED_TEXT: Final = f"{_MARK}{_FAILED}]"
+"""What is left of a text in which a detector failed."""
+
+_PLACEHOLDER: Final = re.compile(rf"\[REDACTED:(?:{_KIND}:[0-9a-f]{{8}}|{'|'.join(sorted(_BLIND))})\]")
+
+_UNICODE: Final = re.compile(r"\\+u([0-9a-fA-F]{4})")
+_ESCAPE: Final = re.compile(r"\\+([nrt]?)")
+_SHORT: Final = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A secret in a text, from `start` to before `end`. `value` is its plain form, the text may hold an escaped one."""
+    """A secret in a text, from `start` to before `end`. `value` is its plain form, the text may hold an escaped one.
+
+    A secret in several places of a stream has one finding for each: the first is replaced, those that `continue` it are
+    dropped. `quote` stands on both sides of the placeholder, where a number becomes a text.
+    """
 
     start: int
     end: int
     kind: str
     value: str
+    continues: bool = False
+    quote: str = ""
+
+    @classmethod
+    def of(cls, text: str, start: int, end: int, kind: str, quote: str = "") -> Finding:
+        """Return the finding of what stands in a text, its value without JSON's and a URL's escapes, however deep."""
+        return cls(start, end, kind, _plain(text[start:end]), quote=quote)
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether its placeholder does not tell it from another of its kind."""
+        return self.kind in _BLIND
 
     @property
     def placeholder(self) -> str:
         """What stands in the secret's place: kind and digest, the same for every form of the value."""
+        if self.continues:
+            return ""
+        if self.is_blind:
+            return f"{self.quote}{_MARK}{self.kind}]{self.quote}"
         digest = hashlib.sha256(self.value.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-        return f"{_MARK}{self.kind}:{digest}]"
+        return f"{self.quote}{_MARK}{self.kind}:{digest}]{self.quote}"
+
+
+def _plain(value: str) -> str:
+    if "\\" in value:
+        value = _UNICODE.sub(lambda found: chr(int(found[1], 16)), value)
+        value = _ESCAPE.sub(lambda found: _SHORT.get(found[1], ""), value)
+    return unquote(value) if "%" in value else value
 
 
 Detector: TypeAlias = Callable[[str], Sequence[Finding]]
@@ -43,10 +95,16 @@ def is_placeholder(text: str) -> bool:
 
 
 def find(text: str, detectors: Iterable[Detector]) -> list[Finding]:
-    """Return what the detectors find outside of placeholders, in order, overlaps merged."""
-    if _MARK not in text:
-        return _detected(text, detectors)
-    gaps = ((start, _detected(text[start:end], detectors)) for start, end in _gaps(text))
+    """Return what the detectors find outside of placeholders, in order, overlaps merged.
+
+    Where a detector fails, the whole text is the finding: what it would have found is not known.
+    """
+    try:
+        if _MARK not in text:
+            return _detected(text, detectors)
+        gaps = [(start, _detected(text[start:end], detectors)) for start, end in _gaps(text)]
+    except Exception:  # noqa: BLE001 - fail closed: the user's own detector may raise anything
+        return [Finding(0, len(text), _FAILED, "")]
     return [replace(each, start=start + each.start, end=start + each.end) for start, found in gaps for each in found]
 
 

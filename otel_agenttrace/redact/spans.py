@@ -17,8 +17,6 @@ _PLAIN: Final = frozenset({type(None), bool, int, float, bytes})
 
 def redacted_span(span: Span, redactor: Redactor) -> Span:
     """Return a span with a placeholder for each secret in its names, attributes, events, links and status."""
-    if not redactor.detectors:
-        return span
 
     def redacted_event(event: Event) -> Event:
         return replace(
@@ -37,14 +35,14 @@ def redacted_span(span: Span, redactor: Redactor) -> Span:
 
 def redacted_values(attributes: Mapping[str, AttributeValue], redactor: Redactor) -> dict[str, AttributeValue]:
     """Return attributes with a placeholder for each secret in their names and values."""
-    return {redactor.redact_text(key): _redacted_value(value, redactor) for key, value in attributes.items()}
+    return {redactor.redact_text(key): _redacted_value(key, value, redactor) for key, value in attributes.items()}
 
 
-def _redacted_value(value: AttributeValue, redactor: Redactor) -> AttributeValue:
+def _redacted_value(key: str, value: AttributeValue, redactor: Redactor) -> AttributeValue:
     if isinstance(value, str):
-        return redactor.redact_text(value)
+        return redactor.redact_named(key, value)
     if isinstance(value, Mapping):
         return redacted_values(value, redactor)
     if isinstance(value, Sequence) and not isinstance(value, bytes):
-        return tuple(_redacted_value(item, redactor) for item in value)
-    return value if type(value) in _PLAIN else redactor.redact_text(str(value))
+        return tuple(_redacted_value(key, item, redactor) for item in value)
+    return value if type(value) in _PLAIN else redactor.redact_named(key, str(value))

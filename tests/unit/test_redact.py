@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from otel_agenttrace.redact import RULES_VERSION, Redactor, redactor
 
-KEY = "sk-" + hashlib.sha256(b"a key").hexdigest()[:32]
+KEY = "zk-" + hashlib.sha256(b"a key").hexdigest()[:32]
 AWKWARD = 'pa"ss\\wo/rd\n+= &é' + hashlib.sha256(b"a password").hexdigest()[:12]
 
 

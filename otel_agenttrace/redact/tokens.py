@@ -1,0 +1,211 @@
+"""Detect tokens that tell what they are by their beginning, the vendors' formats of 2026. Scanned text in, findings out."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from otel_agenttrace.redact.findings import Finding
+from otel_agenttrace.redact.scanned import Scanned
+from otel_agenttrace.redact.standins import is_stand_in
+
+__all__ = ["token_findings"]
+
+_W: Final = "[A-Za-z0-9_-]"
+_A: Final = "[A-Za-z0-9]"
+_H: Final = "[0-9a-f]"
+
+# Beginning, what follows. The beginning is looked for where no letter or digit stands before it.
+_FORMATS: Final[tuple[tuple[str, str], ...]] = (
+    # models and their tools
+    ("sk-(?:proj|svcacct|service|admin|None)-", f"{_W}{{20,}}"),  # OpenAI
+    ("sk-ant-", f"{_W}{{20,}}"),  # Anthropic: api03, admin01, oat01, sid01, usr01
+    ("sk-or-v1-", f"{_H}{{32,}}"),  # OpenRouter
+    ("sk-lf-", f"{_W}{{20,}}"),  # Langfuse
+    ("sk-", f"{_A}{{20,}}"),  # OpenAI before projects, DeepSeek, Moonshot, LiteLLM
+    ("sess-", f"{_A}{{32,}}"),  # OpenAI, a browser's session
+    ("hf_|api_org_", f"{_A}{{24,}}"),  # Hugging Face
+    ("gsk_", f"{_A}{{32,}}"),  # Groq
+    ("xai-", f"{_W}{{40,}}"),
+    ("pplx-", f"{_A}{{32,}}"),  # Perplexity
+    ("r8_", f"{_A}{{30,}}"),  # Replicate
+    ("nvapi-", f"{_W}{{40,}}"),  # NVIDIA
+    ("csk-", f"{_A}{{32,}}"),  # Cerebras
+    ("fw_", f"{_A}{{20,}}"),  # Fireworks
+    ("tgp_v1_", f"{_W}{{24,}}"),  # Together
+    ("lsv2_(?:pt|sk)_|ls__", f"{_W}{{24,}}"),  # LangSmith
+    ("pcsk_", f"{_W}{{24,}}"),  # Pinecone
+    ("tvly-", f"{_W}{{20,}}"),  # Tavily
+    ("fc-", f"{_H}{{32}}"),  # Firecrawl
+    ("e2b_", f"{_H}{{32,}}"),
+    ("jina_", f"{_W}{{32,}}"),
+    ("pa-", f"{_W}{{40,}}"),  # Voyage
+    ("bb_live_", f"{_W}{{16,}}"),  # Browserbase
+    ("ABSK", "[A-Za-z0-9+/]{80,}={0,2}"),  # Amazon Bedrock
+    ("bedrock-api-key-", "[A-Za-z0-9+/_-]{32,}={0,2}"),
+    # clouds
+    ("AIza", f"{_W}{{35}}"),  # Google
+    ("GOCSPX-", f"{_W}{{20,}}"),
+    ("ya29\\.", "[A-Za-z0-9_.-]{20,}"),
+    ("1//0", f"{_W}{{30,}}"),  # Google, refresh
+    ("AKIA|ASIA|ABIA|ACCA", "[A-Z2-7]{16}"),  # Amazon
+    ("LTAI", f"{_A}{{16,26}}"),  # Alibaba
+    ("AQVN", f"{_W}{{30,}}"),  # Yandex
+    ("dop_v1_|doo_v1_|dor_v1_", f"{_H}{{64}}"),  # DigitalOcean
+    ("HRKU-", f"{_W}{{30,}}"),  # Heroku
+    ("nfp_|nfc_|nfo_|nfu_", f"{_A}{{30,}}"),  # Netlify
+    ("vc[pkiar]_|vercel_", f"{_A}{{24,}}"),  # Vercel
+    ("sbp_|sb_secret_", f"{_W}{{20,}}"),  # Supabase
+    ("pscale_(?:tkn|pw|oauth)_", "[A-Za-z0-9_.=-]{20,}"),  # PlanetScale
+    ("fm[12][ar]?_|fo1_", "[A-Za-z0-9+/_=,-]{40,}"),  # Fly
+    ("tskey-(?:auth|api|client|webhook)-", f"{_W}{{16,}}"),  # Tailscale
+    ("dapi", f"{_H}{{32}}(?:-\\d)?"),  # Databricks
+    ("pul-", f"{_H}{{40}}"),  # Pulumi
+    ("v1\\.0-", f"{_H}{{24}}-{_H}{{64,}}"),  # Cloudflare, origin CA
+    ("cf[ua]t_|cfk_", f"{_A}{{30,}}"),  # Cloudflare
+    ("rnd_", f"{_A}{{24,}}"),  # Render
+    # code and packages
+    ("gh[pousr]_", f"{_A}{{30,}}"),  # GitHub
+    ("github_pat_", f"{_W}{{30,}}"),
+    ("gl(?:pat|dt|rt|ptt|cbt|oas|soat|ft|ffct|imt|agent|wt)-", "[A-Za-z0-9_.-]{20,}"),  # GitLab
+    ("ATATT3|ATCTT3|ATBB", "[A-Za-z0-9_=-]{24,}"),  # Atlassian, Bitbucket
+    ("npm_", f"{_A}{{30,}}"),
+    ("pypi-AgE", f"{_W}{{40,}}"),
+    ("rubygems_", f"{_H}{{40,}}"),
+    ("cio", f"{_A}{{32}}(?!{_A})"),  # crates.io
+    ("dckr_(?:pat|oat)_", f"{_W}{{24,}}"),  # Docker
+    ("oy2", "[a-z0-9]{43}(?![a-z0-9])"),  # NuGet
+    ("sgp_", f"{_W}{{30,}}"),  # Sourcegraph
+    ("AKCp", f"{_A}{{60,}}"),  # Artifactory
+    ("CFPAT-", f"{_W}{{40,}}"),  # Contentful
+    # communication
+    ("xox[abeoprs]-|xoxe\\.xox[bp]-|xapp-", "[A-Za-z0-9-]{20,}"),  # Slack
+    ("SG\\.", f"{_W}{{16,}}\\.{_W}{{16,}}"),  # SendGrid
+    ("M|N|O", f"[A-Za-z0-9]{{23,27}}\\.{_W}{{6}}\\.{_W}{{27,}}"),  # Discord
+    ("SK", f"{_H}{{32}}(?!{_A})"),  # Twilio
+    ("key-", f"{_H}{{32}}(?!{_A})"),  # Mailgun
+    ("re_", f"{_A}{{6,12}}_{_A}{{18,}}"),  # Resend
+    ("xkeysib-|xsmtpsib-", f"{_H}{{32,}}-{_A}{{12,}}"),  # Brevo
+    # money and shops
+    ("sk_live_|sk_test_|rk_live_|rk_test_|whsec_test_", f"{_A}{{16,}}"),  # Stripe
+    ("whsec_", "[A-Za-z0-9+/=]{24,}"),
+    ("shp(?:at|ca|pa|ss)_", "[0-9a-fA-F]{32}"),  # Shopify
+    ("sq0(?:atp|csp|idp)-", f"{_W}{{22,}}"),  # Square
+    ("EAAA[A-Za-z0-9]", f"{_W}{{58,}}"),
+    ("EZ[AT]K", f"{_A}{{54}}"),  # EasyPost
+    ("access_token\\$(?:production|sandbox)\\$", f"{_A}{{16}}\\${_H}{{32}}"),  # Braintree
+    ("rzp_(?:live|test)_", f"{_A}{{14,}}"),  # Razorpay
+    # work, data, operations
+    ("ntn_|secret_(?=[A-Za-z0-9]{43})", f"{_A}{{40,}}"),  # Notion
+    ("lin_(?:api|oauth)_", f"{_A}{{32,}}"),  # Linear
+    ("figd_|figo[rh]?_", f"{_W}{{30,}}"),  # Figma
+    ("PMAK-", f"{_H}{{24}}-{_H}{{34}}"),  # Postman
+    ("NRAK-|NRJS-|NRII-|NRIQ-", f"{_W}{{16,}}"),  # New Relic
+    ("sntrys_|sntryu_|sntrya_", "[A-Za-z0-9_+/=-]{32,}"),  # Sentry
+    ("glsa_", f"{_A}{{32}}_[0-9a-fA-F]{{8}}"),  # Grafana
+    ("glc_", "[A-Za-z0-9+/]{32,}={0,2}"),
+    ("phx_|phs_", f"{_W}{{32,}}"),  # PostHog, personal
+    ("hv[sbr]\\.", f"{_W}{{20,}}"),  # Vault
+    ("dp\\.(?:pt|st|ct|sa|scim|audit)\\.(?:[a-z0-9_-]{2,35}\\.)?", f"{_A}{{40,}}"),  # Doppler
+    ("dvc_|dg\\.", f"{_A}{{40,}}"),
+    ("ops_eyJ", "[A-Za-z0-9+/_=-]{80,}"),  # 1Password
+    ("A3-", f"[A-Z0-9]{{6}}-(?:[A-Z0-9]{{5,6}}-){{3,5}}[A-Z0-9]{{5}}"),
+    ("AGE-SECRET-KEY-1|AGE-PLUGIN-[A-Z]+-1", "[0-9A-Z]{40,}"),
+    ("pat(?=[A-Za-z0-9]{14}\\.)", f"{_A}{{14}}\\.{_H}{{64}}"),  # Airtable
+    ("pat-(?:na1|eu1)-", f"{_H}{{8}}-{_W}{{20,}}"),  # HubSpot
+    ("sl\\.(?:u\\.)?", f"{_W}{{120,}}"),  # Dropbox
+    ("secret-token:", "[A-Za-z0-9_.~%-]{16,}"),  # RFC 8959
+    ("shippo_(?:live|test)_", f"{_H}{{40}}"),
+    ("dt0c01\\.", f"[A-Z0-9]{{24}}\\.[A-Z0-9]{{64}}"),  # Dynatrace
+    ("xprv|yprv|zprv", f"{_A}{{100,}}"),  # extended private keys
+    ("tk-us-|duffel_(?:live|test)_|API-(?=[A-Z0-9]{26})|ico-|sct_live_|key_live_", f"{_W}{{24,}}"),
+)
+_JWT: Final = r"(?P<jwt>eyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*){1,3}\.[A-Za-z0-9_-]{6,})"
+_HEX_FORMATS: Final = re.compile(rb"[0-9a-f]{32}-(?:us\d{1,2}(?![\w-])|[0-9a-f]{8}-[0-9a-f]{8}(?![\w-]))")
+"""Mailchimp's and Mailgun's, known by what stands behind 32 hexadecimal digits."""
+
+
+def _beginnings(begin: str) -> Iterator[str]:
+    """Yield the first two characters of each way in which a format begins, or the one there is."""
+    depth = start = 0
+    for place, character in enumerate(f"{begin}|"):
+        depth += (character == "(") - (character == ")")
+        if character == "|" and depth == 0:
+            yield begin[start : min(start + 2, place)]
+            start = place + 1
+
+
+def _by_beginning() -> Mapping[bytes, re.Pattern[bytes]]:
+    """Return for each two characters what may begin with them."""
+    found: dict[str, list[str]] = {"ey": [_JWT]}
+    for begin, rest in _FORMATS:
+        for two in _beginnings(begin):
+            for pair in [two] if len(two) == 2 else [two + second for second in string.digits + string.ascii_letters]:
+                found.setdefault(pair, []).append(f"(?:{begin})(?:{rest})")
+    return {pair.encode(): re.compile("|".join(formats).encode()) for pair, formats in found.items()}
+
+
+_TOKENS: Final = _by_beginning()
+_STARTS: Final = re.compile(rb"(?<![A-Za-z0-9])[A-Za-z0-9]")
+_GLUE: Final = re.compile(rb"(?<=\\)(?:u[0-9a-fA-F]{4}|[nrtbf])|(?<=%)[0-9a-fA-F]{2}|(?<=[\[;])[0-9]{1,3}m")
+"""What may stand before a token in the dress of letters and digits: escapes of JSON, of a URL, of a terminal."""
+
+_GLUED: Final = b"\\%[;"
+_LEADS: Final = b".:$/"
+"""What may part a token from its beginning, when that is too short to be a run."""
+
+_LEAD: Final = 24
+_HEX: Final = b"0123456789abcdef-"
+
+
+def token_findings(scanned: Scanned) -> Iterator[Finding]:
+    """Yield the tokens of a text."""
+    raw = scanned.raw
+    done = 0
+    for start, end in scanned.runs():
+        if end <= done:
+            continue
+        if not raw[start:end].translate(None, _HEX):
+            formats = _HEX_FORMATS.match(raw, start)
+            if formats is not None:
+                yield Finding.of(scanned.text, *formats.span(), "token")
+            continue
+        for place in _places(raw, start, end):
+            found = _TOKENS[raw[place : place + 2]].match(raw, place) if place >= done else None
+            if found is not None and not _stands_in(found[0]):
+                done = _end(raw, found.end())
+                yield Finding.of(scanned.text, place, done, found.lastgroup or "token")
+
+
+def _places(raw: bytes, start: int, end: int) -> list[int]:
+    """Return where a token may begin in a run, or shortly before it."""
+    before = raw[start - 1] if start else 0
+    places: list[int] = []
+    if before in _GLUED:
+        glue = _GLUE.match(raw, start)
+        if glue is not None and raw[glue.end() : glue.end() + 2] in _TOKENS:
+            places.append(glue.end())
+    elif before in _LEADS:
+        start = max(0, start - _LEAD)
+    for found in _STARTS.finditer(raw, start, end):
+        place = found.start()
+        if raw[place : place + 2] in _TOKENS:
+            places.append(place)
+    return places
+
+
+def _end(raw: bytes, end: int) -> int:
+    """Return where the run ends in which a token ends: a format may have grown since."""
+    while end < len(raw) and (raw[end : end + 1].isalnum() or raw[end] in b"_-"):
+        end += 1
+    return end
+
+
+def _stands_in(token: bytes) -> bool:
+    body = token[max(4, token.find(b"-", 0, 8) + 1, token.find(b"_", 0, 8) + 1) :]
+    if is_stand_in(body) or len(set(body[-24:])) < 6:
+        return True
+    has_digit = any(byte in b"0123456789" for byte in body)
+    return not has_digit and (body.islower() or body.isupper() or b"-" in body)
