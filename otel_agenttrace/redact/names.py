@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace.redact.findings import Finding
-from otel_agenttrace.redact.scanned import Scanned
+from otel_agenttrace.redact.scanned import GLUED, Scanned
 from otel_agenttrace.redact.standins import could_be_password, is_random, is_stand_in
 
 __all__ = ["NameKind", "kind_of_name", "named_finding", "named_findings"]
@@ -75,13 +75,23 @@ _NO_KEYS: Final = frozenset(
 _SETTERS: Final = (b"ENV ", b"etx ")
 _VERBS: Final = (b"is ", b"was", b"are", b"as ", b"to ", b"equ")
 _EXACT: Final = frozenset({"sig", "signature", "x-amz-signature", "x-goog-signature"})
-"""Telling in an address only."""
+"""Telling in an address, and where a signature in hexadecimal digits follows."""
 
-_QUOTE: Final = rb"\\*[\"'`]"
+_SIGNATURE: Final = re.compile(rb"=[0-9a-f]{64}")
+
+_QUOTE: Final = rb"(?:\\*[\"'`]|&quot;|&#39;|&#x27;)"
+_SPACE: Final = rb"[ \t]{0,8}"
+_ANNOTATION: Final = rb":[ \t]*[A-Za-z][\w.]*(?:\[[\w ,.|]*\])?(?:[ \t]*\|[ \t]*None)?[ \t]*=(?!=)"
 _BETWEEN: Final = re.compile(
     rb"(?P<closed>"
     + _QUOTE
-    + rb")?[\])]?[ \t]{0,8}(?::[ \t]*[A-Za-z][\w.]*(?:\[[\w ,.|]*\])?(?:[ \t]*\|[ \t]*None)?[ \t]*=(?!=)|:-|:=|=>|->|=(?![=>])|:(?![:/])|%3[dD]|\\u003[dD])[ \t]{0,8}(?P<quote>"
+    + rb")?[\])]?"
+    + _SPACE
+    + rb"(?:"
+    + _ANNOTATION
+    + rb"|:-|:=|=>|->|=(?![=>])|:(?![:/?+])|%3[dDaA]|\\+u003[dD])"
+    + _SPACE
+    + rb"(?P<quote>"
     + _QUOTE
     + rb"(?!"
     + _QUOTE
@@ -97,18 +107,26 @@ _AS_VALUE: Final = re.compile(
     rb"(?:" + _QUOTE + rb")?(?:[ \t]|\\+n|\r?\n)+(?:(?:-|\+)[ \t]+)?value[ \t]*[:=][ \t]*(?P<quote>" + _QUOTE + rb")?"
 )
 _AS_FLAG: Final = re.compile(rb"(?:[ \t]+|=)(?P<quote>" + _QUOTE + rb")?(?!-)")
-_AS_ELEMENT: Final = re.compile(rb"(?:\\*\"[ \t]*)?>(?P<quote>)(?:<!\[CDATA\[)?")
+_AS_ELEMENT: Final = re.compile(rb"(?:\\*\"[ \t]*)?(?:>|&gt;|\\+u003[eE])(?P<quote>)(?:<!\[CDATA\[)?")
 _AS_PROSE: Final = re.compile(
-    rb"[*`]{0,3}(?:[ \t]+(?:is|was|are|as|to|equals)(?:[ \t]+set[ \t]+to)?[ \t]*:?[ \t]+|[ \t]*\|[ \t]*|[ \t]*\([ \t]*(?=[\"']))(?P<quote>[*`]{1,3}|"
-    + _QUOTE
-    + rb")?"
+    rb"[*`]{0,3}(?: for [\w.@-]+:)?"
+    rb"(?:[ \t]+(?:is|was|are|as|to|equals)(?:[ \t]+set[ \t]+to)?[ \t]*:?[ \t]+|[ \t]*\|[ \t]*|[ \t]*\([ \t]*(?=[\"'])|(?<=:)[ \t]+)"
+    rb"(?P<quote>[*`]{1,3}|" + _QUOTE + rb")?"
 )
-_BARE: Final = re.compile(rb"[^\s\"'`,;<>|&(){}\[\]\\]+")
-_LINE: Final = re.compile(rb"[^\s\"'`\\]+")
-_IN_PROSE: Final = re.compile(rb"[^\s\"'`,;<>|&(){}\[\]\\*]+")
+_ESCAPED: Final = rb"|\\+/|\\+u00(?:2[^27]|3[dDaAfF]|40|5[fF]|7[eE])"
+"""What a value may hold in JSON's dress: a slash, and signs that are written as their numbers."""
+
+_BARE: Final = re.compile(rb"(?:[^\s\"'`,;<>|&(){}\[\]\\]" + _ESCAPED + rb")+")
+_LINE: Final = re.compile(rb"(?:[^\s\"'`\\]" + _ESCAPED + rb")+")
+_INNER: Final = re.compile(rb"(?:[^<&\s\\]" + _ESCAPED + rb")+")
 _MOST: Final = 8192
-_COOKIE: Final = re.compile(rb"(?:^|[;\s])[^=;\s\"]{1,60}=([^;\s\"'\\,]{8,})")
-_COOKIES: Final = re.compile(rb"[^\r\n\"\\]{0,4000}")
+_SPACED: Final = re.compile(
+    rb"(?i:api|access|secret|private|auth|client|license|service|signing|encryption|subscription) $"
+)
+"""What makes a secret of the `key` behind it, where people write."""
+
+_COOKIE: Final = re.compile(rb"(?<=[;\s:\"'])[^=;\s\"]{1,60}=([^;\s\"'\\,]{8,})")
+_COOKIES: Final = re.compile(_QUOTE + rb"?[ \t]*[:=,][ \t]*" + _QUOTE + rb"?[^\r\n\"\\]{0,4000}")
 
 
 @lru_cache(maxsize=4096)
@@ -169,8 +187,9 @@ def _name_around(scanned: Scanned, place: int) -> tuple[int, int]:
     start = names.rfind(b" ", max(0, place - _LONGEST_NAME), place) + 1 or max(0, place - _LONGEST_NAME)
     end = names.find(b" ", place, place + _LONGEST_NAME)
     end = min(len(raw), place + _LONGEST_NAME) if end < 0 else end
-    if raw[start - 1 : start] == b"\\" and raw[start : start + 1] in (b"n", b"r", b"t"):
-        start += 1
+    glue = GLUED.match(raw, start)
+    if glue is not None and glue.end() <= place:
+        start = glue.end()
     while raw[end - 1 : end] in (b".", b"-"):
         end -= 1
     return start, end
@@ -187,18 +206,22 @@ def _beside(scanned: Scanned, start: int, end: int) -> Iterator[Finding]:
     if _is_followed_by_prose(raw, end) and name[:1] != "-" and raw[max(0, start - 4) : start] not in _SETTERS:
         return
     kind = kind_of_name(name.lstrip("-$."))
+    if kind is None and name in ("key", "Key", "KEY") and _SPACED.search(raw, max(0, start - 16), start):
+        kind = "secret"
     if kind is None:
-        if name.lower() in _EXACT and raw[start - 1 : start] in (b"?", b"&", b";") and raw[end : end + 1] == b"=":
-            kind = "secret"
-        else:
+        is_signed = raw[start - 1 : start] in (b"?", b"&", b";") and raw[end : end + 1] == b"="
+        if name.lower() not in _EXACT or not (is_signed or _SIGNATURE.match(raw, end)):
             return
+        kind = "secret"
+    if raw[start - 1 : start] == b":" and b"arn:" in raw[max(0, start - 60) : start]:
+        return
     if kind == "cookie":
         yield from _cookies(scanned, end)
         return
     for between, expects in _ways(raw, start, end, name):
         found = between.match(raw, end)
         if found is not None:
-            value = _value(raw, found, start, expects)
+            value = _value(raw, found, start, is_chosen=kind == "password")
             if value is not None and value[1] > value[0] and _holds(kind, raw, value, found, expects):
                 yield _named(scanned, kind, value, found)
                 return
@@ -213,37 +236,41 @@ def _ways(raw: bytes, start: int, end: int, name: str) -> Iterator[_Way]:
     yield _AS_VALUE, "any"
     if name.startswith("-") or raw[max(0, start - 4) : start] in _SETTERS:
         yield _AS_FLAG, "any"
-    if raw[start - 1 : start] in (b"<", b":", b'"', b"'"):
+    if raw[start - 1 : start] in (b"<", b":", b'"', b"'", b";"):
         yield _AS_ELEMENT, "any"
     yield _AS_PROSE, "strong"
 
 
-def _value(raw: bytes, between: re.Match[bytes], start: int, expects: str) -> tuple[int, int] | None:
+def _value(raw: bytes, between: re.Match[bytes], start: int, *, is_chosen: bool) -> tuple[int, int] | None:
     """Return where the value begins and ends: up to its quote, or to what ends a word there."""
     begin = between.end()
     quote = between["quote"]
     if quote and quote[-1:] not in b"*":
         return begin, _closing(raw, begin, quote)
-    if raw[begin : begin + 1] in (b"|", b">") and expects == "any" and between.re is _BETWEEN:  # a block of YAML
-        return None
-    at_line = raw[:start][-1:] in (b"", b"\n") or raw[max(0, start - 7) : start].endswith((b"export ", b"\\n"))
-    is_assigned = at_line and raw[between.start() : begin].strip() == b"="
-    pattern = _LINE if is_assigned else _IN_PROSE if expects == "strong" else _BARE
-    found = pattern.match(raw, begin, begin + _MOST)
+    found = _unquoted(raw, start, between, is_chosen=is_chosen).match(raw, begin, begin + _MOST)
     if found is None:
         return None
-    end = found.end()
-    while (
-        end > begin
-        and raw[end - 1 : end] in (b".", b":", b"!", b"?")
-        and (end == len(raw) or raw[end : end + 1] in b" \t\r\n\\\"'")
-    ):
-        end -= 1
-    return begin, end
+    end = begin + len(found[0].rstrip(b".,;:)]}*!?" if between.re is _AS_PROSE else b".,;:)]}*"))
+    is_code = raw[end : end + 1] and raw[found.end() : found.end() + 1] in b"\"'`" and found[0][-1:] in b"([{"
+    return None if is_code else (begin, end)
+
+
+def _unquoted(raw: bytes, start: int, between: re.Match[bytes], *, is_chosen: bool) -> re.Pattern[bytes]:
+    """Return what a value may hold that stands in no quotes: in a file of variables, and in prose, nearly all."""
+    if between.re is _AS_ELEMENT:
+        return _INNER
+    told = raw[between.start() : between.end()]
+    is_line = raw[start - 1 : start] in (b"", b"\n") or raw[max(0, start - 7) : start].endswith((b"export ", b"\\n"))
+    if is_line and told == b"=":
+        return _LINE
+    return _LINE if is_chosen and told[-1:].isspace() and told.strip() != b"=" else _BARE
 
 
 def _closing(raw: bytes, begin: int, quote: bytes) -> int:
     """Return where the quote closes that was opened with so many backslashes: one with more of them is inside."""
+    if quote.startswith(b"&"):
+        place = raw.find(quote, begin, begin + _MOST)
+        return place if place >= 0 else _bare_end(raw, begin)
     depth, mark = len(quote) - 1, quote[-1:]
     place = raw.find(mark, begin, begin + _MOST)
     while place >= 0:
@@ -301,10 +328,7 @@ def _named(scanned: Scanned, kind: NameKind, value: tuple[int, int], between: re
 
 def _cookies(scanned: Scanned, end: int) -> Iterator[Finding]:
     """Yield the values of the cookies that a header holds."""
-    between = _BETWEEN.match(scanned.raw, end) or _AS_PAIR.match(scanned.raw, end) or _AS_FLAG.match(scanned.raw, end)
-    if between is None:
-        return
-    line = _COOKIES.match(scanned.raw, between.end())
+    line = _COOKIES.match(scanned.raw, end)
     if line is None:
         return
     for found in _COOKIE.finditer(scanned.raw, line.start(), line.end()):

@@ -6,14 +6,18 @@ only where one of them was found. Characters beyond ASCII count as `?`, so that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Final
 
-__all__ = ["RUN", "Scanned"]
+__all__ = ["GLUED", "RUN", "Scanned"]
 
 RUN: Final = 16
 """The shortest unbroken run of letters, digits, `-` and `_` that a token may be or hold."""
+
+GLUED: Final = re.compile(rb"(?<=\\)(?:u[0-9a-fA-F]{4}|[nrtbf])|(?<=%)[0-9a-fA-F]{2}|(?<=[\[;])[0-9]{1,3}m")
+"""What may stand before a word in the dress of letters and digits: escapes of JSON, of a URL, of a terminal."""
 
 _IN_RUN: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 _CLASSES: Final = bytes(ord("a") if byte in _IN_RUN else ord(" ") for byte in range(256))

@@ -20,7 +20,14 @@ __all__ = ["is_basic", "structure_findings"]
 _PEM: Final = re.compile(
     rb"-----BEGIN (?:[A-Z0-9]+ ){0,4}(?:PRIVATE KEY|PRIVATE KEY BLOCK|SECRET KEY)-----", re.IGNORECASE
 )
-_PEM_BODY: Final = re.compile(rb"(?:[A-Za-z0-9+/=:,.()\- \t\r\n>|\"'#*]|\\+[nrt\"'u]|\?)*")
+_BREAK: Final = rb"(?:[\s>|\"'#*+,-]|\\+[nrt\"'])"
+_BASE64: Final = rb"(?:[A-Za-z0-9+/=]|\\+/|\\+u003[dD])"
+_PEM_BODY: Final = re.compile(
+    rb"(?:_{1,40}(?:[A-Z][A-Za-z-]+: [^\n\r\\]{1,80}|={30,}))*(?:(?:\r?\n|\\+n)[ \t>|\"'+-]{0,12}={1,80}(?=[\r\n\"'\\]|$))?".replace(
+        b"={", _BASE64 + b"{"
+    ).replace(b"_", _BREAK)
+)
+_KEY_LINE: Final = re.compile(r"[A-Za-z0-9+/=]{30,}")
 _PEM_LAST: Final = re.compile(rb"-----END [A-Z0-9 ]+-----", re.IGNORECASE)
 _MOST_PEM: Final = 20_000
 _SLASHES: Final = rb"(?:\\*/){2}"
@@ -34,22 +41,37 @@ _SCHEME: Final = re.compile(
 _AUTHORIZATION: Final = re.compile(rb"authorization[\"'`\\\]):,=> ]{0,12}", re.IGNORECASE)
 _DIGEST: Final = re.compile(rb"(?i:(?:response|nonce|cnonce|signature)=\\*\"?)([A-Za-z0-9+/=_-]{16,})")
 _HOOK: Final = re.compile(
-    rb"(?:hooks\.slack\.com(?:\\?/)(?:services|workflows|triggers)(?:\\?/)|"
-    rb"discord(?:app)?\.com(?:\\?/)api(?:\\?/)(?:v\d+(?:\\?/))?webhooks(?:\\?/)\d+(?:\\?/)|"
-    rb"webhook\.office\.com(?:\\?/)webhookb2(?:\\?/)|chat\.googleapis\.com(?:\\?/)v1(?:\\?/)spaces(?:\\?/)[^\s\"'<>]*?key=)"
-    rb"([A-Za-z0-9_@/\\.-]{20,})"
+    rb"(?:hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/(?:v\d+/)?webhooks/\d+/|"
+    rb"webhook\.office\.com/webhookb2/|chat\.googleapis\.com/v1/spaces/[^\s\"'<>]*?key=)".replace(
+        b"/", rb"(?:\\*/|%2[Ff])"
+    )
+    + rb"((?:[A-Za-z0-9@.%_-]|\\*/){20,})"
 )
-_TELEGRAM: Final = re.compile(rb"(?<![A-Za-z0-9])(\d{8,10}:AA[A-Za-z0-9_-]{30,})")
-_TERRAFORM: Final = re.compile(rb"([A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{40,})")
+_BEGIN: Final = rb"(?<![A-Za-z0-9])(?:(?<=\\)(?:[nrt]|u[0-9a-fA-F]{4})|(?<=%)[0-9a-fA-F]{2})?"
+_AZURE: Final = re.compile(_BEGIN + rb"([A-Za-z0-9]{40,60}JQQJ99[A-Za-z0-9]{20,30})")
+_ENTRA: Final = re.compile(_BEGIN + rb"([A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34})")
+_TELEGRAM: Final = re.compile(rb"(?<!\d)(\d{8,10}(?::|%3[Aa])AA[A-Za-z0-9_-]{30,})")
+_TERRAFORM: Final = re.compile(_BEGIN + rb"([A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{40,})")
 _OTP: Final = re.compile(rb"otpauth:(?:\\*/){2}[^\s\"'<>]*?secret=([A-Za-z2-7]{10,})", re.IGNORECASE)
 _AWS_ID: Final = re.compile(rb"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z2-7]{16}(?![A-Z0-9])")
 _AWS_SECRET: Final = re.compile(rb"(?<![A-Za-z0-9/+=_.-])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=_-])")
 _NEAR: Final = 300
+_VALUE: Final = rb"\\*[\"']?([^\s\"'\\-][^\s\"'\\]{3,})"
 _USER: Final = re.compile(rb"(?:^|[\s\"'])(?:-u|--user|--proxy-user)[\s=]*\\*[\"']?[A-Za-z0-9_.@+-]*:([^\s\"'\\@]{3,})")
-_MYSQL: Final = re.compile(
-    rb"(?:mysql|mysqldump|mariadb|mysqladmin|sshpass)\b[^\n\r|;]{0,120}?\s-p\s?\\*[\"']?([^\s\"'\\-][^\s\"'\\]{3,})"
+_FLAG: Final = re.compile(
+    rb"(?:mysql|mysqldump|mariadb|mysqladmin|sshpass|docker login|podman login|helm registry login|redis-cli|mongosh?|ldapsearch)\b"
+    rb"[^\n\r|;]{0,160}?\s(?:-p|-a|-w)\s?" + _VALUE
 )
-_NETRC: Final = re.compile(rb"(?:machine\s+\S+|default)\s+login\s+\S+\s+password\s+([^\s\"'\\]+)")
+_PIPED: Final = re.compile(
+    rb"(?:echo|printf)\s+(?:-n\s+)?"
+    + _VALUE
+    + rb"\\*[\"']?\s*\|[^\n|]{0,80}(?:--password-stdin|--with-token|sudo -S|passwd --stdin|chpasswd)"
+)
+_NETRC: Final = re.compile(
+    rb"(?:machine_\S+?|default)_login_\S+?_(?:account_\S+?_)?password_([^\s\"'\\]+)".replace(
+        b"_", rb"(?:\s|\\+[nrt]|\+)+"
+    )
+)
 _PGPASS: Final = re.compile(rb"[\w.*-]+:(?:\d{2,5}|\*):[\w.*-]+:[\w.*-]+:([^\s\"'\\:]{4,})")
 _AUTH_FIELD: Final = re.compile(rb"\"_?auth\\*\"\s*:\s*\\*\"([A-Za-z0-9+/=]{8,})|_auth\s*=\s*([A-Za-z0-9+/=]{8,})")
 
@@ -71,8 +93,8 @@ def _private_keys(scanned: Scanned) -> Iterator[Finding]:
         last = _PEM_LAST.search(raw, found.end(), found.end() + _MOST_PEM)
         body = _PEM_BODY.match(raw, found.end(), found.end() + _MOST_PEM)
         end = last.start() if last is not None else body.end() if body is not None else found.end()
-        value = re.sub(r"\\+[nrtu\"']|[^A-Za-z0-9+/=]", "", scanned.text[found.end() : end])
-        if len(value) >= 16:
+        value = re.sub(r"\\+[nrtu\"']|[\s>|\"'#*]", "", scanned.text[found.end() : end])
+        if _KEY_LINE.search(value):
             yield Finding(found.end(), end, "pem", value)
 
 
@@ -166,6 +188,7 @@ _DETECTORS: Final[tuple[tuple[bytes, Callable[[Scanned], Iterator[Finding]]], ..
     (b"akia", _aws_secrets),
     (b"asia", _aws_secrets),
     (b":aa", _groups("token", _TELEGRAM, _any)),
+    (b"%3aaa", _groups("token", _TELEGRAM, _any)),
     (b".atlasv1.", _groups("token", _TERRAFORM, _any)),
     (b"digest ", _groups("auth", _DIGEST, _any)),
     (b"webhook", _groups("url", _HOOK, _any)),
@@ -174,8 +197,14 @@ _DETECTORS: Final[tuple[tuple[bytes, Callable[[Scanned], Iterator[Finding]]], ..
     (b"otpauth:", _groups("secret", _OTP, _any)),
     (b"curl ", _groups("password", _USER, _chosen)),
     (b"--user", _groups("password", _USER, _chosen)),
-    (b"mysql", _groups("password", _MYSQL, _chosen)),
-    (b"sshpass", _groups("password", _MYSQL, _chosen)),
+    (b"mysql", _groups("password", _FLAG, _chosen)),
+    (b"sshpass", _groups("password", _FLAG, _chosen)),
+    (b" login ", _groups("password", _FLAG, _chosen)),
+    (b"redis-cli", _groups("password", _FLAG, _chosen)),
+    (b"stdin", _groups("password", _PIPED, _chosen)),
+    (b"sudo -s", _groups("password", _PIPED, _chosen)),
+    (b"jqqj99", _groups("secret", _AZURE, _any)),
+    (b"q~", _groups("secret", _ENTRA, is_random)),
     (b"login ", _groups("password", _NETRC, _any)),
     (b":5432:", _groups("password", _PGPASS, _chosen)),
     (b":*:", _groups("password", _PGPASS, _chosen)),

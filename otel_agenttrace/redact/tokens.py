@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from otel_agenttrace.redact.findings import Finding
-from otel_agenttrace.redact.scanned import Scanned
+from otel_agenttrace.redact.scanned import GLUED, Scanned
 from otel_agenttrace.redact.standins import is_stand_in
 
 __all__ = ["token_findings"]
@@ -16,6 +16,10 @@ __all__ = ["token_findings"]
 _W: Final = "[A-Za-z0-9_-]"
 _A: Final = "[A-Za-z0-9]"
 _H: Final = "[0-9a-f]"
+_B: Final = r"(?:[A-Za-z0-9+/_-]|\\+/|%2[BbFf])"
+"""Base64, its slashes and pluses escaped by JSON or a URL, or not."""
+
+_P: Final = r"(?:=|%3[Dd]|\\+u003[dD]){0,2}"
 
 # Beginning, what follows. The beginning is looked for where no letter or digit stands before it.
 _FORMATS: Final[tuple[tuple[str, str], ...]] = (
@@ -25,6 +29,7 @@ _FORMATS: Final[tuple[tuple[str, str], ...]] = (
     ("sk-or-v1-", f"{_H}{{32,}}"),  # OpenRouter
     ("sk-lf-", f"{_W}{{20,}}"),  # Langfuse
     ("sk-", f"{_A}{{20,}}"),  # OpenAI before projects, DeepSeek, Moonshot, LiteLLM
+    ("sk_", f"{_H}{{40,}}"),  # ElevenLabs
     ("sess-", f"{_A}{{32,}}"),  # OpenAI, a browser's session
     ("hf_|api_org_", f"{_A}{{24,}}"),  # Hugging Face
     ("gsk_", f"{_A}{{32,}}"),  # Groq
@@ -43,13 +48,14 @@ _FORMATS: Final[tuple[tuple[str, str], ...]] = (
     ("jina_", f"{_W}{{32,}}"),
     ("pa-", f"{_W}{{40,}}"),  # Voyage
     ("bb_live_", f"{_W}{{16,}}"),  # Browserbase
-    ("ABSK", "[A-Za-z0-9+/]{80,}={0,2}"),  # Amazon Bedrock
-    ("bedrock-api-key-", "[A-Za-z0-9+/_-]{32,}={0,2}"),
+    ("ABSK", f"{_B}{{80,}}{_P}"),  # Amazon Bedrock
+    ("bedrock-api-key-", f"{_B}{{32,}}{_P}"),
     # clouds
     ("AIza", f"{_W}{{35}}"),  # Google
+    ("AQ\\.", f"{_W}{{40,}}"),  # Google, express
     ("GOCSPX-", f"{_W}{{20,}}"),
     ("ya29\\.", "[A-Za-z0-9_.-]{20,}"),
-    ("1//0", f"{_W}{{30,}}"),  # Google, refresh
+    ("1//0|1%2F%2F0|1\\\\/\\\\/0", f"{_W}{{30,}}"),  # Google, refresh
     ("AKIA|ASIA|ABIA|ACCA", "[A-Z2-7]{16}"),  # Amazon
     ("LTAI", f"{_A}{{16,26}}"),  # Alibaba
     ("AQVN", f"{_W}{{30,}}"),  # Yandex
@@ -59,20 +65,25 @@ _FORMATS: Final[tuple[tuple[str, str], ...]] = (
     ("vc[pkiar]_|vercel_", f"{_A}{{24,}}"),  # Vercel
     ("sbp_|sb_secret_", f"{_W}{{20,}}"),  # Supabase
     ("pscale_(?:tkn|pw|oauth)_", "[A-Za-z0-9_.=-]{20,}"),  # PlanetScale
-    ("fm[12][ar]?_|fo1_", "[A-Za-z0-9+/_=,-]{40,}"),  # Fly
+    ("fm[12][ar]?_|fo1_", f"(?:{_B}|[=,]){{40,}}"),  # Fly
     ("tskey-(?:auth|api|client|webhook)-", f"{_W}{{16,}}"),  # Tailscale
     ("dapi", f"{_H}{{32}}(?:-\\d)?"),  # Databricks
     ("pul-", f"{_H}{{40}}"),  # Pulumi
     ("v1\\.0-", f"{_H}{{24}}-{_H}{{64,}}"),  # Cloudflare, origin CA
     ("cf[ua]t_|cfk_", f"{_A}{{30,}}"),  # Cloudflare
+    ("napi_", f"{_A}{{40,}}"),  # Neon
+    ("sk\\.eyJ", "[A-Za-z0-9_.-]{40,}"),  # Mapbox
     ("rnd_", f"{_A}{{24,}}"),  # Render
     # code and packages
+    ("ghs_", f"\\d+_eyJ[A-Za-z0-9_.-]{{30,}}"),
     ("gh[pousr]_", f"{_A}{{30,}}"),  # GitHub
     ("github_pat_", f"{_W}{{30,}}"),
     ("gl(?:pat|dt|rt|ptt|cbt|oas|soat|ft|ffct|imt|agent|wt)-", "[A-Za-z0-9_.-]{20,}"),  # GitLab
     ("ATATT3|ATCTT3|ATBB", "[A-Za-z0-9_=-]{24,}"),  # Atlassian, Bitbucket
     ("npm_", f"{_A}{{30,}}"),
     ("pypi-AgE", f"{_W}{{40,}}"),
+    ("sq[apu]_", f"{_H}{{40}}"),  # SonarQube
+    ("CCIPAT_", f"{_W}{{30,}}"),  # CircleCI
     ("rubygems_", f"{_H}{{40,}}"),
     ("cio", f"{_A}{{32}}(?!{_A})"),  # crates.io
     ("dckr_(?:pat|oat)_", f"{_W}{{24,}}"),  # Docker
@@ -90,10 +101,11 @@ _FORMATS: Final[tuple[tuple[str, str], ...]] = (
     ("xkeysib-|xsmtpsib-", f"{_H}{{32,}}-{_A}{{12,}}"),  # Brevo
     # money and shops
     ("sk_live_|sk_test_|rk_live_|rk_test_|whsec_test_", f"{_A}{{16,}}"),  # Stripe
-    ("whsec_", "[A-Za-z0-9+/=]{24,}"),
+    ("whsec_", f"{_B}{{24,}}{_P}"),
     ("shp(?:at|ca|pa|ss)_", "[0-9a-fA-F]{32}"),  # Shopify
     ("sq0(?:atp|csp|idp)-", f"{_W}{{22,}}"),  # Square
     ("EAAA[A-Za-z0-9]", f"{_W}{{58,}}"),
+    ("EAA", f"{_A}{{80,}}"),  # Facebook
     ("EZ[AT]K", f"{_A}{{54}}"),  # EasyPost
     ("access_token\\$(?:production|sandbox)\\$", f"{_A}{{16}}\\${_H}{{32}}"),  # Braintree
     ("rzp_(?:live|test)_", f"{_A}{{14,}}"),  # Razorpay
@@ -103,9 +115,9 @@ _FORMATS: Final[tuple[tuple[str, str], ...]] = (
     ("figd_|figo[rh]?_", f"{_W}{{30,}}"),  # Figma
     ("PMAK-", f"{_H}{{24}}-{_H}{{34}}"),  # Postman
     ("NRAK-|NRJS-|NRII-|NRIQ-", f"{_W}{{16,}}"),  # New Relic
-    ("sntrys_|sntryu_|sntrya_", "[A-Za-z0-9_+/=-]{32,}"),  # Sentry
+    ("sntrys_|sntryu_|sntrya_", f"(?:{_B}|=|%3[Dd]){{32,}}"),  # Sentry
     ("glsa_", f"{_A}{{32}}_[0-9a-fA-F]{{8}}"),  # Grafana
-    ("glc_", "[A-Za-z0-9+/]{32,}={0,2}"),
+    ("glc_", f"{_B}{{32,}}{_P}"),
     ("phx_|phs_", f"{_W}{{32,}}"),  # PostHog, personal
     ("hv[sbr]\\.", f"{_W}{{20,}}"),  # Vault
     ("dp\\.(?:pt|st|ct|sa|scim|audit)\\.(?:[a-z0-9_-]{2,35}\\.)?", f"{_A}{{40,}}"),  # Doppler
@@ -149,12 +161,11 @@ def _by_beginning() -> Mapping[bytes, re.Pattern[bytes]]:
 
 _TOKENS: Final = _by_beginning()
 _STARTS: Final = re.compile(rb"(?<![A-Za-z0-9])[A-Za-z0-9]")
-_GLUE: Final = re.compile(rb"(?<=\\)(?:u[0-9a-fA-F]{4}|[nrtbf])|(?<=%)[0-9a-fA-F]{2}|(?<=[\[;])[0-9]{1,3}m")
-"""What may stand before a token in the dress of letters and digits: escapes of JSON, of a URL, of a terminal."""
-
-_GLUED: Final = b"\\%[;"
-_LEADS: Final = b".:$/"
-"""What may part a token from its beginning, when that is too short to be a run."""
+_GLUED_STARTS: Final = re.compile(
+    rb"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2})|(?<=[0-9]m))[A-Za-z0-9]"
+)
+_LEADS: Final = b".:$/\\%[;"
+"""What may stand before a run that is not where its token begins: the beginning is too short to be a run, or an escape."""
 
 _LEAD: Final = 24
 _HEX: Final = b"0123456789abcdef-"
@@ -167,10 +178,13 @@ def token_findings(scanned: Scanned) -> Iterator[Finding]:
     for start, end in scanned.runs():
         if end <= done:
             continue
-        if not raw[start:end].translate(None, _HEX):
-            formats = _HEX_FORMATS.match(raw, start)
+        glue = GLUED.match(raw, start)
+        first = start if glue is None else glue.end()
+        if raw[first + 32 : first + 33] == b"-":
+            formats = _HEX_FORMATS.match(raw, first)
             if formats is not None:
                 yield Finding.of(scanned.text, *formats.span(), "token")
+        if not raw[start:end].translate(None, _HEX):
             continue
         for place in _places(raw, start, end):
             found = _TOKENS[raw[place : place + 2]].match(raw, place) if place >= done else None
@@ -181,19 +195,11 @@ def token_findings(scanned: Scanned) -> Iterator[Finding]:
 
 def _places(raw: bytes, start: int, end: int) -> list[int]:
     """Return where a token may begin in a run, or shortly before it."""
-    before = raw[start - 1] if start else 0
-    places: list[int] = []
-    if before in _GLUED:
-        glue = _GLUE.match(raw, start)
-        if glue is not None and raw[glue.end() : glue.end() + 2] in _TOKENS:
-            places.append(glue.end())
-    elif before in _LEADS:
-        start = max(0, start - _LEAD)
-    for found in _STARTS.finditer(raw, start, end):
-        place = found.start()
-        if raw[place : place + 2] in _TOKENS:
-            places.append(place)
-    return places
+    found: list[re.Match[bytes]] = []
+    if start and raw[start - 1] in _LEADS:
+        found += _GLUED_STARTS.finditer(raw, max(0, start - _LEAD), start + 8)
+    found += _STARTS.finditer(raw, start, end)
+    return [match.start() for match in found if raw[match.start() : match.start() + 2] in _TOKENS]
 
 
 def _end(raw: bytes, end: int) -> int:
@@ -205,7 +211,5 @@ def _end(raw: bytes, end: int) -> int:
 
 def _stands_in(token: bytes) -> bool:
     body = token[max(4, token.find(b"-", 0, 8) + 1, token.find(b"_", 0, 8) + 1) :]
-    if is_stand_in(body) or len(set(body[-24:])) < 6:
-        return True
     has_digit = any(byte in b"0123456789" for byte in body)
-    return not has_digit and (body.islower() or body.isupper() or b"-" in body)
+    return is_stand_in(body) or len(set(body[-24:])) < 6 or (not has_digit and (body.islower() or b"-" in body))
