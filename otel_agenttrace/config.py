@@ -14,8 +14,10 @@ from otel_agenttrace.environment import (
     OTEL_AGENTTRACE_CASSETTE,
     OTEL_AGENTTRACE_EXPORT_REPLAY,
     OTEL_AGENTTRACE_MODE,
+    OTEL_AGENTTRACE_REDACT,
 )
 from otel_agenttrace.errors import ConfigError
+from otel_agenttrace.redaction import BUILT_IN, RedactionRules, redaction_rules
 from otel_agenttrace.volatile import MATCH_ACTIONS, NO_RULES, MatchRule, MatchRules
 
 __all__ = ["Config", "RecordMode", "UrlPolicy", "Verdict", "is_true", "record_mode", "resolve"]
@@ -33,13 +35,14 @@ _KINDS: Final[Mapping[str, type]] = {
     "match": list,
     "pass": list,
     "prices": dict,
+    "redact": dict,
 }
 _PYPROJECT_KEYS: Final = tuple(sorted((*_KINDS, "mode")))
 _RULE_KEYS: Final = ("action", "pattern", "pointer", "url")
 _TOLD_RULE: Final = f'a table with pointer = "/metadata/session" and action = one of {", ".join(MATCH_ACTIONS)}'
 _TOLD_KINDS: Final[Mapping[type, str]] = {
     bool: "true or false",
-    dict: 'a table: [tool.otel-agenttrace.prices."my-model"]',
+    dict: 'a table: [tool.otel-agenttrace.prices."my-model"], [tool.otel-agenttrace.redact]',
     list: "a list of patterns: ['*.example.com/*']",
     str: "a text in quotes",
 }
@@ -73,6 +76,7 @@ class Config:
     policy: UrlPolicy = UrlPolicy()
     prices: Mapping[str, object] = field(default_factory=dict[str, object])
     match: MatchRules = NO_RULES
+    redact: RedactionRules = BUILT_IN
 
 
 def resolve(
@@ -82,6 +86,7 @@ def resolve(
     cassette: Path | None = None,
     mode: str | None = None,
     match: Sequence[MatchRule] = (),
+    redact: RedactionRules | None = None,
 ) -> Config:
     """Return the settings in force: argument before environment before the table `[tool.otel-agenttrace]`.
 
@@ -114,7 +119,15 @@ def resolve(
         policy=UrlPolicy(_patterns(pyproject, "pass"), _patterns(pyproject, "block")),
         prices=cast("Mapping[str, object]", pyproject.get("prices", {})),
         match=MatchRules((*match, *_match_rules(cast("list[object]", pyproject.get("match", []))))),
+        redact=redact or _redaction(environ, pyproject),
     )
+
+
+def _redaction(environ: Mapping[str, str], pyproject: Mapping[str, object]) -> RedactionRules:
+    written = environ.get(OTEL_AGENTTRACE_REDACT)
+    if written:
+        return redaction_rules(written, OTEL_AGENTTRACE_REDACT)
+    return redaction_rules(pyproject.get("redact", {}), "[tool.otel-agenttrace.redact]")
 
 
 def _match_rules(tables: list[object]) -> Iterator[MatchRule]:

@@ -9,6 +9,7 @@ __all__ = [
     "OTEL_AGENTTRACE_CASSETTE",
     "OTEL_AGENTTRACE_EXPORT_REPLAY",
     "OTEL_AGENTTRACE_MODE",
+    "OTEL_AGENTTRACE_REDACT",
     "RUN",
 ]
 
@@ -20,6 +21,9 @@ OTEL_AGENTTRACE_MODE: Final = "OTEL_AGENTTRACE_MODE"
 
 OTEL_AGENTTRACE_EXPORT_REPLAY: Final = "OTEL_AGENTTRACE_EXPORT_REPLAY"
 """`true` also exports the spans of replayed calls; backends bill their tokens."""
+
+OTEL_AGENTTRACE_REDACT: Final = "OTEL_AGENTTRACE_REDACT"
+"""Personal data to redact on top of secrets: `personal`, or kinds such as `email,phone`; or a table of rules as JSON."""
 
 CI: Final = "CI"
 

@@ -54,8 +54,9 @@ from otel_agenttrace.playback.player import Claim, Player
 from otel_agenttrace.playback.rerecording import chosen_calls
 from otel_agenttrace.playback.timing import parse_timing
 from otel_agenttrace.playback.tools import AskedTool, ToolClaim, ToolPlayer
-from otel_agenttrace.redact import RULES_VERSION, Redactor, environment_redactor
+from otel_agenttrace.redact import Redactor, environment_redactor
 from otel_agenttrace.redact.spans import redacted_span, redacted_values
+from otel_agenttrace.redaction import BUILT_IN, RedactionRules
 from otel_agenttrace.runs import Run, SharedClaims, SharedSwitch, note_begun
 from otel_agenttrace.volatile import NO_RULES, MatchRules
 
@@ -96,6 +97,7 @@ class SessionOptions:
     patches: tuple[Patch, ...] = ()
     cost_of: Callable[[Span], float | None] | None = None
     match: MatchRules = NO_RULES
+    redact: RedactionRules = BUILT_IN
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +238,8 @@ class Session:
 
     @property
     def redactor(self) -> Redactor:
-        """The redactor for the secrets that the environment holds by now."""
-        return environment_redactor(self.options.environ)
+        """The redactor for the secrets that the environment holds by now, and for what the user's rules add."""
+        return environment_redactor(self.options.environ, self.options.redact)
 
     @property
     def is_recording(self) -> bool:
@@ -327,9 +329,8 @@ class Session:
         known = self.run.known
         player = open_player(
             self.given_path,
-            RULES_VERSION,
+            self.redactor,
             self._claims.take,
-            self.redactor.redact_text,
             self.options.match,
             only_answers=self.mode == "none",
             known=known,
@@ -347,7 +348,7 @@ class Session:
         resource = {
             **redacted_values(self.options.resource, self.redactor),
             semconv.AGENTTRACE_RUN_ID: self.run.id,
-            semconv.AGENTTRACE_RULES_VERSION: RULES_VERSION,
+            semconv.AGENTTRACE_RULES_VERSION: self.redactor.rules_version,
             **({semconv.AGENTTRACE_FORK_OF: self.path.name} if self.is_fork else {}),
         }
         try:

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 import otel_agenttrace
 from otel_agenttrace.config import Config, RecordMode, resolve
+from otel_agenttrace.environment import OTEL_AGENTTRACE_REDACT
 from otel_agenttrace.errors import AgentTraceError, ConfigError
 from otel_agenttrace.model import AttributeValue, Span
 from otel_agenttrace.playback.patches import Patch
@@ -27,6 +28,7 @@ from otel_agenttrace_instrumentation.border import observe
 from otel_agenttrace_instrumentation.calls import finish_open_calls
 from otel_agenttrace_instrumentation.closing import closing_line, sdks_seen
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
+from otel_agenttrace_instrumentation.redacting import loaded_rules
 
 __all__ = [
     "Opened",
@@ -57,7 +59,7 @@ def prepare_session(
     fork: Path | None = None,
     patches: tuple[Patch, ...] = (),
 ) -> Session:
-    """Return a session that is not open yet; prices, URL policy and match rules are those of the settings.
+    """Return a session that is not open yet; prices, URL policy, rules of matching and redaction are those of the settings.
 
     A replay with a `fork` goes live where its recordings end, unless the plan says when, and is recorded there.
     """
@@ -74,6 +76,7 @@ def prepare_session(
         patches=patches,
         cost_of=cost_function(config),
         match=config.match,
+        redact=loaded_rules(config.redact),
     )
     return Session(path, mode, options)
 
@@ -98,6 +101,9 @@ def open_session(session: Session, *, lenient: bool = False, takes_calls: bool =
     except BaseException:
         seams.uninstall(session)
         raise
+    told = session.options.redact.told()
+    if told:
+        _lend(os.environ, OTEL_AGENTTRACE_REDACT, told)
     if takes_calls:
         _lend(os.environ, "PYTHONPATH", python_path(os.environ))
     if session.mode == "none" and not session.plan.may_go_live:

@@ -24,12 +24,18 @@ from otel_agenttrace.redact.findings import (
 from otel_agenttrace.redact.headers import is_address, is_stored
 from otel_agenttrace.redact.memory import CleanTexts
 from otel_agenttrace.redact.names import named_finding
+from otel_agenttrace.redact.own import allowing, finder_detector, rule_detector
+from otel_agenttrace.redact.personal import personal_detector
 from otel_agenttrace.redact.streams import is_stream, stream_findings
+from otel_agenttrace.redaction import BUILT_IN, RedactionRules
 
 __all__ = ["RULES_VERSION", "Detector", "Finding", "Redacted", "Redactor", "environment_redactor", "redactor"]
 
 RULES_VERSION: Final = 3
 """Grows with every change of what is redacted, or of the canonical request: request keys depend on both."""
+
+_OWN_RULES: Final = 1_000_000
+"""The version is multiplied by this where the user has rules, and a number that tells them stands behind it."""
 
 _ROUNDS: Final = 4
 """A replaced text is looked at again until nothing is found, and so often at most."""
@@ -58,6 +64,7 @@ class Redactor:
 
     detectors: tuple[Detector, ...] = field(default=(secrets_in,), repr=False)
     rules_version: int = RULES_VERSION
+    rules: RedactionRules = field(default=BUILT_IN, repr=False)
     _clean: CleanTexts = field(default_factory=CleanTexts, repr=False, compare=False)
 
     def redact_text(self, text: str) -> str:
@@ -145,13 +152,21 @@ def _tells_itself(found: Finding) -> bool:
     )
 
 
-def redactor(environ: Mapping[str, str]) -> Redactor:
-    """Return the redactor for secrets that tell themselves, and for those an environment holds."""
-    return _redactor_of(secrets_of(environ))
+def redactor(environ: Mapping[str, str], rules: RedactionRules = BUILT_IN) -> Redactor:
+    """Return the redactor for secrets that tell themselves, for those an environment holds, and for what rules add."""
+    return _redactor_of(secrets_of(environ), rules)
 
 
-def _redactor_of(secrets: frozenset[str]) -> Redactor:
-    return Redactor((secrets_in, environment_values(secrets)) if secrets else (secrets_in,))
+def _redactor_of(secrets: frozenset[str], rules: RedactionRules) -> Redactor:
+    detectors: list[Detector] = [secrets_in]
+    if secrets:
+        detectors.append(environment_values(secrets))
+    if rules.personal:
+        detectors.append(personal_detector(rules.personal))
+    detectors += map(rule_detector, rules.rules)
+    detectors += map(finder_detector, (*rules.finders, *rules.loaded))
+    version = RULES_VERSION * _OWN_RULES + rules.number if rules.number else RULES_VERSION
+    return Redactor(tuple(allowing(detector, rules.allow) for detector in detectors), version, rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +182,12 @@ class _Known:
 _known: list[_Known] = []
 
 
-def environment_redactor(environ: Mapping[str, str]) -> Redactor:
+def environment_redactor(environ: Mapping[str, str], rules: RedactionRules = BUILT_IN) -> Redactor:
     """Return the redactor for the secrets an environment has held so far: programs load and change them as they run."""
     values = tuple(getattr(environ, "_data", environ).values())  # those of os.environ without decoding each of them
     known = _known[0] if _known and _known[0].environ is environ else None
-    if known is None or known.values != values:
+    if known is None or known.values != values or known.redactor.rules != rules:
         secrets = secrets_of(environ) | (known.secrets if known is not None else frozenset[str]())
-        known = _Known(environ, values, secrets, _redactor_of(secrets))
+        known = _Known(environ, values, secrets, _redactor_of(secrets, rules))
         _known[:] = [known]
     return known.redactor

@@ -10,9 +10,10 @@ from itertools import accumulate, pairwise
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
+from otel_agenttrace.redaction import PERSONAL
+
 __all__ = [
     "FAILED_TEXT",
-    "PERSONAL",
     "Detector",
     "Finding",
     "find",
@@ -21,13 +22,10 @@ __all__ = [
     "replaced_bytes",
 ]
 
-PERSONAL: Final = ("arn", "card", "email", "iban", "ip", "phone", "ssn")
-"""Kinds of personal data: from so small a space that a digest could be turned back."""
-
 _FAILED: Final = "failed"
 
 _BLIND: Final = frozenset({*PERSONAL, _FAILED, "password"})
-"""Kinds without a digest: what people choose, or what is one of few."""
+"""Kinds without a digest: what people choose, or what is one of so few that a digest could be turned back."""
 
 # A closed list: with an open one, a secret inside of brackets could pass for a placeholder. A user's kinds begin with x-.
 _KIND: Final = r"(?:env|query|token|secret|key|jwt|pem|url|auth|x-[a-z0-9-]{1,32})"

@@ -41,7 +41,7 @@ _LITERALS: Final = (
 _LONGEST_NAME: Final = 80
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _TAILS: Final = frozenset(
-    "value data plain text raw str string b64 base64 pem prod production staging stage dev live test default main new old current primary secondary hex enc here".split()
+    ["value", "data", "plain", "text", "raw", "str", "string", "b64", "base64", "pem", "prod", "production", "staging", "stage", "dev", "live", "test", "default", "main", "new", "old", "current", "primary", "secondary", "hex", "enc", "here"]
 )
 """Words behind the one that tells."""
 
@@ -49,28 +49,16 @@ _PASSWORDS: Final = ("password", "passwd", "passwort", "contraseña", "passcode"
 _SHORT_PASSWORDS: Final = frozenset({"pwd", "pass", "pw", "passwd"})
 _PHRASES: Final = frozenset({"passphrase", "mnemonic", "phrase"})
 _SECRETS: Final = frozenset(
-    "secret secrets apikey apisecret accesskey secretkey privatekey authkey authtoken accesstoken refreshtoken idtoken usertoken "
-    "bottoken sessiontoken bearertoken token tokens credential credentials creds authorization bearer jwt jsessionid phpsessid "
-    "sessionid clientsecret signingkey encryptionkey masterkey subscriptionkey accountkey sharedaccesskey pat webhooksecret appsecret "
-    "apptoken devicetoken authenticator".split()
+    ["secret", "secrets", "apikey", "apisecret", "accesskey", "secretkey", "privatekey", "authkey", "authtoken", "accesstoken", "refreshtoken", "idtoken", "usertoken", "bottoken", "sessiontoken", "bearertoken", "token", "tokens", "credential", "credentials", "creds", "authorization", "bearer", "jwt", "jsessionid", "phpsessid", "sessionid", "clientsecret", "signingkey", "encryptionkey", "masterkey", "subscriptionkey", "accountkey", "sharedaccesskey", "pat", "webhooksecret", "appsecret", "apptoken", "devicetoken", "authenticator"]
 )
 _NO_TOKENS: Final = frozenset(
-    "page next prev previous continuation cursor sync pagination stop eos bos pad unk special start end first last per mask max min num n "
-    "resume total input output prompt completion cached reasoning image audio text count limit budget used remaining rate cost price "
-    "thinking context sep cls new id ids type sampled position change delta offset scroll bookmark list marker query dedup idempotency "
-    "client_request request transition".split()
+    ["page", "next", "prev", "previous", "continuation", "cursor", "sync", "pagination", "stop", "eos", "bos", "pad", "unk", "special", "start", "end", "first", "last", "per", "mask", "max", "min", "num", "n", "resume", "total", "input", "output", "prompt", "completion", "cached", "reasoning", "image", "audio", "text", "count", "limit", "budget", "used", "remaining", "rate", "cost", "price", "thinking", "context", "sep", "cls", "new", "id", "ids", "type", "sampled", "position", "change", "delta", "offset", "scroll", "bookmark", "list", "marker", "query", "dedup", "idempotency", "client_request", "request", "transition"]
 )
 _KEYS: Final = frozenset(
-    "api access secret private auth account shared encryption signing master service subscription license application app client "
-    "consumer ssh deploy webhook admin functions function host sas write read ingest integration hmac aes cipher decryption jwt bot "
-    "storage openai anthropic azure google gemini cohere mistral groq deepseek huggingface hf replicate stripe twilio sendgrid datadog "
-    "dd newrelic sentry pinecone weaviate qdrant langsmith langfuse wandb github gitlab aws gcp cloudflare mailgun algolia alchemy infura "
-    "etherscan serpapi serper tavily exa firecrawl elevenlabs deepgram assemblyai together fireworks perplexity xai openrouter voyage jina "
-    "nvidia cerebras bedrock search maps firebase supabase airtable notion linear figma shopify square paypal fernet django flask rails "
-    "base ocp apim wallet signer partner merchant vault token security".split()
+    ["api", "access", "secret", "private", "auth", "account", "shared", "encryption", "signing", "master", "service", "subscription", "license", "application", "app", "client", "consumer", "ssh", "deploy", "webhook", "admin", "functions", "function", "host", "sas", "write", "read", "ingest", "integration", "hmac", "aes", "cipher", "decryption", "jwt", "bot", "storage", "openai", "anthropic", "azure", "google", "gemini", "cohere", "mistral", "groq", "deepseek", "huggingface", "hf", "replicate", "stripe", "twilio", "sendgrid", "datadog", "dd", "newrelic", "sentry", "pinecone", "weaviate", "qdrant", "langsmith", "langfuse", "wandb", "github", "gitlab", "aws", "gcp", "cloudflare", "mailgun", "algolia", "alchemy", "infura", "etherscan", "serpapi", "serper", "tavily", "exa", "firecrawl", "elevenlabs", "deepgram", "assemblyai", "together", "fireworks", "perplexity", "xai", "openrouter", "voyage", "jina", "nvidia", "cerebras", "bedrock", "search", "maps", "firebase", "supabase", "airtable", "notion", "linear", "figma", "shopify", "square", "paypal", "fernet", "django", "flask", "rails", "base", "ocp", "apim", "wallet", "signer", "partner", "merchant", "vault", "token", "security"]
 )
 _NO_KEYS: Final = frozenset(
-    "primary foreign public cache sort partition idempotency group order row object s3 map lookup index unique composite range routing dedup publishable prompt translation i18n message json dict metadata attribute column natural surrogate answer site verification".split()
+    ["primary", "foreign", "public", "cache", "sort", "partition", "idempotency", "group", "order", "row", "object", "s3", "map", "lookup", "index", "unique", "composite", "range", "routing", "dedup", "publishable", "prompt", "translation", "i18n", "message", "json", "dict", "metadata", "attribute", "column", "natural", "surrogate", "answer", "site", "verification"]
 )
 _SETTERS: Final = (b"ENV ", b"etx ")
 _VERBS: Final = (b"is ", b"was", b"are", b"as ", b"to ", b"equ")

@@ -75,7 +75,7 @@ _FORMATS: Final[tuple[tuple[str, str], ...]] = (
     ("sk\\.eyJ", "[A-Za-z0-9_.-]{40,}"),  # Mapbox
     ("rnd_", f"{_A}{{24,}}"),  # Render
     # code and packages
-    ("ghs_", f"\\d+_eyJ[A-Za-z0-9_.-]{{30,}}"),
+    ("ghs_", "\\d+_eyJ[A-Za-z0-9_.-]{30,}"),
     ("gh[pousr]_", f"{_A}{{30,}}"),  # GitHub
     ("github_pat_", f"{_W}{{30,}}"),
     ("gl(?:pat|dt|rt|ptt|cbt|oas|soat|ft|ffct|imt|agent|wt)-", "[A-Za-z0-9_.-]{20,}"),  # GitLab
@@ -123,14 +123,14 @@ _FORMATS: Final[tuple[tuple[str, str], ...]] = (
     ("dp\\.(?:pt|st|ct|sa|scim|audit)\\.(?:[a-z0-9_-]{2,35}\\.)?", f"{_A}{{40,}}"),  # Doppler
     ("dvc_|dg\\.", f"{_A}{{40,}}"),
     ("ops_eyJ", "[A-Za-z0-9+/_=-]{80,}"),  # 1Password
-    ("A3-", f"[A-Z0-9]{{6}}-(?:[A-Z0-9]{{5,6}}-){{3,5}}[A-Z0-9]{{5}}"),
+    ("A3-", "[A-Z0-9]{6}-(?:[A-Z0-9]{5,6}-){3,5}[A-Z0-9]{5}"),
     ("AGE-SECRET-KEY-1|AGE-PLUGIN-[A-Z]+-1", "[0-9A-Z]{40,}"),
     ("pat(?=[A-Za-z0-9]{14}\\.)", f"{_A}{{14}}\\.{_H}{{64}}"),  # Airtable
     ("pat-(?:na1|eu1)-", f"{_H}{{8}}-{_W}{{20,}}"),  # HubSpot
     ("sl\\.(?:u\\.)?", f"{_W}{{120,}}"),  # Dropbox
     ("secret-token:", "[A-Za-z0-9_.~%-]{16,}"),  # RFC 8959
     ("shippo_(?:live|test)_", f"{_H}{{40}}"),
-    ("dt0c01\\.", f"[A-Z0-9]{{24}}\\.[A-Z0-9]{{64}}"),  # Dynatrace
+    ("dt0c01\\.", "[A-Z0-9]{24}\\.[A-Z0-9]{64}"),  # Dynatrace
     ("xprv|yprv|zprv", f"{_A}{{100,}}"),  # extended private keys
     ("tk-us-|duffel_(?:live|test)_|API-(?=[A-Z0-9]{26})|ico-|sct_live_|key_live_", f"{_W}{{24,}}"),
 )
