@@ -6,11 +6,12 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from otel_agenttrace.jsonvalue import Json, array, canonical, obj, parse
+from otel_agenttrace.jsonvalue import Json, JsonObject, array, canonical, canonical_each, obj, parse, quoted
 from otel_agenttrace.model import HttpRequest
 from otel_agenttrace.redact.findings import FAILED_TEXT
 from otel_agenttrace.volatile import NO_RULES, MatchRules
@@ -22,10 +23,13 @@ __all__ = [
     "EMPTY",
     "Body",
     "Requested",
+    "Stored",
     "are_alike",
     "body_of",
+    "digested",
     "key_of",
     "normalised_key",
+    "redacted_again",
     "requested",
 ]
 
@@ -53,22 +57,87 @@ class Body:
         texts = dict(self.members)
         if self.conversation is not None:
             texts[self.conversation] = f"[{','.join(self.elements)}]"
-        return "{" + ",".join(f"{canonical(key)}:{texts[key]}" for key in sorted(texts)) + "}"
+        return "{" + ",".join(f"{quoted(key)}:{texts[key]}" for key in sorted(texts)) + "}"
 
 
-@dataclass(frozen=True, slots=True)
-class Requested:
-    """A request on its way: what is stored of it, its body in pieces and its key.
+class Stored(NamedTuple):
+    """What is kept of a request: itself, its body in pieces and its key.
 
-    `secrets` were removed, by kind: its answer may hold them, too. `is_blind` says whether something was removed of which
-    nothing is left to compare, so that no recording can be known to be of the same request.
+    `secrets` were removed from the body, by kind: the answer may hold them, too. `is_blind` says whether something was
+    removed of which nothing is left to compare, so that no recording can be known to be of the same request.
     """
 
     request: HttpRequest
     body: Body
     key: str
-    secrets: Mapping[str, str] = field(default_factory=dict[str, str])
-    is_blind: bool = False
+    is_redacted: bool
+    secrets: Mapping[str, str]
+    is_blind: bool
+
+
+class Requested:
+    """A request on its way. Its key and what is stored of it are made when somebody asks for them, which is once.
+
+    Attributes:
+        asked: What it was made of.
+        method: The HTTP method.
+        origin: Scheme, host and port.
+        target: Path and query without credentials, and the part that is asked for.
+    """
+
+    __slots__ = ("_raw_key", "_stored", "_value", "asked", "method", "origin", "target")
+
+    def __init__(self, asked: _Asked, value: Json = None) -> None:
+        self.asked = asked
+        self.method = asked.method.upper()
+        self.origin, self.target = _place(asked.url, asked.part, asked.redactor)
+        self._value = value
+        self._raw_key: str | None = None
+        self._stored: Stored | None = None
+
+    @property
+    def raw_key(self) -> str | None:
+        """The key of the bytes as they are sent, None of a request without: equal bytes ask the same."""
+        if self._raw_key is None and self.asked.content:
+            self._raw_key = _raw_key(self)
+        return self._raw_key
+
+    @property
+    def stored_raw_key(self) -> str | None:
+        """The key of the bytes if they hold no secret: of one that does not even a digest is stored."""
+        return None if self.stored.is_redacted else self.raw_key
+
+    @property
+    def stored(self) -> Stored:
+        """What is stored of it."""
+        if self._stored is None:
+            self._stored = _stored_of(self, self._value)
+            self._value = None
+        return self._stored
+
+    @property
+    def request(self) -> HttpRequest:
+        """The request as it is stored."""
+        return self.stored.request
+
+    @property
+    def body(self) -> Body:
+        """Its canonical body in pieces."""
+        return self.stored.body
+
+    @property
+    def key(self) -> str:
+        """The request key."""
+        return self.stored.key
+
+
+class _Asked(NamedTuple):
+    content: bytes
+    url: str
+    method: str
+    content_type: str
+    part: str
+    redactor: Redactor
 
 
 def requested(
@@ -92,39 +161,57 @@ def requested(
         value: The body's parsed JSON, if the caller has it.
         part: The header `range`, the one header that says what is asked for; it stands behind a `#` in the target.
     """
-    asked = (content, url, method, content_type, part, redactor)
-    known = next((made for same, made in _recent if same == asked), None)
-    if known is not None:
-        return known
-    plain = body_of(value) if value is not None else _body(content_type, content)
-    clean = _redacted(plain, redactor)
-    request = HttpRequest(method.upper(), _origin(url), _target(url, part, redactor), clean.text)
-    made = Requested(request, clean.body, _key(request, clean.text), clean.secrets, clean.is_blind)
+    asked = _Asked(content, url, method, content_type, part, redactor)
+    for known in _recent:
+        if known.asked == asked:
+            return known
+    made = Requested(asked, value)
     if len(content) <= _MAX_TEXT:
-        _recent[:] = [(asked, made), *_recent[: _REMEMBERED - 1]]
+        _recent[:] = [made, *_recent[: _REMEMBERED - 1]]
     return made
 
 
 _REMEMBERED: Final = 8
-_recent: list[tuple[tuple[bytes, str, str, str, str, Redactor], Requested]] = []
+_recent: list[Requested] = []
 """The newest requests by their raw bytes: a retry and a parallel call ask for the very same. To compare bytes costs less
 than to hash them: those of another length, or with another beginning, are told apart at once."""
 
 
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+def _stored_of(requested: Requested, value: Json) -> Stored:
+    asked = requested.asked
+    plain = body_of(value) if value is not None else _body(asked.content_type, asked.content)
+    clean = _redacted(plain, asked.redactor)
+    request = HttpRequest(requested.method, requested.origin, requested.target, clean.text)
+    is_redacted = clean.body is not plain
+    return Stored(request, clean.body, _key(request, clean.text), is_redacted, clean.secrets, clean.is_blind)
 
 
-def _target(url: str, part: str, redactor: Redactor) -> str:
+def _raw_key(requested: Requested) -> str:
+    asked = requested.asked
+    form = asked.content_type if _kind(asked.content_type) in _FORMS else ""
+    digest = hashlib.sha256(f"{requested.method}\n{requested.target}\n{form}\n".encode("utf-8", "surrogatepass"))
+    digest.update(asked.content)
+    return digest.hexdigest()[:32]
+
+
+@lru_cache(maxsize=64)
+def _place(url: str, part: str, redactor: Redactor) -> tuple[str, str]:
+    """Return origin and target; a program asks at few addresses."""
     parts = urlsplit(url)
     target = redactor.redact_target(parts.path + (f"?{parts.query}" if parts.query else ""))
-    return f"{target}#{part}" if part else target
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", f"{target}#{part}" if part else target
 
 
 def key_of(request: HttpRequest) -> str:
     """Return the request key: sha256 of method, path with query, and canonical body, large values by their digest."""
-    return _key(request, _digested(request.body))
+    return _key(request, digested(request.body))
+
+
+def redacted_again(request: HttpRequest, redactor: Redactor) -> HttpRequest:
+    """Return a stored request as it would be stored by other rules of redaction."""
+    if not request.body:
+        return request
+    return replace(request, body=_redacted(body_of(parse(request.body)), redactor).text)
 
 
 def _key(request: HttpRequest, body: str) -> str:
@@ -144,10 +231,10 @@ EMPTY: Final = Body({}, whole="")
 def _body(content_type: str, content: bytes) -> Body:
     if not content:
         return EMPTY
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind == "multipart/form-data":
+    kind = _kind(content_type)
+    if kind == _MULTIPART:
         return _whole(_multipart(content_type, content))
-    if kind == "application/x-www-form-urlencoded":
+    if kind == _FORM:
         return _whole({"form": parse_qsl(content.decode("latin-1"), keep_blank_values=True)})
     try:
         value = parse(content)
@@ -156,22 +243,36 @@ def _body(content_type: str, content: bytes) -> Body:
     return body_of(value)
 
 
+_MULTIPART: Final = "multipart/form-data"
+_FORM: Final = "application/x-www-form-urlencoded"
+_FORMS: Final = frozenset({_MULTIPART, _FORM})
+"""The types that say how a body is read."""
+
+
+def _kind(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
 def _whole(value: object) -> Body:
-    return Body({}, whole=_stored(value))
-
-
-def _stored(value: object) -> str:
-    return _digested(canonical(value))
+    return Body({}, whole=digested(canonical(value)))
 
 
 def body_of(value: Json) -> Body:
     """Return the canonical body of a JSON value, its large values by their digest."""
     if not isinstance(value, dict):
         return _whole(value)
-    name = next((name for name in _CONVERSATIONS if isinstance(value.get(name), list)), None)
-    elements = tuple(map(_stored, array(value[name]))) if name else ()
-    members = {_digested(key): _stored(member) for key, member in value.items() if key != name}
-    return Body(members, name, elements)
+    name = _conversation(value)
+    others = {key: member for key, member in value.items() if key != name}
+    texts = map(digested, canonical_each([*others.values(), *(array(value[name]) if name else ())]))
+    members = {digested(key): next(texts) for key in others}
+    return Body(members, name, tuple(texts))
+
+
+def _conversation(value: JsonObject) -> str | None:
+    for name in _CONVERSATIONS:
+        if isinstance(value.get(name), list):
+            return name
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,11 +352,13 @@ _BEFORE: Final = re.compile(r"[A-Za-z0-9+/_-]*")
 _NO_NUMBER: Final = re.compile(r"[A-DF-Za-df-z/_]")
 
 
-def _digested(text: str) -> str:
+def digested(text: str) -> str:
     """Return a JSON text in which an unbroken run of 1,024 or more characters of base64 is named by its digest.
 
     A run of that length holds half of it behind one of the looked-at places, so that prose is passed in long steps.
     """
+    if len(text) < _LARGE:
+        return text
     pieces: list[str] = []
     done = at = 0
     while at + _STEP <= len(text):

@@ -69,7 +69,9 @@ class RedactionRules:
     def __post_init__(self) -> None:
         for kind in self.personal:
             if kind not in PERSONAL:
-                raise ConfigError(f"no kind of personal data is called {kind!r}.\n  to fix   one of {', '.join(PERSONAL)}")
+                raise ConfigError(
+                    f"no kind of personal data is called {kind!r}.\n  to fix   one of {', '.join(PERSONAL)}"
+                )
         for pattern in self.allow:
             _compiled(pattern, "the redaction allow-list")
 
@@ -87,7 +89,9 @@ class RedactionRules:
             "allow": list(self.allow),
             "hook": self.hook,
             "gitleaks": self.gitleaks,
-            "functions": [getattr(finder, "__qualname__", "") for finder in self.finders] if with_functions else len(self.finders),
+            "functions": [getattr(finder, "__qualname__", "") for finder in self.finders]
+            if with_functions
+            else len(self.finders),
         }
         kept = {name: value for name, value in table.items() if value}
         return json.dumps(kept, sort_keys=True) if kept else ""
@@ -120,7 +124,7 @@ def redaction_rules(written: object, source: str) -> RedactionRules:
         raise ConfigError(f"{source} has no key {unknown[0]!r}.\n  to fix   one of {', '.join(_KEYS)}")
     if table.get("functions"):
         raise ConfigError(
-            "the run redacts by functions, which this process does not have.\n  to fix   name one: hook = \"module:function\""
+            'the run redacts by functions, which this process does not have.\n  to fix   name one: hook = "module:function"'
         )
     try:
         personal = table.get("personal", ())

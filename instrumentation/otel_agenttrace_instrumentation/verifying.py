@@ -65,7 +65,7 @@ def _expected(call: LogicalCall | None, served: Exchange) -> Exchange | None:
 def _compare(call: LogicalCall, expected: Exchange, live: Exchange) -> None:
     if call.session is None:
         return
-    redactor = call.session.redactor
+    redactor = call.redactor_of(call.session)
     shown = replace(live, body=redactor.redact_bytes(live.body, ())[0])
     difference = difference_of(replace(expected, request=live.request), shown)
     if difference is not None:

@@ -23,7 +23,7 @@ from otel_agenttrace.cassette.reader import open_cassette, with_calls
 from otel_agenttrace.errors import AgentTraceError
 from otel_agenttrace.model import Exchange, OutcomeKind
 from otel_agenttrace.playback.player import Player
-from otel_agenttrace.redact import RULES_VERSION, Redactor
+from otel_agenttrace.redact import Redactor
 from otel_agenttrace.sessions import is_loopback
 from otel_agenttrace.volatile import NO_RULES, MatchRules
 from otel_agenttrace.wire.recorded import is_whole
@@ -98,7 +98,7 @@ class CassetteServer:
             CassetteError: If the cassette cannot be read.
             OSError: If the port is not free.
         """
-        player = Player(with_calls(open_cassette(path, strict=True)), RULES_VERSION, rules=match)
+        player = Player(with_calls(open_cassette(path, strict=True)), redactor, rules=match)
         self._server = _Server(host, port, on_answer)
         self.url = f"http://{_reachable(host)}:{self._server.server_address[1]}"
         self._provider = RecordedProvider(player, redactor, self.url, match)

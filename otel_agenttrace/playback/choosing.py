@@ -11,6 +11,7 @@ from otel_agenttrace.cassette.foreign import open_trace
 from otel_agenttrace.errors import CassetteCorrupt, CassetteError
 from otel_agenttrace.playback.foreign import ForeignPlayer
 from otel_agenttrace.playback.player import Player
+from otel_agenttrace.redact import Redactor
 from otel_agenttrace.volatile import NO_RULES, MatchRules
 
 __all__ = ["AnyPlayer", "open_player"]
@@ -20,9 +21,8 @@ AnyPlayer: TypeAlias = "Player | ForeignPlayer"
 
 def open_player(
     path: Path,
-    rules_version: int,
+    redactor: Redactor,
     take: Callable[[str], bool],
-    redact: Callable[[str], str],
     rules: MatchRules = NO_RULES,
     *,
     only_answers: bool,
@@ -32,9 +32,8 @@ def open_player(
 
     Args:
         path: A cassette, or a trace that others exported.
-        rules_version: That of the redaction of today.
+        redactor: What requests go through before they are compared.
         take: Takes a recording for this process.
-        redact: What requests went through before they are compared.
         rules: The user's own rules of what changes from run to run.
         only_answers: Whether nothing is recorded into the same file.
         known: Where what was recorded before this run ends, in bytes; None for all of it.
@@ -44,7 +43,7 @@ def open_player(
     """
     opened = open_trace(path, strict=True)
     if opened.foreign is not None:
-        foreign = ForeignPlayer(path, opened.foreign, take, redact)
+        foreign = ForeignPlayer(path, opened.foreign, take, redactor.redact_text)
         if foreign.is_any:
             if not only_answers:
                 raise CassetteError(
@@ -57,4 +56,4 @@ def open_player(
     if known is not None:
         calls = opened.cassette.index.calls
         opened.cassette.index.calls = [entry for entry in calls if entry.line.offset < known]
-    return Player(opened.cassette, rules_version, take, rules)
+    return Player(opened.cassette, redactor, take, rules)

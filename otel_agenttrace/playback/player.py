@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
@@ -14,8 +14,9 @@ from otel_agenttrace.cassette.index import Entry
 from otel_agenttrace.cassette.reader import Cassette
 from otel_agenttrace.differing import Difference, differences, first_difference, similarity
 from otel_agenttrace.errors import ReplayExhausted, ReplayMiss
-from otel_agenttrace.matching import Requested, key_of, normalised_key
+from otel_agenttrace.matching import Requested, key_of, normalised_key, redacted_again
 from otel_agenttrace.model import Exchange, HttpRequest, Trace
+from otel_agenttrace.redact import Redactor
 from otel_agenttrace.volatile import NO_RULES, MatchRules
 
 __all__ = ["Claim", "Player"]
@@ -23,6 +24,9 @@ __all__ = ["Claim", "Player"]
 _NEAREST_OF: Final = 200
 """How many recordings a miss is compared with."""
 
+_BLIND: Final = (
+    "a password or personal data was removed from the question: whether it is the recorded one cannot be told"
+)
 _MOST_TOLD: Final = 8
 """How many of the places that moved a drift names."""
 
@@ -78,22 +82,27 @@ class Player:
     """Hands out the recorded calls of a cassette, each once in a run. Thread-safe.
 
     `take` says whether no other process of the run has taken the recording of this name, and takes it. By `rules`, on top of
-    the presets, a call that no exact key answers may be answered as a drift.
+    the presets, a call that no exact key answers may be answered as a drift. Requests that other rules of redaction stored
+    are compared as those of `redactor` would store them.
     """
 
     def __init__(
         self,
         cassette: Cassette,
-        rules_version: int,
+        redactor: Redactor,
         take: Callable[[str], bool] = lambda _: True,
         rules: MatchRules = NO_RULES,
     ) -> None:
         self.cassette = cassette
         self._match = rules
         self._take = take
-        self._rules = rules_version
+        self._redactor = redactor
         self._calls = sorted(cassette.index.calls, key=lambda entry: (entry.start_ns, entry.ticket))
-        self._exact = _Shelf((self._key(entry), entry) for entry in self._calls)
+        keyed = [(self._key(entry), entry) for entry in self._calls]
+        self._exact = _Shelf(keyed)
+        self._key_of_raw: Mapping[str | None, str] = {
+            entry.raw_key: key for key, entry in reversed(keyed) if entry.raw_key is not None
+        }
         self._normalised: _Shelf | None = None
         self._given_back: set[str] = set()
         self._drifted: set[str] = set()
@@ -109,12 +118,16 @@ class Player:
 
         Where a drift has taken the recording of a request, another one of the same normalised key answers it.
         """
-        origin = requested.request.origin
+        origin = requested.origin
         with self._lock:
-            entry = self._exact.take(requested.key, origin, lane, self._is_free)
+            known = self._key_of_raw.get(requested.raw_key)
+            key = known or requested.key
+            entry = self._exact.take(key, origin, lane, self._is_free)
+            if entry is not None and known is None and requested.stored.is_blind:
+                return Claim(entry, "drift", self.cassette.answers(entry), _BLIND)
             if entry is not None:
                 return Claim(entry, "hit", self.cassette.answers(entry))
-            if self._exact.origins(requested.key) and requested.key not in self._drifted:
+            if self._exact.origins(key) and key not in self._drifted:
                 return None
             entry = self._shelf_of_normalised().take(
                 normalised_key(requested.request, self._match), origin, lane, self._is_free
@@ -124,6 +137,11 @@ class Player:
         if entry is None:
             return None
         return Claim(entry, "drift", self.cassette.answers(entry), self._moved(entry, requested.request))
+
+    def key_of(self, requested: Requested) -> str:
+        """Return the request key. Bytes that were recorded are known by their digest, and nothing more is made of them."""
+        known = self._key_of_raw.get(requested.raw_key)
+        return requested.key if known is None else known
 
     def give_back(self, claim: Claim) -> None:
         """Let the recording of a claim count as not asked for; it stays taken, for the run has gone past it."""
@@ -159,9 +177,8 @@ class Player:
 
     def knows_another(self, requested: Requested) -> bool:
         """Whether calls of this method to this path were recorded, but none like this one."""
-        request = requested.request
-        place = request.method, request.target.partition("?")[0]
-        return place in self._places and not self._exact.origins(requested.key)
+        place = requested.method, requested.target.partition("?")[0]
+        return place in self._places and not self._exact.origins(self.key_of(requested))
 
     @cached_property
     def _places(self) -> frozenset[tuple[str, str]]:
@@ -175,7 +192,7 @@ class Player:
 
     def why_not(self, requested: Requested) -> str:
         """Return in one line why no recording answers a request."""
-        if self._exact.origins(requested.key):
+        if self._exact.origins(self.key_of(requested)):
             return "recorded, but each of its answers was given"
         near = self._nearest(requested.request)
         difference = first_difference(near[2], requested.request) if near is not None else None
@@ -183,15 +200,16 @@ class Player:
 
     def miss(self, requested: Requested, site: str) -> ReplayMiss:
         """Return the error that says why a request has no answer and what to do."""
-        origins = self._exact.origins(requested.key)
-        if len(origins) > 1 and requested.request.origin not in origins:
+        key = self.key_of(requested)
+        origins = self._exact.origins(key)
+        if len(origins) > 1 and requested.origin not in origins:
             return ReplayMiss(
-                f"This call was recorded at {' and '.join(sorted(origins))}, and is asked of {requested.request.origin}: "
+                f"This call was recorded at {' and '.join(sorted(origins))}, and is asked of {requested.origin}: "
                 f"which of the answers is meant cannot be told.\n{self._body(site)}",
                 request=requested.request.body,
             )
         if origins:
-            times = sum(1 for entry in self._calls if self._key(entry) == requested.key)
+            times = sum(1 for entry in self._calls if self._key(entry) == key)
             recorded = "once" if times == 1 else f"{times} times"
             return ReplayExhausted(
                 f"This call was recorded {recorded} and asked for once more.\n{self._body(site)}",
@@ -226,19 +244,24 @@ class Player:
 
     def _key(self, entry: Entry) -> str:
         """Return the key of a recorded call; one made by another rule set is made again."""
-        if entry.rules in (None, self._rules):
-            return entry.key
-        return key_of(self.cassette.request(entry))
+        return entry.key if self._is_of_our_rules(entry) else key_of(self._request(entry))
+
+    def _is_of_our_rules(self, entry: Entry) -> bool:
+        return entry.rules in (None, self._redactor.rules_version)
+
+    def _request(self, entry: Entry) -> HttpRequest:
+        request = self.cassette.request(entry)
+        return request if self._is_of_our_rules(entry) else redacted_again(request, self._redactor)
 
     def _shelf_of_normalised(self) -> _Shelf:
         if self._normalised is None:
             self._normalised = _Shelf(
-                (normalised_key(self.cassette.request(entry), self._match), entry) for entry in self._calls
+                (normalised_key(self._request(entry), self._match), entry) for entry in self._calls
             )
         return self._normalised
 
     def _moved(self, entry: Entry, asked: HttpRequest) -> str:
-        moved = list(differences(self.cassette.request(entry), asked))
+        moved = list(differences(self._request(entry), asked))
         told = list(map(_told, moved[:_MOST_TOLD]))
         if len(moved) > _MOST_TOLD:
             told.append(f"and {len(moved) - _MOST_TOLD} more")
@@ -252,7 +275,7 @@ class Player:
     @cached_property
     def _compared(self) -> Sequence[tuple[int, Entry, HttpRequest]]:
         first = self._calls[:_NEAREST_OF]
-        return [(number, entry, self.cassette.request(entry)) for number, entry in enumerate(first, 1)]
+        return [(number, entry, self._request(entry)) for number, entry in enumerate(first, 1)]
 
 
 def _told(difference: Difference) -> str:

@@ -5,10 +5,11 @@ Source of the format: the `[[rules]]` of a gitleaks configuration: `regex`, `sec
 
 from __future__ import annotations
 
+import importlib
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -44,11 +45,9 @@ def gitleaks_finder(text: str, path: str) -> SpanFinder:
         ConfigError: If the text is no such file, a pattern is no expression, or google-re2 is not installed.
     """
     try:
-        import re2
+        re2: Any = importlib.import_module("re2")
     except ImportError as error:
-        raise ConfigError(
-            f"{path} needs google-re2.\n  to fix   pip install 'otel-agenttrace[redact]'"
-        ) from error
+        raise ConfigError(f"{path} needs google-re2.\n  to fix   pip install 'otel-agenttrace[redact]'") from error
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -56,7 +55,7 @@ def gitleaks_finder(text: str, path: str) -> SpanFinder:
     try:
         table = cast("Mapping[str, Any]", tomllib.loads(text))
         rules = [_rule(rule, re2.compile) for rule in table.get("rules", ()) if "regex" in rule]
-        allowed = [re2.compile(each) for entry in _allowlists(table) for each in entry.get("regexes", ())]
+        allowed = _allowed(table, re2.compile)
     except (tomllib.TOMLDecodeError, re2.error, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} is no file of gitleaks rules: {error}") from error
     if not rules:
@@ -74,19 +73,21 @@ def gitleaks_finder(text: str, path: str) -> SpanFinder:
     return spans
 
 
-def _rule(table: Mapping[str, Any], compiled: Any) -> _Rule:
+def _rule(table: Mapping[str, Any], compiled: Callable[[str], Any]) -> _Rule:
     return _Rule(
         name=str(table.get("id", "")),
         pattern=compiled(table["regex"]),
         group=int(table.get("secretGroup", 0)),
         keywords=tuple(str(keyword).lower() for keyword in table.get("keywords", ())),
         entropy=float(table.get("entropy", 0)),
-        allowed=tuple(compiled(each) for entry in _allowlists(table) for each in entry.get("regexes", ())),
+        allowed=_allowed(table, compiled),
     )
 
 
-def _allowlists(table: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [*table.get("allowlists", ()), *([table["allowlist"]] if "allowlist" in table else [])]
+def _allowed(table: Mapping[str, Any], compiled: Callable[[str], Any]) -> tuple[Any, ...]:
+    """Return the expressions of what a rule, or the whole file, lets through."""
+    lists: list[Mapping[str, Any]] = [*table.get("allowlists", ()), *([table["allowlist"]] if "allowlist" in table else [])]
+    return tuple(compiled(each) for entry in lists for each in entry.get("regexes", ()))
 
 
 def _entropy(text: str) -> float:

@@ -33,11 +33,8 @@ class CleanTexts:
         """Take note that the texts with these digests are clean."""
         for digest in digests:
             self._known[digest] = None
-        while len(self._known) > _KEPT:
-            try:
-                del self._known[next(iter(self._known))]
-            except (KeyError, RuntimeError, StopIteration):  # another thread forgets, too
-                return
+        if len(self._known) > _KEPT:
+            self._known = dict.fromkeys(list(self._known)[-_KEPT // 2 :])
 
 
 def _digest(text: str) -> bytes:

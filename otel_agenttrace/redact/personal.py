@@ -5,17 +5,17 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeAlias
+from dataclasses import dataclass
+from typing import Final
 
 from otel_agenttrace.redact.findings import Detector, Finding
 
 __all__ = ["personal_detector"]
 
-_Check: TypeAlias = Callable[[str], bool]
-
 _START: Final = r"(?:(?<![\w.+-])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
 _EMAIL: Final = re.compile(
-    _START + r"(?!\d+@)[A-Za-z0-9_](?:[A-Za-z0-9._+'-]{0,62}[A-Za-z0-9_+-])?(?:@|%40|\\u0040)(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}\b"
+    _START
+    + r"(?!\d+@)[A-Za-z0-9_](?:[A-Za-z0-9._+'-]{0,62}[A-Za-z0-9_+-])?(?:@|%40|\\u0040)(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}\b"
 )
 _PHONE: Final = re.compile(
     r"(?<![\w.+/-])(?:\+\d{1,3}[ .-]?(?:\(0?\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){2,4}|\(\d{3}\) ?\d{3}[ .-]\d{4}|\d{3}[.-]\d{3}[.-]\d{4}"
@@ -23,8 +23,12 @@ _PHONE: Final = re.compile(
 )
 _CARD: Final = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-]|\.\d)")
 _SSN: Final = re.compile(r"(?<![\w.-])(?!000|666|9\d\d)\d{3}([- ])(?!00)\d{2}\1(?!0000)\d{4}(?![\w-])")
-_IBAN: Final = re.compile(r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?(?![A-Za-z0-9])")
-_IP: Final = re.compile(r"(?<![\w.:-])(?:\d{1,3}(?:\.\d{1,3}){3}(?![\w-]|\.\d)|(?=[0-9A-Fa-f]*:)[0-9A-Fa-f:]{4,39}(?:\d{1,3}(?:\.\d{1,3}){3})?(?![\w:]))")
+_IBAN: Final = re.compile(
+    r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?(?![A-Za-z0-9])"
+)
+_IP: Final = re.compile(
+    r"(?<![\w.:-])(?:\d{1,3}(?:\.\d{1,3}){3}(?![\w-]|\.\d)|(?=[0-9A-Fa-f]*:)[0-9A-Fa-f:]{4,39}(?:\d{1,3}(?:\.\d{1,3}){3})?(?![\w:]))"
+)
 _ARN: Final = re.compile(r"(?:(?<![\w:])|(?<=\\[nrt]))arn:aws[a-z-]*:[a-z0-9-]*:[a-z0-9-]*:\d{12}:[\w+=,.@/:*-]+")
 
 
@@ -62,28 +66,37 @@ def _always(_: str) -> bool:
     return True
 
 
-_KINDS: Final[Mapping[str, tuple[str, re.Pattern[str], _Check]]] = {
-    "arn": ("arn:aws", _ARN, _always),
-    "card": ("", _CARD, _is_card),
-    "email": ("", _EMAIL, _always),
-    "iban": ("", _IBAN, _is_iban),
-    "ip": ("", _IP, _is_address),
-    "phone": ("", _PHONE, _is_phone),
-    "ssn": ("", _SSN, _always),
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One kind: a string without which there is none, an expression, and what else has to hold."""
+
+    literal: str
+    pattern: re.Pattern[str]
+    is_one: Callable[[str], bool]
+
+
+_KINDS: Final[Mapping[str, _Kind]] = {
+    "arn": _Kind("arn:aws", _ARN, _always),
+    "card": _Kind("", _CARD, _is_card),
+    "email": _Kind("", _EMAIL, _always),
+    "iban": _Kind("", _IBAN, _is_iban),
+    "ip": _Kind("", _IP, _is_address),
+    "phone": _Kind("", _PHONE, _is_phone),
+    "ssn": _Kind("", _SSN, _always),
 }
 
 
 def personal_detector(kinds: Sequence[str]) -> Detector:
     """Return the detector of these kinds of personal data."""
-    wanted = [(kind, *_KINDS[kind]) for kind in sorted(kinds)]
+    wanted = [(kind, _KINDS[kind]) for kind in sorted(kinds)]
 
     def detect(text: str) -> list[Finding]:
         return [
             Finding.of(text, *found.span(), kind)
-            for kind, literal, pattern, is_one in wanted
-            if literal in text
-            for found in pattern.finditer(text)
-            if is_one(found[0])
+            for kind, told in wanted
+            if told.literal in text
+            for found in told.pattern.finditer(text)
+            if told.is_one(found[0])
         ]
 
     return detect

@@ -24,7 +24,7 @@ from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.writer import RecordedCall, Writer
 from otel_agenttrace.errors import AgentTraceError, ReplayExhausted, ReplayMiss
 from otel_agenttrace.jsonvalue import Json
-from otel_agenttrace.matching import Body, Requested, requested
+from otel_agenttrace.matching import Requested, requested
 from otel_agenttrace.model import AttributeValue, Call, Exchange, HttpRequest, Span
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.playback.player import Claim, Player
@@ -86,7 +86,7 @@ class _Shelf:
 
     def player(self, rules_version: int = RULES_VERSION) -> Player:
         """Return a player of what is written."""
-        return Player(open_cassette(self.path, strict=True), rules_version)
+        return Player(open_cassette(self.path, strict=True), replace(_PLAIN, rules_version=rules_version))
 
 
 @pytest.fixture
@@ -332,21 +332,20 @@ def test_keys_of_another_rule_set_are_made_again_from_the_stored_request(tmp_pat
     old: dict[str, AttributeValue] = {semconv.AGENTTRACE_RULES_VERSION: RULES_VERSION - 1}
     shelf = _Shelf(tmp_path / "c", old)
     shelf.put("hello", key="0" * 64)
+    shelf.path.write_text(re.sub(r',\{"key":"agenttrace\.call\.raw_key",[^}]*\}\}', "", shelf.path.read_text()))
     claim = shelf.player().claim(_asked("hello"), "")
     assert claim is not None
     assert (claim.outcome, _number(claim)) == ("hit", 1)
 
 
 def test_a_cassette_that_holds_a_large_blob_itself_answers_a_call_with_that_blob(tmp_path: Path) -> None:
-    writer = Writer(tmp_path / "c", {"service.name": "s", semconv.AGENTTRACE_RULES_VERSION: 1})
-    body = {"model": "m", "messages": [{"role": "user", "content": "QUJD" * 400}]}
-    raw = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    shelf = _Shelf(tmp_path / "c", {semconv.AGENTTRACE_RULES_VERSION: 1})
     asked = _asked("QUJD" * 400)
-    messages = (json.dumps(body["messages"][0], sort_keys=True, separators=(",", ":")),)
-    old = Requested(replace(asked.request, body=raw), Body({"model": '"m"'}, "messages", messages), "1" * 64)
-    exchange = Exchange(old.request, 1, 2, "complete", 200, (), b'{"number":1}')
-    writer.write(Span(_TRACE_ID, "1" * 16, "chat m", 1, 2), RecordedCall(Call(old.key, (exchange,)), old))
-    player = Player(open_cassette(tmp_path / "c"), RULES_VERSION)
+    shelf.put("QUJD" * 400, key="1" * 64)
+    written = re.sub(r"\[sha256:[0-9a-f]{64}:1600\]", "QUJD" * 400, shelf.path.read_text())
+    shelf.path.write_text(re.sub(r',\{"key":"agenttrace\.call\.raw_key",[^}]*\}\}', "", written))
+    assert shelf.path.read_text().count("QUJD" * 400) == 1
+    player = shelf.player()
     assert player.claim(_asked("QUJD" * 401), "") is None
     assert player.miss(_asked("QUJD" * 401), "agent.py:1").first_difference == "/messages/0/content"
     claim = player.claim(asked, "")
@@ -384,7 +383,7 @@ def test_rules_of_the_user_let_a_call_drift_and_never_hit(shelf: _Shelf) -> None
     shelf.put("session 17: hello")
     shelf.put("session 18: hello")
     rules = MatchRules((MatchRule("/messages/*/content", "pattern", r"session \d+"),))
-    player = Player(open_cassette(shelf.path), RULES_VERSION, rules=rules)
+    player = Player(open_cassette(shelf.path), _PLAIN, rules=rules)
     claims = [player.claim(_asked(text), "") for text in ("session 99: hello", "session 18: hello", "session 99: bye")]
     assert [(claim.outcome, _number(claim)) if claim else None for claim in claims] == [("drift", 1), ("hit", 2), None]
     assert _numbers(shelf.player(), _asked("session 99: hello")) == [None]
@@ -411,7 +410,7 @@ def test_what_another_process_has_taken_is_not_answered_again(shelf: _Shelf) -> 
         return is_free
 
     cassettes = [open_cassette(shelf.path) for _ in range(2)]
-    one, other = (Player(cassette, RULES_VERSION, take) for cassette in cassettes)
+    one, other = (Player(cassette, _PLAIN, take) for cassette in cassettes)
     assert _numbers(one, _asked("hello")) == [1]
     assert _numbers(other, _asked("hello"), _asked("hello")) == [2, None]
     assert _numbers(one, _asked("hello")) == [None]
@@ -421,7 +420,7 @@ def test_what_another_process_has_played_is_not_unplayed(shelf: _Shelf) -> None:
     shelf.put("hello")
     left = shelf.put("hello")
     taken: list[str] = []
-    Player(open_cassette(shelf.path), RULES_VERSION, lambda place: not taken.append(place)).claim(_asked("hello"), "")
+    Player(open_cassette(shelf.path), _PLAIN, lambda place: not taken.append(place)).claim(_asked("hello"), "")
     player = shelf.player()
     player.mark_played(taken)
     assert [entry.span_id for entry in player.unplayed()] == [left]
@@ -496,7 +495,7 @@ def test_a_call_that_was_asked_for_too_often_is_told_apart(shelf: _Shelf, times:
 def test_a_miss_in_a_cassette_without_calls_says_so(tmp_path: Path) -> None:
     path = tmp_path / "c"
     Writer(path, {"service.name": "s"}).write(Span(_TRACE_ID, "1" * 16, "plan", 1, 2))
-    miss = Player(open_cassette(path), RULES_VERSION).miss(_asked("hello"), "agent.py:1")
+    miss = Player(open_cassette(path), _PLAIN).miss(_asked("hello"), "agent.py:1")
     assert "nearest  none: the cassette has no call to compare with" in str(miss)
     assert (miss.nearest, miss.first_difference) == (None, None)
 
