@@ -87,14 +87,14 @@ def test_a_secret_is_replaced_alike_wherever_it_stands(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", _KINDS)
-def test_another_secret_of_the_kind_has_another_digest_only(kind: str) -> None:
+def test_another_secret_of_the_kind_differs_in_the_digest_only(kind: str) -> None:
     others = [other for other in drawn_secrets("another seed") if other.kind == kind]
     for one, other in zip(_KINDS[kind], others, strict=False):
         here, there = (_ONE.redact_text(f"\n{each.told.text}\n") for each in (one, other))
         found = list(zip(_PLACEHOLDER.findall(here), _PLACEHOLDER.findall(there), strict=True))
         assert found
         for left, right in found:
-            assert left != right
+            assert left != right or ":" not in left.removeprefix("[REDACTED:")
             assert left.rpartition(":")[0] == right.rpartition(":")[0]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
@@ -23,8 +23,7 @@ def survivors(secrets: Iterable[str], text: str) -> list[str]:
     """Return the runs of the secrets that a text holds: as it is, unescaped, percent-decoded, or both."""
     wanted = {run for secret in secrets for run in _runs(secret)}
     sizes = {len(run) for run in wanted}
-    found = {run for form in _forms(text) for size in sizes for run in wanted & _windows(form, size)}
-    return sorted(found)
+    return sorted({run for form in _forms(text) for size in sizes for run in _windows(form, size) if run in wanted})
 
 
 @lru_cache(maxsize=4096)
@@ -32,8 +31,8 @@ def _runs(secret: str) -> frozenset[str]:
     return frozenset(_windows(secret, min(RUN, len(secret))))
 
 
-def _windows(text: str, size: int) -> set[str]:
-    return {text[at : at + size] for at in range(len(text) - size + 1)}
+def _windows(text: str, size: int) -> Iterator[str]:
+    return (text[at : at + size] for at in range(len(text) - size + 1))
 
 
 def _forms(text: str) -> set[str]:
