@@ -25,8 +25,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import otel_agenttrace as at
 
-_FILLER: Final = "Lorem ipsum dolor sit amet, consectetur adipiscing elit. " * 20_000
-"""More than a mebibyte: a body with it is spilled."""
+__all__ = ["FILLER"]
+
+FILLER: Final = "Lorem ipsum dolor sit amet, consectetur adipiscing elit. "
+_MANY: Final = 20_000
+"""So many make more than a mebibyte: a body with them is spilled."""
 
 
 class Agent:
@@ -113,7 +116,7 @@ class Agent:
             self.seen.append(str(error))
 
     def _large(self) -> None:
-        asked = [{"role": "user", "content": f"{_FILLER}\n{self.told['prompt']}\n{_FILLER}"}]
+        asked = [{"role": "user", "content": f"{FILLER * _MANY}\n{self.told['prompt']}\n{FILLER}"}]
         self.seen.append(self._ask(messages=asked).choices[0].message.content[-200:])
 
     # --- spans --------------------------------------------------------------------------------------------------------
