@@ -55,7 +55,7 @@ _TABLES: Final[tuple[tuple[Shape, Mapping[str, tuple[str, ...]]], ...]] = (
 def drawn_secrets(seed: str = _SEED) -> tuple[Secret, ...]:
     """Return one secret of each template; another seed gives others of the same kinds."""
     return tuple(
-        Secret(kind, shape, drawn(template, Random(f"{seed} {template}")))
+        Secret(kind, shape, drawn(template, Random(f"{seed} {kind} {template}")))
         for shape, table in _TABLES
         for kind, templates in table.items()
         for template in templates

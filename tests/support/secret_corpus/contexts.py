@@ -144,7 +144,8 @@ def _sql(told: str) -> str:
 
 
 def _repr(told: str) -> str:
-    return f"result: {['first', told, 3]!r}"
+    escaped = told.replace("\\", "\\\\").replace("\n", "\\n").replace("'", "\\'")
+    return f"result: ['first', '{escaped}', 3]"
 
 
 def _ndjson(told: str) -> str:

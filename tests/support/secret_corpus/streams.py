@@ -126,7 +126,7 @@ def _responses_text(told: str, random: Random) -> Body:
         return [{"type": f"{kind}.delta", **at, "delta": piece} for piece in _pieces(text, random)]
 
     text = _answer(told)
-    content = [{"type": "output_text", "text": text, "annotations": []}]
+    content = [{"type": "output_text", "text": text, "logprobs": None}]
     item = {"id": "msg_0", "type": "message", "role": "assistant", "content": content}
     done = {
         "type": "response.output_text.done",
@@ -170,7 +170,7 @@ def _anthropic(kind: str, member: str, text: str, random: Random) -> Body:
         at = {"type": "content_block_delta", "index": index}
         return [{**at, "delta": {"type": kind, member: piece}} for piece in _pieces(text, random)]
 
-    start = {"type": "message_start", "message": {"id": "msg_1", "model": "claude-opus-4-5", "content": []}}
+    start = {"type": "message_start", "message": {"id": "msg_1", "model": "claude-opus-4-5"}}
     first = events(0, kind, member, text)
     return _sse(
         [start, *_interleaved(first, events(1, "text_delta", "text", _OTHER)), {"type": "message_stop"}],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
@@ -21,28 +21,30 @@ _LETTERS: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
 def survivors(secrets: Iterable[str], text: str) -> list[str]:
     """Return the runs of the secrets that a text holds: as it is, unescaped, percent-decoded, or both."""
-    wanted = {run for secret in secrets for run in _runs(secret)}
-    sizes = {len(run) for run in wanted}
-    found = {run for form in _forms(text) for size in sizes for run in wanted & _windows(form, size)}
+    runs = {run for secret in secrets for run in _runs(secret)}
+    short = {run for run in runs if len(run) < RUN}
+    found: set[str] = set()
+    for form in _forms(text):
+        found |= {run for run in _windows(form) if run in runs}
+        found |= {run for run in short if run in form}
     return sorted(found)
 
 
 @lru_cache(maxsize=4096)
 def _runs(secret: str) -> frozenset[str]:
-    return frozenset(_windows(secret, min(RUN, len(secret))))
+    return frozenset(_windows(secret)) or frozenset({secret})
 
 
-def _windows(text: str, size: int) -> set[str]:
-    return {text[at : at + size] for at in range(len(text) - size + 1)}
+def _windows(text: str) -> Iterator[str]:
+    return (text[at : at + RUN] for at in range(len(text) - RUN + 1))
 
 
 def _forms(text: str) -> set[str]:
-    forms: set[str] = set()
-    level = {text}
+    """Return what a text may stand for: each level of JSON's escapes away, each of these percent-decoded and without entities."""
+    levels = [text]
     for _ in range(_DEPTH):
-        forms |= level
-        level = {form for known in level for form in (_unescaped(known), unquote(known), html.unescape(known))} - forms
-    return forms | level
+        levels.append(_unescaped(levels[-1]))
+    return {form for level in levels for form in (level, unquote(level), unquote(unquote(level)), html.unescape(level))}
 
 
 def _unescaped(text: str) -> str:
