@@ -381,7 +381,7 @@ _AS_PAIR: Final = re.compile(
 _AS_VALUE: Final = re.compile(
     rb"(?:" + _QUOTE + rb")?(?:[ \t]|\\+n|\r?\n)+(?:(?:-|\+)[ \t]+)?value[ \t]*[:=][ \t]*(?P<quote>" + _QUOTE + rb")?"
 )
-_AS_FLAG: Final = re.compile(rb"(?:[ \t]+|=)(?P<quote>" + _QUOTE + rb")?(?!-)")
+_AS_FLAG: Final = re.compile(rb"(?:[ \t]+|=)(?:(?P<quote>" + _QUOTE + rb")|(?!-))")
 _AS_ELEMENT: Final = re.compile(rb"(?:\\*\"[ \t]*)?(?:>|&gt;|\\+u003[eE])(?P<quote>)(?:<!\[CDATA\[)?")
 _AS_PROSE: Final = re.compile(
     rb"[*`]{0,3}(?: for [\w.@-]+:)?"
@@ -550,7 +550,9 @@ def _closing(raw: bytes, begin: int, quote: bytes) -> int:
     place = raw.find(mark, begin, begin + _MOST)
     while place >= 0:
         slashes = place - len(raw[begin:place].rstrip(b"\\")) - begin
-        if slashes <= depth:
+        if slashes < depth:  # that of a text around: what opened there was the end of another
+            return begin
+        if slashes == depth:
             return place - slashes
         place = raw.find(mark, place + 1, begin + _MOST)
     return _bare_end(raw, begin)

@@ -23,7 +23,7 @@ _PEM: Final = re.compile(
 _BREAK: Final = rb"(?:[\s>|\"'#*+,-]|\\+[nrt\"'])"
 _BASE64: Final = rb"(?:[A-Za-z0-9+/=]|\\+/|\\+u003[dD])"
 _PEM_BODY: Final = re.compile(
-    rb"(?:_{1,40}(?:[A-Z][A-Za-z-]+: [^\n\r\\]{1,80}|={30,}))*(?:(?:\r?\n|\\+n)[ \t>|\"'+-]{0,12}={1,80}(?=[\r\n\"'\\]|$))?".replace(
+    rb"(?:_{1,40}(?:[A-Z][A-Za-z-]+: [^\n\r\\]{1,80}|={30,}))*(?:(?:\r?\n|\\+n)[ \t>|\"'+-]{0,12}(?![a-z]{1,11}[^A-Za-z0-9+/=])={1,80}(?=[\r\n\"'\\]|$))?".replace(
         b"={", _BASE64 + b"{"
     ).replace(b"_", _BREAK)
 )
@@ -54,7 +54,7 @@ _TELEGRAM: Final = re.compile(rb"(?<!\d)(\d{8,10}(?::|%3[Aa])AA[A-Za-z0-9_-]{30,
 _TERRAFORM: Final = re.compile(_BEGIN + rb"([A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{40,})")
 _OTP: Final = re.compile(rb"otpauth:(?:\\*/){2}[^\s\"'<>]*?secret=([A-Za-z2-7]{10,})", re.IGNORECASE)
 _AWS_ID: Final = re.compile(rb"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z2-7]{16}(?![A-Z0-9])")
-_AWS_SECRET: Final = re.compile(rb"(?<![A-Za-z0-9/+=_.-])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=_-])")
+_AWS_SECRET: Final = re.compile(rb"(?<![A-Za-z0-9/+=_.-])(?:[A-Za-z0-9/+]|\\+/){40}(?![A-Za-z0-9/+=_-])")
 _NEAR: Final = 300
 _VALUE: Final = rb"\\*[\"']?([^\s\"'\\-][^\s\"'\\]{3,})"
 _USER: Final = re.compile(rb"(?:^|[\s\"'])(?:-u|--user|--proxy-user)[\s=]*\\*[\"']?[A-Za-z0-9_.@+-]*:([^\s\"'\\@]{3,})")

@@ -160,11 +160,11 @@ def _by_beginning() -> Mapping[bytes, re.Pattern[bytes]]:
 
 
 _TOKENS: Final = _by_beginning()
-_STARTS: Final = re.compile(rb"(?<![A-Za-z0-9])[A-Za-z0-9]")
+_STARTS: Final = re.compile(rb"(?:(?<![A-Za-z0-9\\])|(?<=\\)(?![nrtbfu]))[A-Za-z0-9]")
 _GLUED_STARTS: Final = re.compile(
-    rb"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2})|(?<=[0-9]m))[A-Za-z0-9]"
+    rb"(?:(?<![A-Za-z0-9\\])|(?<=\\)(?![nrtbfu])|(?<=\\[nrtbf])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2})|(?<=[0-9]m))[A-Za-z0-9]"
 )
-_LEADS: Final = b".:$/\\%[;"
+_LEADS: Final = b".:$/+=\\%[;"
 """What may stand before a run that is not where its token begins: the beginning is too short to be a run, or an escape."""
 
 _LEAD: Final = 24
