@@ -12,12 +12,14 @@ __all__ = [
     "JsonObject",
     "array",
     "canonical",
+    "canonical_each",
     "compact",
     "inner_json",
     "integer",
     "number",
     "obj",
     "parse",
+    "quoted",
     "text",
 ]
 
@@ -46,6 +48,26 @@ _COMPACT: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, ch
 def canonical(value: object) -> str:
     """Return the one text of a JSON value: keys sorted, no spaces, no escapes beyond the needed ones."""
     return _CANONICAL(value)
+
+
+_BETWEEN: Final = "\0"
+_BETWEEN_TEXT: Final = f",{_CANONICAL(_BETWEEN)},"
+
+
+def canonical_each(values: Sequence[object]) -> list[str]:
+    """Return the canonical text of each value, in little more than the time of one text: each call costs as a small value does.
+
+    All are written as one list with a mark between them. A value that holds the mark itself makes more pieces than there
+    are values: then each is written alone.
+    """
+    marked: list[object] = [_BETWEEN] * (2 * len(values) - 1)
+    marked[::2] = values
+    pieces = _CANONICAL(marked)[1:-1].split(_BETWEEN_TEXT)
+    return pieces if len(pieces) == len(values) else list(map(_CANONICAL, values))
+
+
+quoted: Final = json.encoder.encode_basestring
+"""The JSON text of a string, without the detour by way of an encoder of values."""
 
 
 def compact(value: object) -> str:

@@ -6,10 +6,11 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from otel_agenttrace.jsonvalue import Json, array, canonical, obj, parse
+from otel_agenttrace.jsonvalue import Json, JsonObject, array, canonical, canonical_each, obj, parse, quoted
 from otel_agenttrace.model import HttpRequest
 from otel_agenttrace.volatile import NO_RULES, MatchRules
 
@@ -20,6 +21,7 @@ __all__ = [
     "EMPTY",
     "Body",
     "Requested",
+    "Stored",
     "are_alike",
     "body_of",
     "key_of",
@@ -51,16 +53,76 @@ class Body:
         texts = dict(self.members)
         if self.conversation is not None:
             texts[self.conversation] = f"[{','.join(self.elements)}]"
-        return "{" + ",".join(f"{canonical(key)}:{texts[key]}" for key in sorted(texts)) + "}"
+        return "{" + ",".join(f"{quoted(key)}:{texts[key]}" for key in sorted(texts)) + "}"
 
 
-@dataclass(frozen=True, slots=True)
-class Requested:
-    """A request on its way: what is stored of it, its body in pieces and its key."""
+class Stored(NamedTuple):
+    """What is kept of a request: itself, its body in pieces, its key, and the key of its bytes if they hold no secret."""
 
     request: HttpRequest
     body: Body
     key: str
+    raw_key: str | None
+
+
+class Requested:
+    """A request on its way. Its key and what is stored of it are made when somebody asks for them, which is once.
+
+    Attributes:
+        asked: What it was made of.
+        method: The HTTP method.
+        origin: Scheme, host and port.
+        target: Path and query without credentials, and the part that is asked for.
+    """
+
+    __slots__ = ("_raw_key", "_stored", "_value", "asked", "method", "origin", "target")
+
+    def __init__(self, asked: _Asked, value: Json = None) -> None:
+        self.asked = asked
+        self.method = asked.method.upper()
+        self.origin, self.target = _place(asked.url, asked.part, asked.redactor)
+        self._value = value
+        self._raw_key: str | None = None
+        self._stored: Stored | None = None
+
+    @property
+    def raw_key(self) -> str | None:
+        """The key of the bytes as they are sent, None of a request without: equal bytes ask the same."""
+        if self._raw_key is None and self.asked.content:
+            self._raw_key = _raw_key(self)
+        return self._raw_key
+
+    @property
+    def stored(self) -> Stored:
+        """What is stored of it."""
+        if self._stored is None:
+            self._stored = _stored_of(self, self._value)
+            self._value = None
+        return self._stored
+
+    @property
+    def request(self) -> HttpRequest:
+        """The request as it is stored."""
+        return self.stored.request
+
+    @property
+    def body(self) -> Body:
+        """Its canonical body in pieces."""
+        return self.stored.body
+
+    @property
+    def key(self) -> str:
+        """The request key."""
+        return self.stored.key
+
+
+class _Asked(NamedTuple):
+    content: bytes
+    url: str
+    method: str
+    content_type: str
+    part: str
+    redactor: Redactor
 
 
 def requested(
@@ -84,34 +146,45 @@ def requested(
         value: The body's parsed JSON, if the caller has it.
         part: The header `range`, the one header that says what is asked for; it stands behind a `#` in the target.
     """
-    asked = (content, url, method, content_type, part, redactor)
-    known = next((made for same, made in _recent if same == asked), None)
-    if known is not None:
-        return known
-    plain = body_of(value) if value is not None else _body(content_type, content)
-    body, written = _redacted(plain, redactor)
-    request = HttpRequest(method.upper(), _origin(url), _target(url, part, redactor), written)
-    made = Requested(request, body, _key(request, written))
+    asked = _Asked(content, url, method, content_type, part, redactor)
+    for known in _recent:
+        if known.asked == asked:
+            return known
+    made = Requested(asked, value)
     if len(content) <= _MAX_TEXT:
-        _recent[:] = [(asked, made), *_recent[: _REMEMBERED - 1]]
+        _recent[:] = [made, *_recent[: _REMEMBERED - 1]]
     return made
 
 
 _REMEMBERED: Final = 8
-_recent: list[tuple[tuple[bytes, str, str, str, str, Redactor], Requested]] = []
+_recent: list[Requested] = []
 """The newest requests by their raw bytes: a retry and a parallel call ask for the very same. To compare bytes costs less
 than to hash them: those of another length, or with another beginning, are told apart at once."""
 
 
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+def _stored_of(requested: Requested, value: Json) -> Stored:
+    asked = requested.asked
+    plain = body_of(value) if value is not None else _body(asked.content_type, asked.content)
+    body, written = _redacted(plain, asked.redactor)
+    request = HttpRequest(requested.method, requested.origin, requested.target, written)
+    # of a secret not even a digest is stored, so not of the bytes that hold one
+    return Stored(request, body, _key(request, written), requested.raw_key if body is plain or body == plain else None)
 
 
-def _target(url: str, part: str, redactor: Redactor) -> str:
+def _raw_key(requested: Requested) -> str:
+    asked = requested.asked
+    form = asked.content_type if _kind(asked.content_type) in _FORMS else ""
+    digest = hashlib.sha256(f"{requested.method}\n{requested.target}\n{form}\n".encode("utf-8", "surrogatepass"))
+    digest.update(asked.content)
+    return digest.hexdigest()[:32]
+
+
+@lru_cache(maxsize=64)
+def _place(url: str, part: str, redactor: Redactor) -> tuple[str, str]:
+    """Return origin and target; a program asks at few addresses."""
     parts = urlsplit(url)
     target = redactor.redact_target(parts.path + (f"?{parts.query}" if parts.query else ""))
-    return f"{target}#{part}" if part else target
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", f"{target}#{part}" if part else target
 
 
 def key_of(request: HttpRequest) -> str:
@@ -136,10 +209,10 @@ EMPTY: Final = Body({}, whole="")
 def _body(content_type: str, content: bytes) -> Body:
     if not content:
         return EMPTY
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind == "multipart/form-data":
+    kind = _kind(content_type)
+    if kind == _MULTIPART:
         return _whole(_multipart(content_type, content))
-    if kind == "application/x-www-form-urlencoded":
+    if kind == _FORM:
         return _whole({"form": parse_qsl(content.decode("latin-1"), keep_blank_values=True)})
     try:
         value = parse(content)
@@ -148,22 +221,36 @@ def _body(content_type: str, content: bytes) -> Body:
     return body_of(value)
 
 
+_MULTIPART: Final = "multipart/form-data"
+_FORM: Final = "application/x-www-form-urlencoded"
+_FORMS: Final = frozenset({_MULTIPART, _FORM})
+"""The types that say how a body is read."""
+
+
+def _kind(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
 def _whole(value: object) -> Body:
-    return Body({}, whole=_stored(value))
-
-
-def _stored(value: object) -> str:
-    return _digested(canonical(value))
+    return Body({}, whole=_digested(canonical(value)))
 
 
 def body_of(value: Json) -> Body:
     """Return the canonical body of a JSON value, its large values by their digest."""
     if not isinstance(value, dict):
         return _whole(value)
-    name = next((name for name in _CONVERSATIONS if isinstance(value.get(name), list)), None)
-    elements = tuple(map(_stored, array(value[name]))) if name else ()
-    members = {_digested(key): _stored(member) for key, member in value.items() if key != name}
-    return Body(members, name, elements)
+    name = _conversation(value)
+    others = {key: member for key, member in value.items() if key != name}
+    texts = map(_digested, canonical_each([*others.values(), *(array(value[name]) if name else ())]))
+    members = {_digested(key): next(texts) for key in others}
+    return Body(members, name, tuple(texts))
+
+
+def _conversation(value: JsonObject) -> str | None:
+    for name in _CONVERSATIONS:
+        if isinstance(value.get(name), list):
+            return name
+    return None
 
 
 def _redacted(body: Body, redactor: Redactor) -> tuple[Body, str]:
@@ -218,6 +305,8 @@ def _digested(text: str) -> str:
 
     A run of that length holds half of it behind one of the looked-at places, so that prose is passed in long steps.
     """
+    if len(text) < _LARGE:
+        return text
     pieces: list[str] = []
     done = at = 0
     while at + _STEP <= len(text):

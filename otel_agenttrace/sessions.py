@@ -505,11 +505,11 @@ class Session:
             return answer
         if is_api:
             raise self._missed(self._player.miss(requested, site()), requested)
-        if is_loopback(requested.request.origin):
+        if is_loopback(requested.origin):
             if self._player.knows_another(requested):
                 raise self._missed(self._player.miss(requested, site()), requested)
             return None
-        raise self.blocked(requested.request.origin, site())
+        raise self.blocked(requested.origin, site())
 
     def _mark_addition(self, answer: Claim | Live) -> None:
         """Take note of a call that goes live, and write the spans that were held back until it is known that one does."""

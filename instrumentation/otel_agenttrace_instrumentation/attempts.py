@@ -32,13 +32,14 @@ MOST_KEPT: Final = 32 << 20
 class Attempt:
     """Collects what passes by. Each of its methods is cheap, for it stands in the stream's way.
 
-    `sends` is the body that goes out in the place of the application's, where a patch has changed it.
+    `ask` tells the request as it is stored, when somebody asks for it. `sends` is the body that goes out in the place of the
+    application's, where a patch has changed it.
     """
 
     def __init__(
-        self, request: HttpRequest, on_end: Callable[[Attempt], None], *, keep: bool, most: int | None = None
+        self, ask: Callable[[], HttpRequest], on_end: Callable[[Attempt], None], *, keep: bool, most: int | None = None
     ) -> None:
-        self.request = request
+        self._ask = ask
         self.start_ns = time.time_ns()
         self.end_ns = 0
         self.end: End | None = None
@@ -60,6 +61,11 @@ class Attempt:
         self._size = 0
         self._decoded: Chunks | None = None
         self._pid = os.getpid()
+
+    @property
+    def request(self) -> HttpRequest:
+        """The request as it is stored."""
+        return self._ask()
 
     def responded(self, status: int, headers: Sequence[tuple[str, str]], decoder: Decoder) -> None:
         """Take the status, the headers, and what undoes a content-encoding."""

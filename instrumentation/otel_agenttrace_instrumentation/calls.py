@@ -116,8 +116,9 @@ class LogicalCall:
         if instead is None:
             self._ask_once(wanted)
         changed = self._changed(wanted)
-        request = self._request(changed or wanted)
-        attempt = Attempt(request, self._attempt_ended, keep=self._keeps_bodies(), most=self._most_kept())
+        attempt = Attempt(
+            self._request(changed or wanted), self._attempt_ended, keep=self._keeps_bodies(), most=self._most_kept()
+        )
         attempt.sends = changed.body if changed is not None else None
         self._attempts.append(attempt)
         self._open += 1
@@ -175,7 +176,7 @@ class LogicalCall:
 
     def _ask(self, session: Session, asked: Requested) -> None:
         try:
-            answer = session.faults.kept(asked.key) or session.ask(
+            answer = (session.faults.kept(asked.key) if session.faults else None) or session.ask(
                 asked, self._lane, call_site, is_api=self._place.route is not None
             )
         except BaseException as error:
@@ -204,10 +205,12 @@ class LogicalCall:
             self._requested = _requested(changed, self.session)
         return changed
 
-    def _request(self, wanted: Wanted) -> HttpRequest:
+    def _request(self, wanted: Wanted) -> Callable[[], HttpRequest]:
         if self.session is None or self._requested is None:
-            return HttpRequest(wanted.method, "", wanted.url)
-        return _requested(wanted, self.session).request if self._attempts else self._requested.request
+            plain = HttpRequest(wanted.method, "", wanted.url)
+            return lambda: plain
+        asked = _requested(wanted, self.session) if self._attempts else self._requested
+        return lambda: asked.request
 
     def _keeps_bodies(self) -> bool:
         route = self._place.route
@@ -229,7 +232,7 @@ class LogicalCall:
         self._last_served = attempt
         attempt.timing = self.session.timing
         index = self._served - 1
-        miss = self._mismatch(self.session, self.claim, index, attempt.request)
+        miss = self._mismatch(self.session, self.claim, index, attempt)
         if miss is None:
             return self.claim.attempts[index]
         self._interrupt = miss
@@ -239,7 +242,7 @@ class LogicalCall:
             self._span.outcome("miss")
         raise miss
 
-    def _mismatch(self, session: Session, claim: Claim, index: int, asked: HttpRequest) -> ReplayMiss | None:
+    def _mismatch(self, session: Session, claim: Claim, index: int, attempt: Attempt) -> ReplayMiss | None:
         where = (
             f"  at       {call_site()}\n  cassette {session.given_path}\n  to fix   record it again"
             if index > 0
@@ -249,7 +252,10 @@ class LogicalCall:
             told = f"The recorded call ended after {len(claim.attempts)} attempts; attempt {index + 1} has no answer."
             return ReplayExhausted(f"{told}\n{where}")
         recorded = session.recorded_request(claim, index) if index > 0 else None
-        if recorded is None or are_alike(recorded, asked, session.options.match):
+        if recorded is None:
+            return None
+        asked = attempt.request
+        if are_alike(recorded, asked, session.options.match):
             return None
         difference = first_difference(recorded, asked)
         pointer = difference.pointer if difference is not None else None

@@ -77,7 +77,7 @@ class _OpenCall:
 
     claim: Claim
     asked: Requested
-    expected: HttpRequest
+    expected: HttpRequest = _NOWHERE
     given: int = 0
     retries: int = 0
 
@@ -142,13 +142,13 @@ class RecordedProvider:
             call = self._under_way(wanted, retry)
             if call is not None:
                 return self._next(call)
-        if retry and (wanted.key, retry) in self._ended:
+        if retry and (self.player.key_of(wanted), retry) in self._ended:
             raise ReplayExhausted(
                 f"The recorded call ended after {retry} attempts; attempt {retry + 1} has no answer.\n"
                 f"  at       {_site(asked)}\n  cassette {self.player.cassette.path}\n  to fix   record it again"
             )
         claim = self._claim(asked, wanted)
-        call = _OpenCall(claim, wanted, wanted.request)
+        call = _OpenCall(claim, wanted)
         with self._lock:
             self._counts[claim.outcome] += 1
             self._open.append(call)
@@ -252,7 +252,7 @@ class RecordedProvider:
             call.expected = self._expected(call)
         else:
             self._open.remove(call)
-            self._ended.add((call.asked.key, call.retries))
+            self._ended.add((self.player.key_of(call.asked), call.retries))
         return Answer(self._at_home(exchange), claim.outcome, call.given, len(claim.attempts), claim.detail)
 
     def _expected(self, call: _OpenCall) -> HttpRequest:

@@ -134,15 +134,17 @@ def definitions(written: str) -> Iterator[Definition]:
 def call_attributes(
     call: Call, requested: Requested, plan: StoredBody, replaces: str | None = None
 ) -> tuple[tuple[str, AttributeValue], ...]:
-    """Return the attributes of a call's line; the index reads the first five, in this order."""
+    """Return the attributes of a call's line; the index reads the first six, in this order."""
+    request, _, _, raw_key = requested.stored
     stored: list[tuple[str, AttributeValue]] = [
         (semconv.AGENTTRACE_CALL_KEY, call.key),
         (semconv.AGENTTRACE_CALL_TICKET, call.ticket),
-        (semconv.AGENTTRACE_CALL_ORIGIN, requested.request.origin),
+        (semconv.AGENTTRACE_CALL_ORIGIN, request.origin),
         (semconv.AGENTTRACE_CALL_LANE, call.lane),
         (semconv.AGENTTRACE_CALL_DEFINES, " ".join(map(str, plan.defines))),
-        (semconv.AGENTTRACE_REQUEST_METHOD, requested.request.method),
-        (semconv.AGENTTRACE_REQUEST_TARGET, requested.request.target),
+        *([(semconv.AGENTTRACE_CALL_RAW_KEY, raw_key)] if raw_key is not None else []),
+        (semconv.AGENTTRACE_REQUEST_METHOD, request.method),
+        (semconv.AGENTTRACE_REQUEST_TARGET, request.target),
     ]
     if replaces is not None:
         stored.append((semconv.AGENTTRACE_CALL_REPLACES, replaces))

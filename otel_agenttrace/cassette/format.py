@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar, cast
 
 from otel_agenttrace import semconv
-from otel_agenttrace.jsonvalue import Json, JsonObject, array, integer, obj, text
+from otel_agenttrace.jsonvalue import Json, JsonObject, array, integer, obj, quoted, text
 from otel_agenttrace.model import AttributeValue, Event, Link, Span, SpanKind, SpanStatus
 
 __all__ = [
@@ -40,8 +40,6 @@ _SAMPLED: Final = 0x101
 
 # --- writing --------------------------------------------------------------------------------------------------------
 # The line is put together as text: building a tree of dictionaries first costs three times as much.
-
-_quoted = json.encoder.encode_basestring
 
 
 def encode_resource(resource: Mapping[str, AttributeValue]) -> str:
@@ -70,7 +68,7 @@ def encode_line(
     line = (
         f'{{"resourceSpans":[{{"resource":{resource},"scopeSpans":[{{{_scope(span)},"spans":[{{'
         f'"attributes":[{",".join(pairs)}],{ended}{told}"flags":{_SAMPLED},"kind":{_KINDS.index(span.kind, 1)},{links}'
-        f'"name":{_quoted(span.name)},{parent}"spanId":"{span.span_id}","startTimeUnixNano":"{span.start_ns}",'
+        f'"name":{quoted(span.name)},{parent}"spanId":"{span.span_id}","startTimeUnixNano":"{span.start_ns}",'
         f'"status":{_status(span)},"traceId":"{span.trace_id}"}}]}}]}}]}}\n'
     )
     try:
@@ -85,21 +83,21 @@ def _escaped(line: str) -> bytes:
 
 
 def _scope(span: Span) -> str:
-    schema = f'"schemaUrl":{_quoted(span.schema_url)},' if span.schema_url else ""
-    return f'{schema}"scope":{{"name":{_quoted(span.scope)},"version":{_quoted(span.scope_version)}}}'
+    schema = f'"schemaUrl":{quoted(span.schema_url)},' if span.schema_url else ""
+    return f'{schema}"scope":{{"name":{quoted(span.scope)},"version":{quoted(span.scope_version)}}}'
 
 
 def _status(span: Span) -> str:
     code = _STATUSES.index(span.status)
     told = [f'"code":{code}'] if code else []
     if span.status_message:
-        told.append(f'"message":{_quoted(span.status_message)}')
+        told.append(f'"message":{quoted(span.status_message)}')
     return f"{{{','.join(told)}}}"
 
 
 def _event(event: Event) -> str:
     attributes = ",".join(_sorted_pairs(event.attributes))
-    return f'{{"attributes":[{attributes}],"name":{_quoted(event.name)},"timeUnixNano":"{event.time_ns}"}}'
+    return f'{{"attributes":[{attributes}],"name":{quoted(event.name)},"timeUnixNano":"{event.time_ns}"}}'
 
 
 def _link(link: Link) -> str:
@@ -112,12 +110,12 @@ def _sorted_pairs(attributes: Mapping[str, AttributeValue]) -> list[str]:
 
 
 def _pair(key: str, value: AttributeValue) -> str:
-    return f'{{"key":{_quoted(key)},"value":{_any_value(value)}}}'
+    return f'{{"key":{quoted(key)},"value":{_any_value(value)}}}'
 
 
 def _any_value(value: AttributeValue) -> str:
     if isinstance(value, str):
-        return f'{{"stringValue":{_quoted(value)}}}'
+        return f'{{"stringValue":{quoted(value)}}}'
     if isinstance(value, bool):
         return '{"boolValue":true}' if value else '{"boolValue":false}'
     if isinstance(value, int):

@@ -34,6 +34,7 @@ _CALL: Final = re.compile(
     rb',\{"key":"agenttrace\.call\.origin","value":\{"stringValue":' + _STRING + rb"\}\}"
     rb',\{"key":"agenttrace\.call\.lane","value":\{"stringValue":' + _STRING + rb"\}\}"
     rb',\{"key":"agenttrace\.call\.defines","value":\{"stringValue":' + _STRING + rb"\}\}"
+    rb'(?:,\{"key":"agenttrace\.call\.raw_key","value":\{"stringValue":"([0-9a-f]{32})"\}\})?'
 )
 _OF_CALL: Final = b'{"key":"agenttrace.call.'
 _CARRIER: Final = re.compile(
@@ -62,7 +63,10 @@ class Line:
 
 @dataclass(slots=True)
 class Entry:
-    """A recorded call and where it stands. `position` is the place of its span among the spans of the line."""
+    """A recorded call and where it stands. `position` is the place of its span among the spans of the line.
+
+    `raw_key` is that of the bytes it was asked with; None where they held a secret, or a release of before recorded it.
+    """
 
     line: Line
     key: str
@@ -73,6 +77,7 @@ class Entry:
     span_id: str
     trace_id: str
     rules: int | None
+    raw_key: str | None = None
     position: int = 0
     claimed: bool = False
 
@@ -161,7 +166,7 @@ def _own(path: Path, line: Line, raw: bytes) -> _Found | None:
             if carrier is None:
                 return None if raw.startswith(_OF_CALL, begin + len(_SPAN)) else []
             return [(None, 0, tuple(definitions(_unescaped(carrier[1]))))]
-        key, ticket, origin, lane, defines = found.groups()
+        key, ticket, origin, lane, defines, raw_key = found.groups()
         entry = Entry(
             line=line,
             key=key.decode(),
@@ -172,6 +177,7 @@ def _own(path: Path, line: Line, raw: bytes) -> _Found | None:
             span_id=tail[1].decode(),
             trace_id=tail[4].decode(),
             rules=int(ours[2]) if ours[2] else None,
+            raw_key=raw_key.decode() if raw_key else None,
         )
         return [(entry, 0, tuple(definitions(_unescaped(defines))))]
     except ValueError:
@@ -216,6 +222,7 @@ def _entries(line: Line, spans: Iterable[Span]) -> _Found:
         defined = tuple(definitions(str(span.attributes.get(semconv.AGENTTRACE_CALL_DEFINES) or "")))
         if isinstance(key, str):
             ticket = span.attributes.get(semconv.AGENTTRACE_CALL_TICKET)
+            raw_key = span.attributes.get(semconv.AGENTTRACE_CALL_RAW_KEY)
             rules = span.resource.get(semconv.AGENTTRACE_RULES_VERSION)
             entry = Entry(
                 line=line,
@@ -227,6 +234,7 @@ def _entries(line: Line, spans: Iterable[Span]) -> _Found:
                 span_id=span.span_id,
                 trace_id=span.trace_id,
                 rules=rules if isinstance(rules, int) else None,
+                raw_key=raw_key if isinstance(raw_key, str) else None,
                 position=position,
             )
             yield entry, position, defined

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
@@ -93,7 +93,11 @@ class Player:
         self._take = take
         self._rules = rules_version
         self._calls = sorted(cassette.index.calls, key=lambda entry: (entry.start_ns, entry.ticket))
-        self._exact = _Shelf((self._key(entry), entry) for entry in self._calls)
+        keyed = [(self._key(entry), entry) for entry in self._calls]
+        self._exact = _Shelf(keyed)
+        self._key_of_raw: Mapping[str | None, str] = {
+            entry.raw_key: key for key, entry in reversed(keyed) if entry.raw_key is not None
+        }
         self._normalised: _Shelf | None = None
         self._given_back: set[str] = set()
         self._drifted: set[str] = set()
@@ -109,12 +113,13 @@ class Player:
 
         Where a drift has taken the recording of a request, another one of the same normalised key answers it.
         """
-        origin = requested.request.origin
+        origin = requested.origin
         with self._lock:
-            entry = self._exact.take(requested.key, origin, lane, self._is_free)
+            key = self.key_of(requested)
+            entry = self._exact.take(key, origin, lane, self._is_free)
             if entry is not None:
                 return Claim(entry, "hit", self.cassette.answers(entry))
-            if self._exact.origins(requested.key) and requested.key not in self._drifted:
+            if self._exact.origins(key) and key not in self._drifted:
                 return None
             entry = self._shelf_of_normalised().take(
                 normalised_key(requested.request, self._match), origin, lane, self._is_free
@@ -124,6 +129,11 @@ class Player:
         if entry is None:
             return None
         return Claim(entry, "drift", self.cassette.answers(entry), self._moved(entry, requested.request))
+
+    def key_of(self, requested: Requested) -> str:
+        """Return the request key. Bytes that were recorded are known by their digest, and nothing more is made of them."""
+        known = self._key_of_raw.get(requested.raw_key)
+        return requested.key if known is None else known
 
     def give_back(self, claim: Claim) -> None:
         """Let the recording of a claim count as not asked for; it stays taken, for the run has gone past it."""
@@ -159,9 +169,8 @@ class Player:
 
     def knows_another(self, requested: Requested) -> bool:
         """Whether calls of this method to this path were recorded, but none like this one."""
-        request = requested.request
-        place = request.method, request.target.partition("?")[0]
-        return place in self._places and not self._exact.origins(requested.key)
+        place = requested.method, requested.target.partition("?")[0]
+        return place in self._places and not self._exact.origins(self.key_of(requested))
 
     @cached_property
     def _places(self) -> frozenset[tuple[str, str]]:
@@ -175,7 +184,7 @@ class Player:
 
     def why_not(self, requested: Requested) -> str:
         """Return in one line why no recording answers a request."""
-        if self._exact.origins(requested.key):
+        if self._exact.origins(self.key_of(requested)):
             return "recorded, but each of its answers was given"
         near = self._nearest(requested.request)
         difference = first_difference(near[2], requested.request) if near is not None else None
@@ -183,15 +192,16 @@ class Player:
 
     def miss(self, requested: Requested, site: str) -> ReplayMiss:
         """Return the error that says why a request has no answer and what to do."""
-        origins = self._exact.origins(requested.key)
-        if len(origins) > 1 and requested.request.origin not in origins:
+        key = self.key_of(requested)
+        origins = self._exact.origins(key)
+        if len(origins) > 1 and requested.origin not in origins:
             return ReplayMiss(
-                f"This call was recorded at {' and '.join(sorted(origins))}, and is asked of {requested.request.origin}: "
+                f"This call was recorded at {' and '.join(sorted(origins))}, and is asked of {requested.origin}: "
                 f"which of the answers is meant cannot be told.\n{self._body(site)}",
                 request=requested.request.body,
             )
         if origins:
-            times = sum(1 for entry in self._calls if self._key(entry) == requested.key)
+            times = sum(1 for entry in self._calls if self._key(entry) == key)
             recorded = "once" if times == 1 else f"{times} times"
             return ReplayExhausted(
                 f"This call was recorded {recorded} and asked for once more.\n{self._body(site)}",
