@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from datetime import datetime, timezone
 from pathlib import Path
@@ -185,6 +187,32 @@ def test_an_image_of_a_request_is_not_stored_in_the_cassette(sdk: str, provider:
         ask(provider, body)
     assert provider.hits == 1
     assert _image(0)[:200] not in (home / _CASSETTE).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("sdk", ["openai", "anthropic"])
+def test_the_same_bytes_are_a_hit_for_which_no_canonical_request_is_made(sdk: str, provider: Provider) -> None:
+    body, ask = _ASKED[sdk]
+    with at.record(_CASSETTE, quiet=True):
+        answer = ask(provider, body)
+    reordered = {**body, "messages": [dict(reversed(message.items())) for message in body["messages"]]}
+    for asked, is_canonical in ((body, False), (reordered, True)):
+        with at.replay(_CASSETTE, quiet=True) as session, _called() as names:
+            assert ask(provider, asked) == answer
+        assert dict(session.counts) == {"hit": 1}
+        assert "claim" in names
+        assert ("body_of" in names) is is_canonical
+
+
+@contextmanager
+def _called() -> Iterator[set[str]]:
+    """Give the names of the functions that this thread calls in a block."""
+    names: set[str] = set()
+    before = sys.getprofile()
+    sys.setprofile(lambda frame, event, _: names.add(frame.f_code.co_name) if event == "call" else None)
+    try:
+        yield names
+    finally:
+        sys.setprofile(before)
 
 
 # --- a loop whose second turn moves -------------------------------------------------------------------------------------

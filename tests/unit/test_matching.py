@@ -17,7 +17,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from otel_agenttrace.differing import Difference, differences, first_difference, similarity
-from otel_agenttrace.jsonvalue import Json, canonical, parse
+from otel_agenttrace.jsonvalue import Json, canonical, canonical_each, parse
 from otel_agenttrace.matching import (
     EMPTY,
     Body,
@@ -464,6 +464,12 @@ def test_a_recorded_request_with_the_blob_itself_has_the_key_of_one_with_its_dig
     as_it_was_stored = _request({"model": "m", "data": blob}, "/v1/chat/completions")
     assert key_of(as_it_was_stored) == _asked({"model": "m", "data": blob}).key
     assert body_of(parse(as_it_was_stored.body)).text() == _asked({"model": "m", "data": blob}).request.body
+
+
+@_few
+@given(st.lists(_JSON | st.sampled_from(["\0", ["\0"], ["a", "\0", "b"], {"a": ["\0", "\0", "\0"]}]), max_size=5))
+def test_values_that_are_written_together_have_the_texts_they_have_alone(values: list[Json]) -> None:
+    assert canonical_each(values) == list(map(canonical, values))
 
 
 # --- asked again --------------------------------------------------------------------------------------------------------
