@@ -24,6 +24,7 @@ __all__ = [
     "Stored",
     "are_alike",
     "body_of",
+    "digested",
     "key_of",
     "normalised_key",
     "requested",
@@ -189,7 +190,7 @@ def _place(url: str, part: str, redactor: Redactor) -> tuple[str, str]:
 
 def key_of(request: HttpRequest) -> str:
     """Return the request key: sha256 of method, path with query, and canonical body, large values by their digest."""
-    return _key(request, _digested(request.body))
+    return _key(request, digested(request.body))
 
 
 def _key(request: HttpRequest, body: str) -> str:
@@ -232,7 +233,7 @@ def _kind(content_type: str) -> str:
 
 
 def _whole(value: object) -> Body:
-    return Body({}, whole=_digested(canonical(value)))
+    return Body({}, whole=digested(canonical(value)))
 
 
 def body_of(value: Json) -> Body:
@@ -241,8 +242,8 @@ def body_of(value: Json) -> Body:
         return _whole(value)
     name = _conversation(value)
     others = {key: member for key, member in value.items() if key != name}
-    texts = map(_digested, canonical_each([*others.values(), *(array(value[name]) if name else ())]))
-    members = {_digested(key): next(texts) for key in others}
+    texts = map(digested, canonical_each([*others.values(), *(array(value[name]) if name else ())]))
+    members = {digested(key): next(texts) for key in others}
     return Body(members, name, tuple(texts))
 
 
@@ -300,7 +301,7 @@ _BEFORE: Final = re.compile(r"[A-Za-z0-9+/_-]*")
 _NO_NUMBER: Final = re.compile(r"[A-DF-Za-df-z/_]")
 
 
-def _digested(text: str) -> str:
+def digested(text: str) -> str:
     """Return a JSON text in which an unbroken run of 1,024 or more characters of base64 is named by its digest.
 
     A run of that length holds half of it behind one of the looked-at places, so that prose is passed in long steps.

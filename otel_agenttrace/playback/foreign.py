@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 import threading
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,7 @@ from otel_agenttrace.dialects.translating import translated
 from otel_agenttrace.differing import Difference, first_difference, similarity
 from otel_agenttrace.errors import NotEncodable, ReplayExhausted, ReplayMiss
 from otel_agenttrace.jsonvalue import Json, JsonObject, canonical, compact, obj, parse
-from otel_agenttrace.matching import Requested
+from otel_agenttrace.matching import Requested, digested
 from otel_agenttrace.model import Chunk, Exchange, HttpRequest, InferenceRequest, InferenceResponse, Span, Trace, Usage
 from otel_agenttrace.playback.meaning import (
     Agreement,
@@ -30,8 +30,10 @@ from otel_agenttrace.playback.meaning import (
     asked_of,
     form_of,
     is_self_contained,
+    media_told_as_addresses,
     recorded_facts,
     tells_ids,
+    without_media,
 )
 from otel_agenttrace.playback.player import Claim
 from otel_agenttrace.wire.codec import Codec
@@ -52,12 +54,12 @@ _COUNTED_ON_DEMAND: Final = frozenset({"openai.chat", "openai.completions"})
 
 @dataclass(slots=True)
 class _Recorded:
-    """An inference of the trace: what it was asked, as text to compare, and whether it has answered."""
+    """An inference of the trace: what it was asked, in the form to compare, and whether it has answered."""
 
     entry: Entry
     inference: Inference
     told: Told
-    form: str
+    form: JsonObject
 
     @property
     def is_claimed(self) -> bool:
@@ -85,14 +87,15 @@ class ForeignPlayer:
         self._given_back: set[str] = set()
         graded = inferences(spans)
         self._recorded = [
-            _Recorded(_entry(number, each), each, each.told, self._form(each.told.request))
+            _Recorded(_entry(number, each), each, each.told, _form(each.told.request))
             for number, each in enumerate(graded, 1)
             if each.told is not None
         ]
-        self._of_form: dict[str, list[_Recorded]] = {}
+        self._of_form: dict[str, dict[int, _Recorded]] = {}
         for recorded in self._recorded:
             if recorded.told.request.input_messages:
-                self._of_form.setdefault(recorded.form, []).append(recorded)
+                for form in (recorded.form, without_media(recorded.form)):
+                    self._of_form.setdefault(self._text(form), {})[recorded.entry.ticket] = recorded
         self._facts = {scope: recorded_facts(told) for scope, told in _by_scope(self._recorded)}
         self._lock = threading.Lock()
 
@@ -101,8 +104,8 @@ class ForeignPlayer:
         """Whether the trace tells of a call to a model at all."""
         return bool(self._recorded)
 
-    def _form(self, request: InferenceRequest) -> str:
-        return self._redact(canonical(form_of(request, has_ids=tells_ids(request))))
+    def _text(self, form: JsonObject) -> str:
+        return self._redact(digested(canonical(form)))
 
     def renew_lock(self) -> None:
         """Take a new lock: after a fork the old one may be held by a thread that is not there."""
@@ -132,14 +135,33 @@ class ForeignPlayer:
     def _same(self, asked: Asked) -> Iterator[tuple[_Recorded, Agreement]]:
         if not is_self_contained(asked.body):
             return
-        exact, without_ids = form_of(asked.request), form_of(asked.request, has_ids=False)
-        found = self._of_form.get(canonical(exact), [])
-        if without_ids != exact:
-            found = found + self._of_form.get(canonical(without_ids), [])
-        for recorded in sorted(found, key=lambda each: each.entry.ticket):
+        yield from list(self._agreeing(asked, _forms(asked))) or self._by_address(asked)
+
+    def _agreeing(self, asked: Asked, forms: Iterable[JsonObject]) -> Iterator[tuple[_Recorded, Agreement]]:
+        found: dict[int, _Recorded] = {}
+        for form in forms:
+            found |= self._of_form.get(canonical(form), {})
+        for _, recorded in sorted(found.items()):
             how = agreement(asked, recorded.told, self._facts[recorded.inference.span.scope])
             if how is not None:
                 yield recorded, how
+
+    def _by_address(self, asked: Asked) -> Iterator[tuple[_Recorded, Agreement]]:
+        """Yield the calls that were asked the same, but that they tell an address where the request holds an image or file.
+
+        None, if they tell different ones: each of them may be the one that is meant.
+        """
+        found = self._told_as_addresses(asked)
+        for recorded, how, addresses in found:
+            if all(addresses == others for _, _, others in found):
+                unseen = (f"what is at {place}, told as an address" for place in addresses)
+                yield recorded, replace(how, unrecorded=(*how.unrecorded, *unseen))
+
+    def _told_as_addresses(self, asked: Asked) -> list[tuple[_Recorded, Agreement, Mapping[str, str]]]:
+        forms = _forms(asked)
+        alike = self._agreeing(asked, map(without_media, forms))
+        told = ((recorded, how, media_told_as_addresses(forms[0], recorded.form)) for recorded, how in alike)
+        return [(recorded, how, addresses) for recorded, how, addresses in told if addresses]
 
     def mark_played(self, places: Set[str]) -> None:
         """Take note that other processes of the run have served these answers."""
@@ -195,7 +217,7 @@ class ForeignPlayer:
                 f"The trace has this call {times}, and it was asked for once more.",
                 kind=ReplayExhausted,
             )
-        return self._unlike(requested, site, asked)
+        return self._several(requested, site, asked) or self._unlike(requested, site, asked)
 
     def why_not(self, requested: Requested) -> str:
         """Return in one line why the trace does not answer a request."""
@@ -210,6 +232,13 @@ class ForeignPlayer:
         """Whether the trace has calls to the same place, but none like this one: it does not tell places."""
         _ = requested
         return False
+
+    def _several(self, requested: Requested, site: str, asked: Asked) -> ReplayMiss | None:
+        numbers = [str(recorded.entry.line.number) for recorded, _, _ in self._told_as_addresses(asked)]
+        if not numbers:
+            return None
+        told = f"Calls {' and '.join(numbers)} of the trace were asked the same, each with another address of what is held here"
+        return self._missed(requested, site, f"{told}: which is meant cannot be told.")
 
     def _unlike(self, requested: Requested, site: str, asked: Asked) -> ReplayMiss:
         here = HttpRequest("", "", "", canonical(_shown(asked.request)))
@@ -256,6 +285,14 @@ class ForeignPlayer:
             yield f"  refused  call {each.entry.line.number} is {_why(each)}"
         if len(unable) > _SHOWN:
             yield f"           and {len(unable) - _SHOWN} more"
+
+
+def _forms(asked: Asked) -> Sequence[JsonObject]:
+    return form_of(asked.request), form_of(asked.request, has_ids=False)
+
+
+def _form(request: InferenceRequest) -> JsonObject:
+    return form_of(request, has_ids=tells_ids(request))
 
 
 def _entry(number: int, inference: Inference) -> Entry:

@@ -10,10 +10,22 @@ from typing import Final, TypeAlias
 from otel_agenttrace import semconv
 from otel_agenttrace.dialects.told import Told
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, canonical, number, obj, parse, text
+from otel_agenttrace.matching import digested
 from otel_agenttrace.model import AttributeValue, InferenceRequest, Message, Part
 from otel_agenttrace.wire.codec import Codec
 
-__all__ = ["Agreement", "Asked", "agreement", "asked_of", "form_of", "is_self_contained", "recorded_facts", "tells_ids"]
+__all__ = [
+    "Agreement",
+    "Asked",
+    "agreement",
+    "asked_of",
+    "form_of",
+    "is_self_contained",
+    "media_told_as_addresses",
+    "recorded_facts",
+    "tells_ids",
+    "without_media",
+]
 
 _ROLES: Final = {"developer": "system", "function": "tool", "model": "assistant"}
 _TOOLS: Final = "tools"
@@ -50,6 +62,42 @@ def form_of(request: InferenceRequest, *, has_ids: bool = True) -> dict[str, Jso
         "system": system,
         "messages": list(_turns(request.input_messages[leading:], ids)),
     }
+
+
+def without_media(form: JsonObject) -> dict[str, Json]:
+    """Return a form that tells of each image and file only that there is one."""
+    return {name: list(map(_unseen, each)) if isinstance(each, list) else each for name, each in form.items()}
+
+
+def _unseen(said: Json) -> Json:
+    kind = _media_kind(obj(said))
+    return {**_without(obj(said), kind, "of"), "held": obj(said)[kind]} if kind else said
+
+
+def media_told_as_addresses(asked: JsonObject, told: JsonObject) -> Mapping[str, str] | None:
+    """Return where a form holds data of which another tells an address, with the address; None if they differ otherwise.
+
+    Some instrumentations upload what a request holds, and tell where it is.
+    """
+    found: dict[str, str] = {}
+    for name in ("system", "messages"):
+        for place, (left, right) in enumerate(zip(array(asked[name]), array(told[name]), strict=True)):
+            if "blob" in obj(left) and "uri" in obj(right):
+                found[f"/{name}/{place}"] = text(obj(right)["of"]) or ""
+            elif "of" in obj(left) and left != right:
+                return None
+    return found
+
+
+_MEDIA: Final = ("blob", "uri", "file")
+
+
+def _media_kind(said: JsonObject) -> str:
+    return next((kind for kind in _MEDIA if kind in said and "of" in said), "")
+
+
+def _without(said: JsonObject, *names: str) -> JsonObject:
+    return {name: value for name, value in said.items() if name not in names}
 
 
 _Ids: TypeAlias = "dict[str, int] | None"
@@ -93,9 +141,9 @@ def _said(part: Part, ids: _Ids) -> Iterator[Json]:
     elif kind == "tool_call_response":
         failed: JsonObject = {"is_error": True} if part.get("is_error") is True else {}
         yield {"result": _value(part.get("response")), "id": _place(part, ids), **failed}
-    elif kind in ("blob", "uri", "file"):
+    elif kind in _MEDIA:
         held = text(part.get("content"))
-        digest = hashlib.sha256(held.encode("utf-8", "replace")).hexdigest() if held is not None else None
+        digest = hashlib.sha256(digested(held).encode("utf-8", "replace")).hexdigest() if held is not None else None
         yield {kind: part.get("modality"), "of": digest or part.get("uri") or part.get("file_id")}
     elif kind != "reasoning":
         yield {"part": part}

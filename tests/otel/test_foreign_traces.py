@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -11,8 +12,8 @@ from typing import Any, Final
 import pytest
 
 from otel_agenttrace.analyze.grades import Grades, graded
-from tests.support.foreign_agent import RUNS
-from tests.support.foreign_traces import INSTRUMENTATIONS, Form, live_runs, replayed_runs, without_ids
+from tests.support.foreign_agent import PIXEL, RUNS
+from tests.support.foreign_traces import INSTRUMENTATIONS, Form, live_runs, replayed_runs, uploads_of, without_ids
 
 _CALLS: Final = {
     "plain": 1,
@@ -24,8 +25,6 @@ _CALLS: Final = {
     "turns": 2,
     "image": 1,
 }
-_UNRECORDED: Final = {("openllmetry openai", "image"): "the input messages are not recorded"}
-"""What an instrumentation does not record: these runs cannot be replayed, and their grade says why."""
 _CASES: Final = [(name, run) for name in INSTRUMENTATIONS for run in RUNS]
 
 
@@ -58,22 +57,38 @@ def test_a_run_sees_the_same_live_and_replayed_from_the_trace_of(
 ) -> None:
     live, replayed = made(name).live[run], made(name).replayed[run]
     assert "Error" not in str(live) or run == "error"
-    if (name, run) in _UNRECORDED:
-        assert replayed[0] == "ReplayMiss"
-        assert f"is hash-only: {_UNRECORDED[name, run]}" in replayed[1]
-    else:
-        assert replayed == live
+    assert replayed == live
 
 
 @pytest.mark.parametrize("name", INSTRUMENTATIONS)
 def test_each_call_is_graded_once(name: str, made: Callable[[str], _Made]) -> None:
     calls = made(name).grades.calls
     assert len(calls) == sum(_CALLS.values())
-    unrecorded = [run for each, run in _UNRECORDED if each == name]
-    assert [call.grade for call in calls].count("hash-only") == len(unrecorded)
-    assert [call.grade for call in calls].count("reconstructable") == len(calls) - len(unrecorded)
+    assert {call.grade for call in calls} == {"reconstructable"}
     collapsed = [call for call in calls if "stream collapsed: the chunks are not recorded" in call.reasons]
     assert len(collapsed) == (0 if name == "openllmetry anthropic" else 1)  # it does not tell streams
+
+
+@pytest.mark.parametrize("name", ["openllmetry openai", "openllmetry anthropic"])
+def test_an_image_that_is_uploaded_is_in_the_trace_by_its_address_only(name: str, tmp_path: Path) -> None:
+    trace = tmp_path / "uploaded.binpb"
+    live_runs(name, trace, "protobuf")
+    (image,) = (path for path in uploads_of(trace).rglob("*") if path.is_file())
+    assert image.read_bytes() == b64decode(PIXEL)
+    assert PIXEL.encode() not in trace.read_bytes()
+    address = "/".join(image.relative_to(uploads_of(trace)).parts)
+    assert f"https://images.test/{address}".encode() in trace.read_bytes()
+
+
+def test_without_an_upload_openllmetry_records_no_messages_of_a_request_with_an_image(tmp_path: Path) -> None:
+    """Its default for it returns a text, which it awaits; what that raises it keeps to itself."""
+    trace = tmp_path / "none.binpb"
+    live_runs("openllmetry openai", trace, "protobuf", UPLOADS="")
+    (refused,) = (call for call in graded(trace, "none").calls if call.grade == "hash-only")
+    assert "the input messages are not recorded" in refused.reasons
+    replayed = replayed_runs("openllmetry openai", trace)
+    assert [run for run in RUNS if replayed[run][0] == "ReplayMiss"] == ["image"]
+    assert "is hash-only: the input messages are not recorded" in replayed["image"][1]
 
 
 @pytest.mark.parametrize("limit", [33, 150, 400])

@@ -16,7 +16,7 @@ from tests.support.clients import fake_key
 from tests.support.peers import peer_folder
 from tests.support.provider import Provider
 
-__all__ = ["INSTRUMENTATIONS", "Form", "Instrumentation", "live_runs", "replayed_runs", "without_ids"]
+__all__ = ["INSTRUMENTATIONS", "Form", "Instrumentation", "live_runs", "replayed_runs", "uploads_of", "without_ids"]
 
 Form: TypeAlias = Literal["protobuf", "json"]
 """How the Collector's file exporter writes: protobuf after four bytes of length, or JSON Lines."""
@@ -24,25 +24,29 @@ Form: TypeAlias = Literal["protobuf", "json"]
 
 @dataclass(frozen=True, slots=True)
 class Instrumentation:
-    """An instrumentation: the folder it is in, its entry point, the API it is for, and the settings for content."""
+    """An instrumentation: the folder it is in, its entry point, the API it is for, and the settings for content.
+
+    `uploads` says whether it is given a function that stores images, as the SDK of those who make it gives it one.
+    """
 
     peer: str
     entry_point: str
     api: Literal["openai", "anthropic"]
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    uploads: bool = False
 
 
 _CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 INSTRUMENTATIONS: Final[Mapping[str, Instrumentation]] = {
     "official openai": Instrumentation("official", "openai", "openai", {_CONTENT: "SPAN_ONLY"}),
     "official openai, events": Instrumentation("official", "openai", "openai", {_CONTENT: "EVENT_ONLY"}),
-    "openllmetry openai": Instrumentation("openllmetry", "openai", "openai"),
-    "openllmetry anthropic": Instrumentation("openllmetry", "anthropic", "anthropic"),
+    "openllmetry openai": Instrumentation("openllmetry", "openai", "openai", uploads=True),
+    "openllmetry anthropic": Instrumentation("openllmetry", "anthropic", "anthropic", uploads=True),
     "openinference openai": Instrumentation("openinference", "openai", "openai"),
 }
 _DROPPED: Final = ("OTEL_", "OPENAI_", "ANTHROPIC_", "PYTHONPATH", "CI", "NO_COLOR")
 _LIVE: Final = """
-import os, runpy, sys
+import base64, os, pathlib, runpy, sys
 from importlib.metadata import entry_points
 from google.protobuf.json_format import MessageToJson
 from opentelemetry import _logs, trace
@@ -82,9 +86,16 @@ if os.environ["FORM"] == "json":
     logs = LoggerProvider()
     logs.add_log_record_processor(SimpleLogRecordProcessor(LogsToFile()))
     _logs.set_logger_provider(logs)
+async def upload(trace_id, span_id, name, image):
+    folder = pathlib.Path(os.environ["UPLOADS"], str(trace_id), str(span_id))
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.joinpath(name).write_bytes(base64.b64decode(image))
+    return f"https://images.test/{trace_id}/{span_id}/{name}"
+
+options = {"upload_base64_image": upload} if os.environ["UPLOADS"] else {}
 for point in entry_points(group="opentelemetry_instrumentor"):
     if point.name == os.environ["ENTRY_POINT"]:
-        point.load()().instrument()
+        point.load()(**options).instrument()
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
@@ -97,6 +108,7 @@ def live_runs(name: str, trace: Path, form: Form, **settings: str) -> dict[str, 
         environment = {
             **_environment(provider.openai_url, provider.anthropic_url),
             **chosen.settings,
+            "UPLOADS": str(uploads_of(trace)) if chosen.uploads else "",
             **settings,
             "PYTHONPATH": str(peer_folder(chosen.peer)),
             "ENTRY_POINT": chosen.entry_point,
@@ -104,6 +116,11 @@ def live_runs(name: str, trace: Path, form: Form, **settings: str) -> dict[str, 
             "FORM": form,
         }
         return _seen([sys.executable, "-W", "ignore", "-c", _LIVE], chosen.api, environment)
+
+
+def uploads_of(trace: Path) -> Path:
+    """Return the folder of the images that were uploaded beside a trace."""
+    return trace.with_suffix(".uploads")
 
 
 def replayed_runs(name: str, trace: Path) -> dict[str, Any]:

@@ -146,13 +146,71 @@ def test_the_image_is_compared() -> None:
     blob = {"type": "blob", "modality": "image", "mime_type": "image/png", "content": "AAAA"}
     player = _player(span(1, genai_attributes([said("user", "What?", blob)], [said("assistant", "A cat.")])))
 
-    def asked(content: str) -> Requested:
-        address = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{content}"}}
-        return _chat({"role": "user", "content": [{"type": "text", "text": "What?"}, address]})
-
-    assert player.claim(asked("BBBB"), "") is None
+    assert player.claim(_seeing("What?", _data("BBBB")), "") is None
     assert player.claim(_chat(_user("What?")), "") is None
-    assert _answer(_claimed(player, asked("AAAA"))) == "A cat."
+    assert _answer(_claimed(player, _seeing("What?", _data("AAAA")))) == "A cat."
+
+
+def _data(content: str) -> str:
+    return f"data:image/png;base64,{content}"
+
+
+def _seeing(text: str, *addresses: str, **more: Any) -> Requested:
+    images = [{"type": "image_url", "image_url": {"url": address}} for address in addresses]
+    return _chat({"role": "user", "content": [{"type": "text", "text": text}, *images]}, **more)
+
+
+def _uploaded(number: int, *addresses: str, text: str = "What?", answer: str = "A cat.") -> Span:
+    images = [{"type": "uri", "modality": "image", "uri": address} for address in addresses]
+    return span(number, genai_attributes([said("user", text, *images)], [said("assistant", answer)]))
+
+
+def test_a_large_image_is_compared_by_what_is_stored_of_it() -> None:
+    blob = {"type": "blob", "modality": "image", "mime_type": "image/png", "content": "QUJD" * 400}
+    player = _player(span(1, genai_attributes([said("user", "What?", blob)], [said("assistant", "A cat.")])))
+    assert player.claim(_seeing("What?", _data("QUJE" * 400)), "") is None
+    assert _answer(_claimed(player, _seeing("What?", _data("QUJD" * 400)))) == "A cat."
+
+
+@pytest.mark.parametrize("address", ["https://images.test/1/2.png", ""])
+def test_an_image_that_the_trace_tells_an_address_of_is_told_as_not_recorded(address: str) -> None:
+    player = _player(_uploaded(1, address))
+    for other in (_seeing("Who?", _data("AAAA")), _seeing("What?"), _seeing("What?", _data("AAAA"), _data("AAAA"))):
+        assert player.claim(other, "") is None
+    assert player.claim(_seeing("What?", _data("AAAA"), model="gpt-5"), "") is None
+    claim = _claimed(player, _seeing("What?", _data("AAAA")))
+    assert (claim.outcome, _answer(claim)) == ("drift", "A cat.")
+    assert "matched by messages, model; not recorded: what is at /messages/1, told as an address" in claim.detail
+    assert isinstance(player.miss(_seeing("What?", _data("AAAA")), "here"), ReplayExhausted)
+
+
+def test_an_address_that_is_asked_is_compared() -> None:
+    player = _player(_uploaded(1, "https://images.test/1.png"))
+    assert player.claim(_seeing("What?", "https://images.test/2.png"), "") is None
+    claim = _claimed(player, _seeing("What?", "https://images.test/1.png"))
+    assert "told as an address" not in claim.detail
+
+
+def test_data_beside_an_address_is_compared() -> None:
+    blob = {"type": "blob", "modality": "image", "mime_type": "image/png", "content": "AAAA"}
+    address = {"type": "uri", "modality": "image", "uri": "https://images.test/1.png"}
+    player = _player(span(1, genai_attributes([said("user", "What?", blob, address)], [said("assistant", "A cat.")])))
+    assert player.claim(_seeing("What?", _data("BBBB"), _data("CCCC")), "") is None
+    claim = _claimed(player, _seeing("What?", _data("AAAA"), _data("CCCC")))
+    assert "not recorded: what is at /messages/2, told as an address" in claim.detail
+
+
+def test_calls_that_only_addresses_tell_apart_are_refused() -> None:
+    player = _player(
+        _uploaded(1, "https://images.test/1.png"),
+        _uploaded(2, "https://images.test/2.png", answer="A dog."),
+        _uploaded(3, "https://images.test/3.png", text="Who?", answer="Ada."),
+    )
+    asked = _seeing("What?", _data("AAAA"))
+    assert player.claim(asked, "") is None
+    miss = player.miss(asked, "here")
+    assert "Calls 1 and 2 of the trace were asked the same, each with another address of what is held here" in str(miss)
+    assert _answer(_claimed(player, _seeing("Who?", _data("AAAA")))) == "Ada."
 
 
 def test_what_the_trace_does_not_tell_is_told_as_such() -> None:
