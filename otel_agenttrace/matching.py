@@ -58,12 +58,12 @@ class Body:
 
 
 class Stored(NamedTuple):
-    """What is kept of a request: itself, its body in pieces, its key, and the key of its bytes if they hold no secret."""
+    """What is kept of a request: itself, its body in pieces, its key, and whether its body held a secret."""
 
     request: HttpRequest
     body: Body
     key: str
-    raw_key: str | None
+    is_redacted: bool
 
 
 class Requested:
@@ -92,6 +92,11 @@ class Requested:
         if self._raw_key is None and self.asked.content:
             self._raw_key = _raw_key(self)
         return self._raw_key
+
+    @property
+    def stored_raw_key(self) -> str | None:
+        """The key of the bytes if they hold no secret: of one that does not even a digest is stored."""
+        return None if self.stored.is_redacted else self.raw_key
 
     @property
     def stored(self) -> Stored:
@@ -168,8 +173,7 @@ def _stored_of(requested: Requested, value: Json) -> Stored:
     plain = body_of(value) if value is not None else _body(asked.content_type, asked.content)
     body, written = _redacted(plain, asked.redactor)
     request = HttpRequest(requested.method, requested.origin, requested.target, written)
-    # of a secret not even a digest is stored, so not of the bytes that hold one
-    return Stored(request, body, _key(request, written), requested.raw_key if body is plain or body == plain else None)
+    return Stored(request, body, _key(request, written), is_redacted=body is not plain and body != plain)
 
 
 def _raw_key(requested: Requested) -> str:

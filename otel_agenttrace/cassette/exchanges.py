@@ -135,7 +135,7 @@ def call_attributes(
     call: Call, requested: Requested, plan: StoredBody, replaces: str | None = None
 ) -> tuple[tuple[str, AttributeValue], ...]:
     """Return the attributes of a call's line; the index reads the first six, in this order."""
-    request, _, _, raw_key = requested.stored
+    request, raw_key = requested.request, requested.stored_raw_key
     stored: list[tuple[str, AttributeValue]] = [
         (semconv.AGENTTRACE_CALL_KEY, call.key),
         (semconv.AGENTTRACE_CALL_TICKET, call.ticket),

@@ -20,6 +20,7 @@ _BENCHES: Sequence[Callable[[], Sequence[Figure]]] = (
     calls.instrumentation_alone,
     calls.replaying,
     calls.first_chunk,
+    matching.hashing,
     matching.matching,
     files.loading,
     files.sizes,
