@@ -62,8 +62,12 @@ def canonical_each(values: Sequence[object]) -> list[str]:
     """
     marked: list[object] = [_BETWEEN] * (2 * len(values) - 1)
     marked[::2] = values
-    pieces = _CANONICAL(marked)[1:-1].split(_BETWEEN_TEXT)
-    return pieces if len(pieces) == len(values) else list(map(_CANONICAL, values))
+    pieces = _CANONICAL(marked).split(_BETWEEN_TEXT)
+    if len(pieces) != len(values):
+        return list(map(_CANONICAL, values))
+    pieces[0] = pieces[0][1:]
+    pieces[-1] = pieces[-1][:-1]
+    return pieces
 
 
 quoted: Final = json.encoder.encode_basestring

@@ -51,10 +51,12 @@ class Body:
         """Return the whole canonical text."""
         if self.whole is not None:
             return self.whole
-        texts = dict(self.members)
-        if self.conversation is not None:
-            texts[self.conversation] = f"[{','.join(self.elements)}]"
-        return "{" + ",".join(f"{quoted(key)}:{texts[key]}" for key in sorted(texts)) + "}"
+        names = self.members if self.conversation is None else {*self.members, self.conversation}
+        pieces = [piece for name in sorted(names) for piece in (",", quoted(name), ":", *self._member(name))]
+        return "".join(("{", *pieces[1:], "}"))
+
+    def _member(self, name: str) -> tuple[str, ...]:
+        return ("[", ",".join(self.elements), "]") if name == self.conversation else (self.members[name],)
 
 
 class Stored(NamedTuple):
@@ -198,11 +200,14 @@ def key_of(request: HttpRequest) -> str:
 
 
 def _key(request: HttpRequest, body: str) -> str:
-    return _digest(f"{request.method}\n{request.target}\n{body}")
+    return _digest(f"{request.method}\n{request.target}\n", body)
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def _digest(*texts: str) -> str:
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 EMPTY: Final = Body({}, whole="")
