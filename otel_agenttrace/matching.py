@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -80,10 +79,10 @@ class Requested:
 
     __slots__ = ("_raw_key", "_stored", "_value", "asked", "method", "origin", "target")
 
-    def __init__(self, asked: _Asked, value: Json = None) -> None:
+    def __init__(self, asked: _Asked, place: tuple[str, str], value: Json) -> None:
         self.asked = asked
         self.method = asked.method.upper()
-        self.origin, self.target = _place(asked.url, asked.part, asked.redactor)
+        self.origin, self.target = place
         self._value = value
         self._raw_key: str | None = None
         self._stored: Stored | None = None
@@ -155,10 +154,13 @@ def requested(
         part: The header `range`, the one header that says what is asked for; it stands behind a `#` in the target.
     """
     asked = _Asked(content, url, method, content_type, part, redactor)
+    place: tuple[str, str] | None = None
     for known in _recent:
         if known.asked == asked:
             return known
-    made = Requested(asked, value)
+        if known.asked.url == url and known.asked.part == part and known.asked.redactor is redactor:
+            place = known.origin, known.target
+    made = Requested(asked, place or _place(asked), value)
     if len(content) <= _MAX_TEXT:
         _recent[:] = [made, *_recent[: _REMEMBERED - 1]]
     return made
@@ -167,7 +169,8 @@ def requested(
 _REMEMBERED: Final = 8
 _recent: list[Requested] = []
 """The newest requests by their raw bytes: a retry and a parallel call ask for the very same. To compare bytes costs less
-than to hash them: those of another length, or with another beginning, are told apart at once."""
+than to hash them: those of another length, or with another beginning, are told apart at once. What goes to the same
+address goes to the same place."""
 
 
 def _stored_of(requested: Requested, value: Json) -> Stored:
@@ -186,12 +189,11 @@ def _raw_key(requested: Requested) -> str:
     return digest.hexdigest()[:32]
 
 
-@lru_cache(maxsize=64)
-def _place(url: str, part: str, redactor: Redactor) -> tuple[str, str]:
-    """Return origin and target; a program asks at few addresses."""
-    parts = urlsplit(url)
-    target = redactor.redact_target(parts.path + (f"?{parts.query}" if parts.query else ""))
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", f"{target}#{part}" if part else target
+def _place(asked: _Asked) -> tuple[str, str]:
+    """Return origin and target."""
+    parts = urlsplit(asked.url)
+    target = asked.redactor.redact_target(parts.path + (f"?{parts.query}" if parts.query else ""))
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", f"{target}#{asked.part}" if asked.part else target
 
 
 def key_of(request: HttpRequest) -> str:

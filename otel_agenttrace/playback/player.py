@@ -96,7 +96,7 @@ class Player:
         keyed = [(self._key(entry), entry) for entry in self._calls]
         self._exact = _Shelf(keyed)
         self._key_of_raw: Mapping[str | None, str] = {
-            entry.raw_key: key for key, entry in reversed(keyed) if entry.raw_key is not None
+            entry.raw_key: key for key, entry in keyed if entry.raw_key is not None
         }
         self._normalised: _Shelf | None = None
         self._given_back: set[str] = set()

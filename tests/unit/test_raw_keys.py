@@ -123,9 +123,10 @@ def test_a_line_that_others_wrote_anew_keeps_its_raw_key(tmp_path: Path) -> None
 def test_nothing_is_made_of_a_request_whose_bytes_were_recorded(tmp_path: Path) -> None:
     _record(tmp_path / "c", _asked(_content("hello")))
     player, reader = _player(tmp_path / "c"), _Reader()
-    assert _answer(player.claim(_asked(_content("hello"), Redactor((reader,))), "")) == "hit 1"
+    redact = Redactor((reader,))
+    assert _answer(player.claim(_asked(_content("hello"), redact), "")) == "hit 1"
     assert reader.read == ["/v1/chat/completions"]
-    assert player.claim(_asked(_content("hello") + b" ", Redactor((reader,))), "") is None
+    assert player.claim(_asked(_content("hello") + b" ", redact), "") is None
     assert reader.read[1:] == [_asked(_content("hello")).request.body]
 
 
