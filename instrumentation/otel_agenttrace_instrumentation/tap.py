@@ -32,6 +32,9 @@ _STEP: Final = 1 << 10
 _BROTLI_STEP: Final = 64
 """So many bytes are decoded at a time: a few of brotli can become megabytes."""
 
+_MAX_RATIO: Final = 20
+"""Of what is larger than any answer of a model: gzip makes a thousand times its size of zeros, and four of prose."""
+
 _OF_THE_BODY: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 _OF_THE_WHOLE: Final = frozenset({b"content-encoding", b"content-length"})
@@ -127,7 +130,7 @@ class Tap:
 
         if "," in encoding:  # each would multiply what the one before it gives
             return None
-        room = room_for(sum(len(data) for _, data in chunks))
+        room = room_for(sum(len(data) for _, data in chunks), ratio=_MAX_RATIO)
         try:
             for piece in self.library.Response(
                 200, headers={"content-encoding": encoding}, stream=Passed()
