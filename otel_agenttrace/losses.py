@@ -51,10 +51,10 @@ class Losses:
         self.spans += spans
 
     def file_is_gone(self, path: Path) -> None:
-        """Take note that somebody has removed what was recorded."""
+        """Take note that somebody has taken away what was recorded."""
         self.is_file_gone = True
         if not self.calls + self.spans:
-            self._tell(path, "was removed while it was recorded to", _CURES[errno.ENOENT])
+            self._tell(path, "was removed or moved while it was recorded to", _CURES[errno.ENOENT])
 
     def _tell(self, path: Path, what: str, cure: str) -> None:
         if not self._has_told:

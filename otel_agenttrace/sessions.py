@@ -381,7 +381,7 @@ class Session:
 
     def _look_at_end(self, writer: Writer) -> None:
         try:
-            is_gone = writer.is_removed()
+            is_gone = writer.is_gone()
             self.has_recorded = not is_gone and writer.size() > self.offset
         except OSError as error:
             is_gone = True

@@ -132,7 +132,7 @@ def sdks_seen() -> Mapping[str, object]:
 def _nothing_seen(session: Session) -> str:
     told = [sdks_seen(), *(fact for fact in session.facts if "imported" in fact)]
     if session.losses.is_file_gone:
-        return f"{session.run.file} was removed while it was recorded to"
+        return f"{session.run.file} was removed or moved while it was recorded to"
     if session.losses.calls:
         return "none could be written"
     missing = sorted({name for fact in told for name in cast("list[str]", fact["missing"])})

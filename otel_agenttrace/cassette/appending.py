@@ -63,9 +63,13 @@ class AppendedFile:
             held.close()
             self._held = held = HeldFile(self._path, self._flags)
 
-    def is_removed(self) -> bool:
-        """Whether no name leads to the file any more that was opened."""
-        return self._held is not None and self._held.is_removed(self._path)
+    def is_gone(self) -> bool:
+        """Whether what was written stands neither at the path nor, where that is a partial, under its name."""
+        if self._path.suffix != ".partial":  # what was rewritten has its lines
+            return self._held is not None and not self._path.exists()
+        return self._held is not None and not any(
+            self._held.is_at(path) for path in (self._path, self._path.with_suffix(""))
+        )
 
     def size(self) -> int:
         """Return how many bytes of whole lines there are: where the next line will stand."""

@@ -92,10 +92,10 @@ class Writer:
             self._write_call(span, recorded)
         self._first_resource = None
 
-    def is_removed(self) -> bool:
-        """Whether somebody has removed the file, and all that was written with it."""
+    def is_gone(self) -> bool:
+        """Whether somebody has removed or moved the file, and all that was written with it."""
         with self._lock:
-            return self._file.is_removed()
+            return self._file.is_gone()
 
     def size(self) -> int:
         """Return how many bytes of whole lines the file has."""
