@@ -96,7 +96,7 @@ class _Agent:
         return [sys.executable, str(_AGENT), str(setup)]
 
     def run(self, command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
-        told = instrumented_environment(None, None, **environment)
+        told = instrumented_environment(None, None) | environment
         return subprocess.run(command, env=told, capture_output=True, text=True, timeout=240, check=False)
 
     def answers(self) -> list[str]:
