@@ -110,7 +110,7 @@ def take_place(growing: Path, path: Path, mode: int | None = None) -> None:
     """
     refuse_link(path)
     refuse_link(growing)
-    if mode is None and path.exists():
+    if mode is None and path.is_file():
         mode = stat.S_IMODE(path.stat().st_mode) & 0o777
     if mode is not None:
         growing.chmod(mode)

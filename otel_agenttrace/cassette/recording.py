@@ -11,6 +11,7 @@ import logging
 import os
 import re
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 from otel_agenttrace import semconv
@@ -86,7 +87,14 @@ class Recording:
         try:
             take_place(self.partial, self.path)
         except (OSError, CassetteInaccessible) as error:
-            _log.warning("the recording stays in %s: %s cannot be written: %s", self.partial, self.path, _reason(error))
+            _log.warning(
+                "the recording stays in %s: %s cannot be written: %s\n  to fix   mv %s %s",
+                self.partial,
+                self.path,
+                _reason(error),
+                quote(str(self.partial)),
+                quote(str(self.path)),
+            )
             return False
         with contextlib.suppress(OSError):  # what is left over takes room, no more
             remove_unused(self.path, self._older_bodies)
