@@ -7,6 +7,7 @@ AgentTraceError
 │  ├─ CassetteNotFound(FileNotFoundError)
 │  ├─ CassetteInaccessible            .path .reason
 │  ├─ CassetteCorrupt(ValueError)     .path .line
+│  ├─ CassetteTooLarge                .path .limit
 │  └─ CassetteTooNew                  .version .supported
 ├─ ReplayError
 │  ├─ ReplayMiss(LookupError)         .request .nearest .first_difference
@@ -37,6 +38,7 @@ __all__ = [
     "CassetteError",
     "CassetteInaccessible",
     "CassetteNotFound",
+    "CassetteTooLarge",
     "CassetteTooNew",
     "CheckFailed",
     "ConfigError",
@@ -87,14 +89,14 @@ class CassetteNotFound(CassetteError, FileNotFoundError):
         self.path = path
 
 
+_NAME_A_FILE = "name a file, in a folder that you may write to, such as run.otlp.jsonl"
+
+
 class CassetteInaccessible(CassetteError):
     """The system does not let a cassette be opened, or what stands at its path is no file."""
 
-    def __init__(self, path: Path, purpose: str, reason: str) -> None:
-        super().__init__(
-            f"{path} cannot be {purpose}: {reason}.\n"
-            "  to fix   name a file, in a folder that you may write to, such as run.otlp.jsonl"
-        )
+    def __init__(self, path: Path, purpose: str, reason: str, cure: str = _NAME_A_FILE) -> None:
+        super().__init__(f"{path} cannot be {purpose}: {reason}.\n  to fix   {cure}")
         self.path = path
         self.reason = reason
 
@@ -109,6 +111,20 @@ class CassetteCorrupt(CassetteError, ValueError):
         self.path = path
         self.line = line
         self.reason = reason
+
+
+class CassetteTooLarge(CassetteError):
+    """A packed cassette becomes more than `.limit` bytes: it may be made to fill the memory or the disk."""
+
+    def __init__(self, path: Path, limit: int, told: str) -> None:
+        plain = shlex.quote(str(path.with_suffix("")))
+        super().__init__(
+            f"{path} is refused: it unpacks to more than {limit:,} bytes, {told}.\n"
+            f"  to fix   if you trust it, unpack it yourself (zstd -d {shlex.quote(str(path))}) and use {plain}, "
+            "which has no limit"
+        )
+        self.path = path
+        self.limit = limit
 
 
 class CassetteTooNew(CassetteError):

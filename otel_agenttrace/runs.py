@@ -16,6 +16,7 @@ from tempfile import gettempdir
 from typing import Any, Final
 
 from otel_agenttrace.cassette.held import HeldFile
+from otel_agenttrace.cassette.private import open_private
 from otel_agenttrace.config import RecordMode
 from otel_agenttrace.environment import RUN
 from otel_agenttrace.playback.plan import ReplayPlan
@@ -29,7 +30,7 @@ __all__ = ["Run", "SharedClaims", "SharedSwitch", "note_begun"]
 
 _log = logging.getLogger("otel_agenttrace")
 _ID_SIZE: Final = 16
-_APPEND: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_APPEND: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +82,15 @@ class Run:
     def tell(self, fact: Mapping[str, object]) -> None:
         """Tell the root something; it counts when the root ends."""
         try:
-            descriptor = os.open(self.shared_file("facts"), _APPEND, 0o600)
+            descriptor = open_private(self.shared_file("facts"), _APPEND)
+            try:
+                os.write(descriptor, json.dumps(fact).encode() + b"\n")
+            finally:
+                os.close(descriptor)
         except OSError as error:
-            _log.warning("the root of the run does not hear of this process: %s", error)
-            return
-        try:
-            os.write(descriptor, json.dumps(fact).encode() + b"\n")
-        finally:
-            os.close(descriptor)
+            if self.id not in _unheard:
+                _unheard.add(self.id)
+                _log.warning("the root of the run does not hear of this process: %s", error)
 
     def hear(self) -> tuple[Mapping[str, Any], ...]:
         """Return what the other processes have told, once; a line that a killed one left torn is no fact."""
@@ -101,6 +103,8 @@ class Run:
 
 
 _begun_here: set[str] = set()
+_unheard: set[str] = set()
+"""Runs whose root does not hear all, which was said."""
 
 
 def note_begun(run: Run) -> None:
@@ -182,7 +186,7 @@ class SharedSwitch:
 
     def turn_on(self) -> None:
         """Turn it on."""
-        os.close(os.open(self._path, _APPEND, 0o600))
+        os.close(open_private(self._path, _APPEND))
         self._is_on = True
 
     def remove(self) -> None:

@@ -36,12 +36,14 @@ from otel_agenttrace.environment import RUN
 from otel_agenttrace.errors import (
     AgentTraceError,
     CassetteError,
+    CassetteInaccessible,
     ConfigError,
     EgressBlocked,
     ReplayError,
     ReplayMiss,
     ToolNotRestorable,
 )
+from otel_agenttrace.losses import Losses
 from otel_agenttrace.matching import Requested
 from otel_agenttrace.model import AttributeValue, HttpRequest, Outcome, OutcomeKind, Span, Trace
 from otel_agenttrace.playback.choosing import AnyPlayer, open_player
@@ -140,7 +142,7 @@ class Session:
         self._token: Token[Session | None] | None = None
         self._opened_at: object = None
         self._failure: AgentTraceError | None = None
-        self._warned = False
+        self.losses = Losses()
         self._player: AnyPlayer | None = None
         self._director: Director | None = None
         self._tools: ToolPlayer | None = None
@@ -373,12 +375,20 @@ class Session:
         self.is_open = False
         _open_sessions.remove(self)
         self._leave()
-        if self._writer is not None:
-            self.has_recorded = self._writer.size() > self.offset
         if os.getpid() == self._pid:
             self._end_run(keep_partial=keep_partial, has_failed=has_failed)
         self._claims.close()
         self._tool_claims.close()
+
+    def _look_at_end(self, writer: Writer) -> None:
+        try:
+            is_gone = writer.is_gone()
+            self.has_recorded = not is_gone and writer.size() > self.offset
+        except OSError as error:
+            is_gone = True
+            _log.warning("%s cannot be read: %s", writer.path, error.strerror)
+        if is_gone:
+            self.losses.file_is_gone(writer.path)
 
     def was_opened_here(self) -> bool:
         """Whether this is where a session was opened that has been closed elsewhere, not what was begun inside it."""
@@ -408,6 +418,8 @@ class Session:
     def _end_run(self, *, keep_partial: bool, has_failed: bool) -> None:
         if self.is_root:
             self._hear_of_others()
+            if self._writer is not None:
+                self._look_at_end(self._writer)
         if self._recording is not None:
             if keep_partial:
                 self._recording.leave()
@@ -450,6 +462,8 @@ class Session:
     def _hear_of_others(self) -> None:
         """Count what the other processes of the run have told."""
         self.facts = self.run.hear()
+        for fact in self.facts:
+            self.losses.add(*fact.get("lost", (0, 0)))
         self.counts.update(fact["kind"] for fact in self.facts if fact.get("of") == "call")
         self.tool_counts.update(fact["kind"] for fact in self.facts if fact.get("of") == "tool")
         self.struck.update(fact["fault"] for fact in self.facts if "fault" in fact)
@@ -659,10 +673,11 @@ class Session:
     def _append(self, writer: Writer, span: Span, recorded: RecordedCall | None) -> None:
         try:
             writer.write(span, recorded)
-        except OSError as error:
-            if not self._warned:
-                self._warned = True
-                _log.warning("recording to %s stopped: %s; the application goes on", writer.path, error)
+        except (OSError, CassetteInaccessible) as error:
+            is_call = recorded is not None
+            self.losses.note(writer.path, error, is_call=is_call)
+            if not self.is_root:
+                self.run.tell({"lost": [int(is_call), int(not is_call)]})
 
     # --- what a user asks -------------------------------------------------------------------------------------------
 

@@ -23,7 +23,17 @@ __all__ = ["closing_line", "recording_line", "sdks_seen"]
 
 def closing_line(session: Session) -> str:
     """Return the one line that tells how a run went."""
-    return " · ".join((_calls_line(session), *_faults_told(session), *_changes_told(session)))
+    return " · ".join((_calls_line(session), *_losses_told(session), *_faults_told(session), *_changes_told(session)))
+
+
+def _losses_told(session: Session) -> Iterator[str]:
+    """Yield what could not be written: the warning that told why came when it began."""
+    from otel_agenttrace.report.text import counted
+
+    losses = session.losses
+    told = [counted(count, noun) for count, noun in ((losses.calls, "call"), (losses.spans, "other span")) if count]
+    if told:
+        yield f"{' and '.join(told)} could not be written"
 
 
 def _changes_told(session: Session) -> Iterator[str]:
@@ -121,6 +131,10 @@ def sdks_seen() -> Mapping[str, object]:
 
 def _nothing_seen(session: Session) -> str:
     told = [sdks_seen(), *(fact for fact in session.facts if "imported" in fact)]
+    if session.losses.is_file_gone:
+        return f"{session.run.file} was removed or moved while it was recorded to"
+    if session.losses.calls:
+        return "none could be written"
     missing = sorted({name for fact in told for name in cast("list[str]", fact["missing"])})
     if missing:
         return f"seam missing: {', '.join(missing)}"

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from otel_agenttrace.errors import AgentTraceError, ReplayExhausted
+from otel_agenttrace.limits import room_for
 from otel_agenttrace.model import Exchange, RaisedError
 from otel_agenttrace_instrumentation.attempts import MOST_KEPT, Attempt, Chunks
 from otel_agenttrace_instrumentation.bodies import pause, pause_async, recorded_stream, spoiled_stream, wait_for_cancel
@@ -26,6 +27,13 @@ _IN_PROCESS: Final = frozenset({"ASGITransport", "WSGITransport", "_TestClientTr
 
 _SDK_MARK: Final = "x-stainless-lang"
 """A header that the SDKs give each request of theirs."""
+
+_STEP: Final = 1 << 10
+_BROTLI_STEP: Final = 64
+"""So many bytes are decoded at a time: a few of brotli can become megabytes."""
+
+_MAX_RATIO: Final = 20
+"""Of what is larger than any answer of a model: gzip makes a thousand times its size of zeros, and four of prose."""
 
 _OF_THE_BODY: Final = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -105,24 +113,37 @@ class Tap:
         return response
 
     def decoded(self, encoding: str, chunks: Chunks) -> Chunks | None:
-        """Return the chunks of a body as the client reads them, without content-encoding, or None if it cannot."""
+        """Return the chunks of a body as the client reads them, without content-encoding, or None if it cannot.
+
+        Nor is one decoded that is made to fill the memory: little goes in at a time, and it ends when too much comes out.
+        """
         passed: list[int] = []
-        decoded: Chunks = []
+        decoded: dict[int, list[bytes]] = {}
+        step = _BROTLI_STEP if encoding == "br" else _STEP
 
         class Passed(self.library.SyncByteStream):  # type: ignore[misc, name-defined]
             def __iter__(self) -> Iterator[bytes]:
                 for offset, data in chunks:
                     passed.append(offset)
-                    yield data
+                    yield from (data[at : at + step] for at in range(0, len(data), step))
+                passed.append(passed[-1] if passed else 0)  # what is left in the decoder
 
+        if "," in encoding:  # each would multiply what the one before it gives
+            return None
+        room = room_for(sum(len(data) for _, data in chunks), ratio=_MAX_RATIO)
         try:
             for piece in self.library.Response(
                 200, headers={"content-encoding": encoding}, stream=Passed()
             ).iter_bytes():
-                decoded.append((passed[-1], piece))
+                room -= len(piece)
+                if room < 0:
+                    return None
+                decoded.setdefault(len(passed), []).append(piece)
         except self.library.DecodingError:
-            return decoded or None
-        return decoded
+            decoded.pop(len(passed), None)
+            if not decoded:
+                return None
+        return [(passed[number - 1], b"".join(pieces)) for number, pieces in decoded.items()]
 
     def answer(self, recorded: Exchange, request: Any, attempt: Attempt) -> Any:
         """Return a recorded response.

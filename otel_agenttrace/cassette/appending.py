@@ -6,6 +6,8 @@ A line of which only the beginning could be written is taken away again.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 from collections.abc import Generator
@@ -37,7 +39,7 @@ class AppendedFile:
         """Append a line, which ends with its newline, or nothing at all.
 
         Raises:
-            OSError: If it cannot be written.
+            OSError: If it cannot be written, or the file was removed.
         """
         if self._held is None:
             self._held = HeldFile(self._path, self._flags | os.O_CREAT)
@@ -52,10 +54,22 @@ class AppendedFile:
         while True:
             with _locked(held) as descriptor:
                 if self._path.suffix == ".partial" or held.is_at(self._path) or not self._path.exists():
+                    if held.is_removed(self._path):
+                        raise FileNotFoundError(
+                            errno.ENOENT, "it was removed while it was recorded to", str(self._path)
+                        )
                     yield descriptor
                     return
             held.close()
             self._held = held = HeldFile(self._path, self._flags)
+
+    def is_gone(self) -> bool:
+        """Whether what was written stands neither at the path nor, where that is a partial, under its name."""
+        if self._path.suffix != ".partial":  # what was rewritten has its lines
+            return self._held is not None and not self._path.exists()
+        return self._held is not None and not any(
+            self._held.is_at(path) for path in (self._path, self._path.with_suffix(""))
+        )
 
     def size(self) -> int:
         """Return how many bytes of whole lines there are: where the next line will stand."""
@@ -97,14 +111,21 @@ def _locked(held: HeldFile) -> Generator[int]:
 
 
 def _write(descriptor: int, line: bytes) -> None:
-    """Write all of a line; what a full disk leaves of it would spoil the line that comes next."""
+    """Write all of a line; what a full disk leaves of it would spoil the line that comes next.
+
+    It is taken away again unless another process has written behind it, or the system refuses that, too: then the next
+    writer deals with it.
+    """
     before = os.lseek(descriptor, 0, os.SEEK_END)
+    left = line
     try:
-        while line:
-            line = line[os.write(descriptor, line) :]
+        while left:
+            left = left[os.write(descriptor, left) :]
     finally:
-        if line:
-            os.ftruncate(descriptor, before)
+        written = len(line) - len(left)
+        if left and written and os.lseek(descriptor, 0, os.SEEK_END) == before + written:
+            with contextlib.suppress(OSError):
+                os.ftruncate(descriptor, before)
 
 
 def _is_torn(descriptor: int) -> bool:

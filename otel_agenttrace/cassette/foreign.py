@@ -90,7 +90,7 @@ def foreign_spans(path: Path) -> tuple[Span, ...]:
         IngestError: If it is no trace in a known form, or a line of it is damaged.
         CassetteError: If it is protobuf, and the library to read it is not installed.
     """
-    content = unpacked(path) if path.suffix == SUFFIX else path.read_bytes()
+    content = b"".join(unpacked(path)) if path.suffix == SUFFIX else path.read_bytes()
     documents = _json_documents(path, content) if content.lstrip()[:1] in _parts(_JSON) else _messages(path, content)
     spans: list[Span] = []
     logged: list[tuple[tuple[str, str], Event]] = []

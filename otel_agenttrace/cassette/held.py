@@ -8,13 +8,11 @@ import weakref
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
+from otel_agenttrace.cassette.private import open_private, refuse_link
 from otel_agenttrace.errors import CassetteInaccessible, CassetteNotFound
 
 __all__ = ["HeldFile", "check_is_file", "make_folder", "recordable"]
-
-_CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0)
 
 
 def check_is_file(path: Path, purpose: str) -> None:
@@ -33,10 +31,11 @@ def recordable(path: Path) -> Generator[None]:
     """Name a path that nothing can be recorded to; what the system says inside the block is told the same way.
 
     Raises:
-        CassetteInaccessible: If there is something else than a file at the path, or it cannot be opened.
+        CassetteInaccessible: If there is something else than a file at the path, be it a link, or it cannot be opened.
         CassetteNotFound: If there is nothing and it may not be made.
     """
     try:
+        refuse_link(path)
         check_is_file(path, "recorded to")
         yield
     except FileNotFoundError as error:
@@ -67,8 +66,8 @@ class HeldFile:
 
     def __init__(self, path: Path, flags: int) -> None:
         self._path = path
-        self._flags = flags | _CLOEXEC
-        self._take(os.open(path, self._flags, 0o600))
+        self._flags = flags
+        self._take(open_private(path, flags))
 
     def _take(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -90,7 +89,7 @@ class HeldFile:
     def _opened_again(self) -> int:
         named = self._path.with_name(self._path.name.removesuffix(".partial"))
         path = self._path if self.is_at(self._path) else named
-        descriptor = os.open(path, self._flags & ~os.O_CREAT)
+        descriptor = open_private(path, self._flags & ~os.O_CREAT)
         if _is_file(descriptor, self._status):
             return descriptor
         os.close(descriptor)
@@ -102,6 +101,10 @@ class HeldFile:
             return os.path.samestat(path.stat(), self._status)
         except OSError:
             return False
+
+    def is_removed(self, path: Path) -> bool:
+        """Whether no name leads to the file any more: what is written to it is lost with the last process that has it."""
+        return os.fstat(self.descriptor()).st_nlink == 0 and not self.is_at(path)
 
     def close(self) -> None:
         """Release the file."""

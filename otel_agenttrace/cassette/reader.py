@@ -57,6 +57,7 @@ def open_cassette(
         CassetteNotFound: If there is no file.
         CassetteInaccessible: If it cannot be opened.
         CassetteCorrupt: If nothing is readable, or, when strict, if one line is not.
+        CassetteTooLarge: If it is packed and unpacks to far too much.
         CassetteTooNew: If a later release wrote it.
     """
     file = _opened(path)
@@ -89,7 +90,7 @@ class _UnpackedFile(HeldFile):
 
     def _opened_again(self) -> int:
         with TemporaryFile() as file:
-            file.write(unpacked(self._path))
+            file.writelines(unpacked(self._path))
             file.flush()
             return os.dup(file.fileno())
 

@@ -11,10 +11,12 @@ import logging
 import os
 import re
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.held import HeldFile, make_folder, recordable
+from otel_agenttrace.cassette.private import take_place
 from otel_agenttrace.cassette.sidecars import remove_unused, sidecars
 from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.errors import CassetteInaccessible
@@ -83,9 +85,16 @@ class Recording:
 
     def _name(self) -> bool:
         try:
-            self.partial.replace(self.path)
-        except OSError as error:
-            _log.warning("the recording stays in %s: %s cannot be written: %s", self.partial, self.path, error.strerror)
+            take_place(self.partial, self.path)
+        except (OSError, CassetteInaccessible) as error:
+            _log.warning(
+                "the recording stays in %s: %s cannot be written: %s\n  to fix   mv %s %s",
+                self.partial,
+                self.path,
+                _reason(error),
+                quote(str(self.partial)),
+                quote(str(self.path)),
+            )
             return False
         with contextlib.suppress(OSError):  # what is left over takes room, no more
             remove_unused(self.path, self._older_bodies)
@@ -102,6 +111,10 @@ class Recording:
             with contextlib.suppress(OSError):
                 self.partial.unlink()
         self._life.close()
+
+
+def _reason(error: OSError | CassetteInaccessible) -> str:
+    return f"{error.strerror if isinstance(error, OSError) else error.reason}"
 
 
 def _check_may_be_replaced(path: Path, *, is_fork: bool) -> None:

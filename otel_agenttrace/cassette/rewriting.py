@@ -19,8 +19,9 @@ from otel_agenttrace.cassette.appending import kept_still
 from otel_agenttrace.cassette.exchanges import Definition, Reference, definitions, reference_of
 from otel_agenttrace.cassette.format import decode_spans, encode_line, encode_resource
 from otel_agenttrace.cassette.index import Entry, Index, Line, scan
+from otel_agenttrace.cassette.private import write_private
 from otel_agenttrace.cassette.reader import Cassette
-from otel_agenttrace.cassette.sidecars import remove_unused, write_private
+from otel_agenttrace.cassette.sidecars import remove_unused
 from otel_agenttrace.cassette.writer import small_resource
 from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteInaccessible
 from otel_agenttrace.jsonvalue import compact, parse
@@ -135,7 +136,7 @@ def _line(span: Span) -> bytes:
 
 
 def rewrite(path: Path, changes: Sequence[Change], appended: Sequence[bytes] = ()) -> None:
-    """Write a cassette anew with these changes, and these lines after all others. Large bodies nobody names any more go.
+    """Write a cassette anew with these changes, and these lines after all others; its mode stays. Large bodies nobody names any more go.
 
     Args:
         path: The cassette.
@@ -145,7 +146,7 @@ def rewrite(path: Path, changes: Sequence[Change], appended: Sequence[bytes] = (
     Raises:
         CassetteError: If a call to be changed does not stand where it stood when the cassette was read.
         CassetteCorrupt: If a line is not what the format promises.
-        CassetteInaccessible: If the cassette cannot be read or written; it stays as it was.
+        CassetteInaccessible: If the cassette cannot be read or written, or is a link; it stays as it was.
     """
     try:
         with kept_still(path):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
-import threading
+import stat
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-__all__ = ["read_sidecar", "remove_unused", "sidecar_folder", "sidecars", "spilled", "write_private"]
+from otel_agenttrace.cassette.private import make_private_folder, read_regular, refuse_link, write_private
+
+__all__ = ["read_sidecar", "remove_unused", "sidecar_folder", "sidecars", "spilled"]
 
 _SPILL_FROM: Final = 1 << 20
 """Bodies above this many bytes stand in a file of their own."""
 
-_WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _NAMED: Final = re.compile(rb'"([0-9a-f]{64})"')
 
@@ -30,52 +30,44 @@ def spilled(path: Path, body: bytes) -> str | None:
     """Write a large body to its own file and return its digest; None for one that stands in its line.
 
     Raises:
+        CassetteInaccessible: If a link stands in the place of the file or its folder.
         OSError: If it cannot be written.
     """
     if len(body) <= _SPILL_FROM:
         return None
     digest = hashlib.sha256(body).hexdigest()
     whole = sidecar_folder(path) / digest
-    if not whole.exists():
-        whole.parent.mkdir(mode=0o700, exist_ok=True)
+    make_private_folder(whole.parent)
+    refuse_link(whole)
+    if not _holds(whole, len(body)):
         write_private(whole, body)
     return digest
 
 
-def write_private(path: Path, content: bytes, mode: int = 0o600, *, durable: bool = False) -> None:
-    """Write a file for its owner only, whole or not at all; no link is followed.
-
-    Args:
-        path: Its path; what stands there makes room when all is written.
-        content: All of it.
-        mode: Its permissions.
-        durable: Whether it is on the disk, not only with the system, before it takes its place.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
-    growing = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
+def _holds(path: Path, size: int) -> bool:
     try:
-        with os.fdopen(os.open(growing, _WRITE, mode), "wb") as file:
-            file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        growing.replace(path)
-    finally:
-        growing.unlink(missing_ok=True)
+        status = path.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size == size
 
 
 def read_sidecar(path: Path, digest: str) -> bytes:
-    """Return a large body of a cassette.
+    """Return a large body of a cassette: a regular file in its folder, opened by its digest alone, with that content.
 
     Raises:
-        ValueError: If that is no digest.
+        ValueError: If that is no digest, no file, or a file with another content.
         OSError: If there is no such file.
     """
     if not _DIGEST.fullmatch(digest):
         raise ValueError(f"{digest[:80]!r} is no digest")
-    return (sidecar_folder(path) / digest).read_bytes()
+    folder = sidecar_folder(path)
+    if folder.is_symlink():
+        raise ValueError(f"{folder} is a symbolic link")
+    body = read_regular(folder / digest)
+    if hashlib.sha256(body).hexdigest() != digest:
+        raise ValueError(f"{folder / digest} has another content than its name says")
+    return body
 
 
 def sidecars(path: Path) -> frozenset[str]:

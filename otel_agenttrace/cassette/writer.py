@@ -13,7 +13,8 @@ from otel_agenttrace.cassette.appending import AppendedFile
 from otel_agenttrace.cassette.exchanges import Sharing, call_attributes, exchange_event
 from otel_agenttrace.cassette.format import FORMAT_VERSION, encode_line, encode_resource
 from otel_agenttrace.cassette.held import make_folder, recordable
-from otel_agenttrace.cassette.sidecars import spilled
+from otel_agenttrace.cassette.private import refuse_link
+from otel_agenttrace.cassette.sidecars import sidecar_folder, spilled
 from otel_agenttrace.matching import Requested
 from otel_agenttrace.model import AttributeValue, Call, Span
 
@@ -41,7 +42,7 @@ class Writer:
     """Appends to one file. One per path and process; `resource` stands in full on the first line this writer writes.
 
     Raises:
-        CassetteInaccessible: If nothing can be recorded to the path.
+        CassetteInaccessible: If nothing can be recorded to the path: it is no file, or a link.
         CassetteNotFound: If there is no file, and none may be made.
     """
 
@@ -50,6 +51,7 @@ class Writer:
         with recordable(path):
             if create and not path.exists():
                 make_folder(path.parent)
+            refuse_link(sidecar_folder(path))
             self._file = AppendedFile(path, create=create)
         self._sharing = Sharing()
         small = small_resource(resource)
@@ -69,7 +71,8 @@ class Writer:
         What a signal handler writes, inside a write of the same thread, follows when that one is done.
 
         Raises:
-            OSError: If the file cannot be written.
+            CassetteInaccessible: If a link stands in the place of a file.
+            OSError: If the file cannot be written; it is as it was before.
         """
         with self._lock:
             self._waiting.append((span, recorded))
@@ -88,6 +91,11 @@ class Writer:
         else:
             self._write_call(span, recorded)
         self._first_resource = None
+
+    def is_gone(self) -> bool:
+        """Whether somebody has removed or moved the file, and all that was written with it."""
+        with self._lock:
+            return self._file.is_gone()
 
     def size(self) -> int:
         """Return how many bytes of whole lines the file has."""

@@ -11,15 +11,12 @@ from importlib.util import find_spec
 from typing import Any, Final, TypeAlias
 
 from otel_agenttrace.ingest.interactions import NotReadable
+from otel_agenttrace.limits import MAX_RATIO, room_for
 
 __all__ = ["GZIP", "decoded", "gunzipped", "plain"]
 
 GZIP: Final = b"\x1f\x8b\x08"
 """How a gzip file begins."""
-
-_MAX_RATIO: Final = 1_000
-_ALWAYS: Final = 64 << 20
-"""A body that grows to more bytes than this, and than its size times the ratio, is made to fill the memory."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _BROTLI_STEP: Final = 64
@@ -39,7 +36,7 @@ def decoded(body: bytes, encoding: str) -> bytes:
         decoder = _DECODERS.get(name)
         if decoder is None:
             raise NotReadable(f"nothing undoes the content-encoding {name[:40]!r}")
-        body = decoder(body, max(_ALWAYS, len(body) * _MAX_RATIO))
+        body = decoder(body, room_for(len(body)))
     return body
 
 
@@ -111,7 +108,10 @@ def _inflated(body: bytes, room: int, wbits: int, name: str) -> tuple[bytes, byt
 
 def _check_room(size: int, room: int) -> None:
     if size > room:
-        raise NotReadable(f"refused: the body unpacks to more than {_MAX_RATIO:,} times its size")
+        raise NotReadable(
+            f"refused: the body unpacks to more than {MAX_RATIO:,} times its size, or to more than a body may have; "
+            "if you trust it, put it into the file decoded"
+        )
 
 
 def _zstd(body: bytes, room: int) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from otel_agenttrace import semconv
+from otel_agenttrace.cassette.private import refuse_link, take_place
 from otel_agenttrace.cassette.sidecars import remove_unused, sidecars
 from otel_agenttrace.cassette.writer import Writer, partial_path
 from otel_agenttrace.errors import CassetteInaccessible, IngestError
@@ -107,6 +108,8 @@ def _ingested_file(found: Format, path: Path, target: Path, redactor: Redactor, 
 def _write(calls: Sequence[Ingested], target: Path) -> None:
     """Write a whole cassette, in a partial that gets its name at the end."""
     partial = partial_path(target)
+    refuse_link(target)
+    refuse_link(partial)
     older_bodies = sidecars(target)
     try:
         partial.unlink(missing_ok=True)
@@ -117,7 +120,7 @@ def _write(calls: Sequence[Ingested], target: Path) -> None:
         writer = Writer(partial, resource)
         for each in calls:
             writer.write(each.span, each.recorded)
-        partial.replace(target)
+        take_place(partial, target)
         remove_unused(target, older_bodies)
     except OSError as error:
         raise CassetteInaccessible(target, "written", f"{error.strerror}") from error

@@ -205,3 +205,35 @@ def test_without_pyyaml_the_extra_is_named(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "pip install 'otel-agenttrace[vcr]'" in ended.stderr
+
+
+_HOSTILE: Final = (
+    "!!python/object/apply:os.system ['touch {marker}']",
+    "!!python/object/apply:subprocess.check_output [['touch', '{marker}']]",
+    "!!python/object/new:os.system ['touch {marker}']",
+    "!!python/object/apply:builtins.eval ['open({marker!r}, \"w\")']",
+    "!!python/object/apply:builtins.exec ['open({marker!r}, \"w\")']",
+    "!!python/name:os.system",
+    "!!python/module:antigravity",
+    "!!python/object:subprocess.Popen {{args: ['touch', '{marker}']}}",
+    "!!python/object/new:type [x, !!python/tuple [], {{extend: !!python/name:builtins.exec}}]",
+    "!!python/object/new:str {{state: !!python/tuple ['open({marker!r}, \"w\")', !!python/object/new:Warning {{state: {{update: !!python/name:builtins.exec }}}}]}}",
+    "!!javax.script.ScriptEngineManager []",
+    "!ruby/object:Gem::Installer {{i: x}}",
+)
+
+
+@pytest.mark.parametrize("name", ["vcr", "govcr"])
+def test_a_hostile_file_runs_nothing(name: str, tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    (tmp_path / "in").mkdir()
+    for number, hostile in enumerate(_HOSTILE):
+        value = hostile.format(marker=str(marker))
+        (tmp_path / "in" / f"whole{number}.yaml").write_text(value)
+        entry = f"request: {{uri: 'http://h/', method: POST, body: {value}}}, response: {value}"
+        (tmp_path / "in" / f"part{number}.yaml").write_text(f"version: 2\ninteractions:\n- {{{entry}}}\n")
+    ended = run(name, "in", "-o", "made", folder=tmp_path)
+    assert not marker.exists()
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]

@@ -475,7 +475,8 @@ def test_a_child_that_outlives_its_killed_run_does_not_write_to_the_next_one(tmp
     surviving.write(*_recorded({"input": "of the killed run"}))
     killed._life.close()  # what the system does at a kill
     recording = Recording(tmp_path / "c")
-    surviving.write(*_recorded({"input": "of the child"}))
+    with pytest.raises(FileNotFoundError, match="was removed"):
+        surviving.write(*_recorded({"input": "of the child"}))
     _writer(recording.partial).write(*_recorded({"input": "of the next run"}, number=1))
     recording.finish()
     cassette = open_cassette(tmp_path / "c", strict=True)

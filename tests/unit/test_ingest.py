@@ -246,7 +246,10 @@ def test_a_bomb_is_refused() -> None:
         vcr_entry(response={"headers": {"Content-Encoding": encoding}, "body": {"string": body}})
         for encoding, body in packed.items()
     ]
-    refused = "refused: the body unpacks to more than 1,000 times its size"
+    refused = (
+        "refused: the body unpacks to more than 1,000 times its size, or to more than a body may have; "
+        "if you trust it, put it into the file decoded"
+    )
     assert reasons("vcr", vcr_file(*bad)) == [refused] * 3
     assert reasons("vcr", bomb) == [refused]
 

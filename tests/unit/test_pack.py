@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
@@ -18,7 +19,7 @@ from otel_agenttrace.cassette.format import encode_line, encode_resource
 from otel_agenttrace.cassette.pack import pack
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.sidecars import sidecar_folder
-from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteNotFound
+from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteNotFound, CassetteTooLarge
 from otel_agenttrace.sessions import open_sessions
 from tests.support.network import watched_network
 
@@ -78,7 +79,7 @@ def test_a_packed_cassette_answers_calls(plain: Path, mode: str) -> None:
 
 def test_large_bodies_of_a_packed_cassette_are_found_beside_it(plain: Path) -> None:
     body = b"x" * 3_000_000
-    digest = "0" * 64
+    digest = hashlib.sha256(body).hexdigest()
     sidecar_folder(plain).mkdir()
     (sidecar_folder(plain) / digest).write_bytes(body)
     line = plain.read_bytes().splitlines(keepends=True)[0]
@@ -169,8 +170,9 @@ def test_an_empty_packed_file_is_called_empty(tmp_path: Path) -> None:
 def test_a_packed_file_made_to_fill_the_memory_is_refused(tmp_path: Path) -> None:
     bomb = tmp_path / "run.otlp.jsonl.zst"
     bomb.write_bytes(zstd.compress(bytes(40_000_000)))
-    with pytest.raises(CassetteCorrupt, match="times its size"):
+    with pytest.raises(CassetteTooLarge, match=r"more than 16,777,216 bytes, .*\n  to fix .*zstd -d ") as raised:
         open_cassette(bomb)
+    assert (raised.value.path, raised.value.limit) == (bomb, 16 << 20)
 
 
 def test_what_would_be_refused_when_it_is_read_is_not_packed(tmp_path: Path) -> None:

@@ -254,12 +254,13 @@ def test_a_cassette_that_cannot_be_written_stays_whole(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_written_cassette_is_its_owners_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666])
+def test_a_cassette_that_is_written_anew_keeps_its_mode(mode: int, tmp_path: Path) -> None:
     path = tmp_path / "c"
     _write(path, _loop())
-    path.chmod(0o644)
+    path.chmod(mode)
     rewrite(path, [Change(_entries(path)[0])])
-    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_mode & 0o777 == mode
     assert [file.name for file in tmp_path.iterdir()] == ["c"]
 
 

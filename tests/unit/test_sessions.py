@@ -844,15 +844,26 @@ def _no_room_in_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_ends_the_recording_and_not_the_application(
-    provider: Provider, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_full_disk_loses_calls_and_not_the_application(provider: Provider, caplog: pytest.LogCaptureFixture) -> None:
     with at.record(PATH, quiet=True), _no_room_in_files():
         answers = [_ask(provider), _ask(provider)]
     assert all(answers)
     (told,) = caplog.messages
-    assert told.startswith("recording to ")
-    assert "stopped: " in told
+    assert "c.otlp.jsonl.partial cannot be written: File too large. The application goes on; " in told
+    assert "\n  to fix   " in told
+
+
+def test_what_is_recorded_before_and_after_a_full_disk_is_kept_and_what_was_lost_is_counted(
+    provider: Provider, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with at.record(PATH):
+        _ask(provider, "before")
+        with _no_room_in_files():
+            _ask(provider, "lost")
+        _ask(provider, "after")
+    assert _recorded() == 2
+    assert "recorded 2 calls" in (told := capsys.readouterr().err)
+    assert "1 call could not be written" in told
 
 
 # --- replay hides nothing -----------------------------------------------------------------------------------------------
