@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from otel_agenttrace.errors import AgentTraceError, CassetteError, ReplayFailed, ReplayMiss
     from otel_agenttrace.model import Message, Outcome, Span, Trace, Usage
     from otel_agenttrace.processor import CassetteSpanProcessor, ReplaySpanProcessor
+    from otel_agenttrace.redaction import RedactionRule, RedactionRules
     from otel_agenttrace.rerun import Rerun, rerun
     from otel_agenttrace.sampler import AgentTraceSampler
     from otel_agenttrace.sessions import Session
@@ -32,6 +33,8 @@ __all__ = [
     "MatchRule",
     "Message",
     "Outcome",
+    "RedactionRule",
+    "RedactionRules",
     "ReplayFailed",
     "ReplayMiss",
     "ReplaySpanProcessor",
@@ -69,6 +72,8 @@ _HOMES: Final = {
     "MatchRule": "otel_agenttrace.volatile",
     "Message": "otel_agenttrace.model",
     "Outcome": "otel_agenttrace.model",
+    "RedactionRule": "otel_agenttrace.redaction",
+    "RedactionRules": "otel_agenttrace.redaction",
     "ReplayFailed": "otel_agenttrace.errors",
     "ReplayMiss": "otel_agenttrace.errors",
     "ReplaySpanProcessor": "otel_agenttrace.processor",

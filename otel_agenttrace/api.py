@@ -23,13 +23,14 @@ from otel_agenttrace.model import Trace
 from otel_agenttrace.playback.patches import Patch, made_patch
 from otel_agenttrace.playback.plan import Frozen, OnMiss, ReplayPlan
 from otel_agenttrace.processor import watch_provider
-from otel_agenttrace.redact import environment_redactor
+from otel_agenttrace.redaction import RedactionRules
 from otel_agenttrace.selectors import Selectable
 from otel_agenttrace.sessions import FailOn, Session
 from otel_agenttrace.stepping import Steps, stepped, stepped_async
 from otel_agenttrace.volatile import MatchRule
 from otel_agenttrace_instrumentation.opening import close_session, cost_function, open_session, prepare_session
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
+from otel_agenttrace_instrumentation.redacting import redactor_of
 
 if TYPE_CHECKING:
     from otel_agenttrace.capture.serving import CassetteServer
@@ -55,6 +56,7 @@ class _Told:
     plan: ReplayPlan | None
     fork: Path | None
     match: tuple[MatchRule, ...]
+    redact: RedactionRules | None
     patches: tuple[Patch, ...]
     fail_on: tuple[FailOn, ...]
 
@@ -69,7 +71,9 @@ class SessionContext:
     def __enter__(self) -> Session:
         told = self._told
         pyproject = pyproject_settings(Path.cwd())
-        settings = resolve(os.environ, pyproject, cassette=told.path, mode=told.mode, match=told.match)
+        settings = resolve(
+            os.environ, pyproject, cassette=told.path, mode=told.mode, match=told.match, redact=told.redact
+        )
         prepared = prepare_session(
             settings.cassette or Path("run.otlp.jsonl"),
             settings.mode,
@@ -147,6 +151,7 @@ def session(
     plan: ReplayPlan | None = None,
     fork: str | Path | None = None,
     match: Sequence[MatchRule] = (),
+    redact: RedactionRules | None = None,
     patches: Sequence[Patch] = (),
     fail_on: Sequence[FailOn] = (),
 ) -> SessionContext:
@@ -160,6 +165,7 @@ def session(
         plan: What a replay does besides answering; None answers each call from the recording.
         fork: A cassette that a replay is recorded to, with what goes live in it.
         match: What else changes from run to run, before the rules of pyproject.toml; child processes know only those.
+        redact: What is redacted on top of secrets, in the place of what the environment or pyproject.toml says.
         patches: Changes by functions; those by texts stand in the plan, and reach child processes too.
         fail_on: Which outcomes raise `ReplayFailed` when the block ends well: `drift`, `miss`, `live`, `unplayed`.
 
@@ -174,6 +180,7 @@ def session(
         plan=plan,
         fork=Path(fork) if fork is not None else None,
         match=tuple(match),
+        redact=redact,
         patches=tuple(patches),
         fail_on=tuple(fail_on),
     )
@@ -188,6 +195,7 @@ def record(
     prune: bool = False,
     faults: Sequence[str] = (),
     seed: int = 0,
+    redact: RedactionRules | None = None,
 ) -> SessionContext:
     """Return a session that records every call anew, or those of a cassette that a selector chooses.
 
@@ -201,9 +209,10 @@ def record(
         prune: Whether to remove the recorded calls that were not asked for, unless the program fails.
         faults: Failures to inject: `SELECTOR KIND [NAME=VALUE …]`.
         seed: Decides which calls a fault with a rate strikes.
+        redact: What is redacted on top of secrets, in the place of what the environment or pyproject.toml says.
     """
     plan = ReplayPlan(faults=_several("faults", faults), seed=seed, only=only, prune=prune)
-    return session(path, "new" if only else "all", quiet=quiet, plan=plan)
+    return session(path, "new" if only else "all", quiet=quiet, plan=plan, redact=redact)
 
 
 def _several(name: str, given: Sequence[_Item]) -> tuple[_Item, ...]:
@@ -229,6 +238,7 @@ def replay(
     verify: bool = False,
     fork: str | Path | None = None,
     match: Sequence[MatchRule] = (),
+    redact: RedactionRules | None = None,
     fail_on: Sequence[FailOn] = (),
 ) -> SessionContext:
     """Return a session that answers calls from the cassette: all of them, with no network, unless told otherwise.
@@ -248,6 +258,7 @@ def replay(
         verify: Whether each call is also made live, and its answer compared with the recorded one.
         fork: A cassette for the run as it goes on: live from the first miss, or from where `until` says.
         match: What else changes from run to run, before the rules of pyproject.toml; child processes know only those.
+        redact: What is redacted on top of secrets, in the place of what the environment or pyproject.toml says.
         fail_on: Which outcomes raise `ReplayFailed` when the block ends well: `drift`, `miss`, `live`, `unplayed`.
 
     Raises:
@@ -272,6 +283,7 @@ def replay(
         plan=plan,
         fork=fork,
         match=match,
+        redact=redact,
         patches=[patch for patch in patches if not isinstance(patch, str)],
         fail_on=fail_on,
     )
@@ -305,8 +317,8 @@ def serve(path: str | Path, *, host: str = "127.0.0.1", port: int = 0) -> Casset
     """
     from otel_agenttrace.capture.serving import CassetteServer
 
-    match = resolve(os.environ, pyproject_settings(Path.cwd())).match
-    return CassetteServer(Path(path), environment_redactor(os.environ), host=host, port=port, match=match)
+    settings = resolve(os.environ, pyproject_settings(Path.cwd()))
+    return CassetteServer(Path(path), redactor_of(settings), host=host, port=port, match=settings.match)
 
 
 _started: list[SessionContext] = []

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+from otel_agenttrace.config import Config
 from otel_agenttrace.errors import ConfigError
+from otel_agenttrace.redact import Redactor, environment_redactor
 from otel_agenttrace.redaction import RedactionRules, SpanFinder
 
-__all__ = ["loaded_rules"]
+__all__ = ["loaded_rules", "redactor_of"]
+
+
+def redactor_of(config: Config) -> Redactor:
+    """Return the redactor that the settings ask for, with the secrets of this process's environment.
+
+    Raises:
+        ConfigError: If what they name is not there.
+    """
+    return environment_redactor(os.environ, loaded_rules(config.redact))
 
 
 def loaded_rules(rules: RedactionRules) -> RedactionRules:

@@ -12,12 +12,14 @@ import click
 from rich.progress import track
 
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
+from otel_agenttrace.config import resolve
 from otel_agenttrace.ingest.formats import FORMATS, format_of
 from otel_agenttrace.ingest.importing import IngestedFile, files_of
 from otel_agenttrace.ingest.importing import ingest as ingested
-from otel_agenttrace.redact import environment_redactor
 from otel_agenttrace.report.ingested import ingested_json, ingested_line, left_out_table
 from otel_agenttrace.report.terminal import console
+from otel_agenttrace_instrumentation.pyproject import pyproject_settings
+from otel_agenttrace_instrumentation.redacting import redactor_of
 
 __all__ = ["ingest"]
 
@@ -47,10 +49,11 @@ Exits 3 if nothing could be read, and with --strict 1 if anything was left out.
 def ingest(name: str, path: Path, output: Path, *, force: bool, strict: bool, as_json: bool) -> None:
     """Read, write and tell."""
     found = format_of(name)
+    redactor = redactor_of(resolve(os.environ, pyproject_settings(Path.cwd())))
     shown = console(sys.stderr)
     files = tuple(
         track(
-            ingested(found, path, output, environment_redactor(os.environ), force=force),
+            ingested(found, path, output, redactor, force=force),
             f"reading {path}",
             total=len(files_of(path, found.suffixes)),
             console=shown,

@@ -23,10 +23,10 @@ from otel_agenttrace.cli.run import exit_code
 from otel_agenttrace.config import resolve
 from otel_agenttrace.errors import CassetteError
 from otel_agenttrace.model import OutcomeKind
-from otel_agenttrace.redact import environment_redactor
 from otel_agenttrace.report.terminal import console, outcome_text, replayed_line
 from otel_agenttrace.sessions import is_loopback
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
+from otel_agenttrace_instrumentation.redacting import redactor_of
 
 __all__ = ["serve"]
 
@@ -87,10 +87,15 @@ def serve(
 
 
 def _opened(cassette: Path, host: str, port: int, on_answer: Callable[[Asked, Answer], object]) -> CassetteServer:
-    match = resolve(os.environ, pyproject_settings(Path.cwd())).match
+    settings = resolve(os.environ, pyproject_settings(Path.cwd()))
     try:
         return CassetteServer(
-            cassette, environment_redactor(os.environ), host=host, port=port, match=match, on_answer=on_answer
+            cassette,
+            redactor_of(settings),
+            host=host,
+            port=port,
+            match=settings.match,
+            on_answer=on_answer,
         )
     except CassetteError:
         raise

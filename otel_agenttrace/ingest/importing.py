@@ -15,7 +15,7 @@ from otel_agenttrace.cassette.writer import Writer, partial_path
 from otel_agenttrace.errors import CassetteInaccessible, IngestError
 from otel_agenttrace.ingest.formats import Format
 from otel_agenttrace.ingest.interactions import Ingested, LeftOut, NotReadable
-from otel_agenttrace.redact import RULES_VERSION, Redactor
+from otel_agenttrace.redact import Redactor
 
 __all__ = ["SUFFIX", "IngestedFile", "files_of", "ingest"]
 
@@ -115,7 +115,7 @@ def _write(calls: Sequence[Ingested], target: Path) -> None:
         partial.unlink(missing_ok=True)
         resource = {
             semconv.AGENTTRACE_RUN_ID: calls[0].span.trace_id,
-            semconv.AGENTTRACE_RULES_VERSION: RULES_VERSION,
+            semconv.AGENTTRACE_RULES_VERSION: redactor.rules_version,
         }
         writer = Writer(partial, resource)
         for each in calls:

@@ -86,7 +86,10 @@ def _rule(table: Mapping[str, Any], compiled: Callable[[str], Any]) -> _Rule:
 
 def _allowed(table: Mapping[str, Any], compiled: Callable[[str], Any]) -> tuple[Any, ...]:
     """Return the expressions of what a rule, or the whole file, lets through."""
-    lists: list[Mapping[str, Any]] = [*table.get("allowlists", ()), *([table["allowlist"]] if "allowlist" in table else [])]
+    lists: list[Mapping[str, Any]] = [
+        *table.get("allowlists", ()),
+        *([table["allowlist"]] if "allowlist" in table else []),
+    ]
     return tuple(compiled(each) for entry in lists for each in entry.get("regexes", ()))
 
 
