@@ -161,7 +161,7 @@ def session(
         fork: A cassette that a replay is recorded to, with what goes live in it.
         match: What else changes from run to run, before the rules of pyproject.toml; child processes know only those.
         patches: Changes by functions; those by texts stand in the plan, and reach child processes too.
-        fail_on: Which outcomes raise `ReplayFailed` when the block ends well: `drift`, `miss`, `live`, `unplayed`.
+        fail_on: Which outcomes raise `ReplayFailed` when the block ends well: `drift`, `miss`, `live`, `unplayed`, `egress`.
 
     Raises:
         ConfigError: If the mode has no meaning.
@@ -227,6 +227,7 @@ def replay(
     timing: str = "instant",
     run_tools: Sequence[str] = (),
     verify: bool = False,
+    allow: Sequence[str] = (),
     fork: str | Path | None = None,
     match: Sequence[MatchRule] = (),
     fail_on: Sequence[FailOn] = (),
@@ -246,9 +247,10 @@ def replay(
         timing: When chunks come: `instant`, `real`, `xN` or `first-token`.
         run_tools: Names of tools that run although tools are frozen.
         verify: Whether each call is also made live, and its answer compared with the recorded one.
+        allow: Hosts that may be reached, besides this machine: `HOST`, `HOST:PORT`, `*.example.com`.
         fork: A cassette for the run as it goes on: live from the first miss, or from where `until` says.
         match: What else changes from run to run, before the rules of pyproject.toml; child processes know only those.
-        fail_on: Which outcomes raise `ReplayFailed` when the block ends well: `drift`, `miss`, `live`, `unplayed`.
+        fail_on: Which outcomes raise `ReplayFailed` when the block ends well: `drift`, `miss`, `live`, `unplayed`, `egress`.
 
     Raises:
         ConfigError: If one of these has no meaning.
@@ -263,6 +265,7 @@ def replay(
         timing=timing,
         run_tools=_several("run_tools", run_tools),
         verify=verify,
+        allow=_several("allow", allow),
     )
     return session(
         path,

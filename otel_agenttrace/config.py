@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 from urllib.parse import urlsplit
 
+from otel_agenttrace.egress import AllowList
 from otel_agenttrace.environment import (
     CI,
+    OTEL_AGENTTRACE_ALLOW,
     OTEL_AGENTTRACE_CASSETTE,
     OTEL_AGENTTRACE_EXPORT_REPLAY,
     OTEL_AGENTTRACE_MODE,
@@ -27,6 +29,7 @@ Verdict: TypeAlias = Literal["record", "pass", "block"]
 
 _MODES: Final = get_args(RecordMode)
 _KINDS: Final[Mapping[str, type]] = {
+    "allow": list,
     "block": list,
     "cassette": str,
     "export-replay": bool,
@@ -62,6 +65,11 @@ class UrlPolicy:
             return "block"
         return "pass" if any(fnmatchcase(place, pattern) for pattern in self.passed) else "record"
 
+    @property
+    def passed_hosts(self) -> tuple[str, ...]:
+        """The hosts of what passes, as patterns."""
+        return tuple(pattern.partition("/")[0] for pattern in self.passed)
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -73,6 +81,7 @@ class Config:
     policy: UrlPolicy = UrlPolicy()
     prices: Mapping[str, object] = field(default_factory=dict[str, object])
     match: MatchRules = NO_RULES
+    allow: tuple[str, ...] = ()
 
 
 def resolve(
@@ -85,7 +94,7 @@ def resolve(
 ) -> Config:
     """Return the settings in force: argument before environment before the table `[tool.otel-agenttrace]`.
 
-    Rules of `match` are added up, those of the argument first.
+    Rules of `match` are added up, those of the argument first, and so are the hosts of `allow`.
 
     Raises:
         ConfigError: If a mode or a key of the table has no meaning.
@@ -114,7 +123,18 @@ def resolve(
         policy=UrlPolicy(_patterns(pyproject, "pass"), _patterns(pyproject, "block")),
         prices=cast("Mapping[str, object]", pyproject.get("prices", {})),
         match=MatchRules((*match, *_match_rules(cast("list[object]", pyproject.get("match", []))))),
+        allow=_allowed(environ.get(OTEL_AGENTTRACE_ALLOW, ""), _patterns(pyproject, "allow")),
     )
+
+
+def _allowed(told: str, listed: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the hosts of the environment and of pyproject.toml.
+
+    Raises:
+        ConfigError: If one is no host.
+    """
+    named = (host.strip() for host in told.split(","))
+    return AllowList((*filter(None, named), *listed)).entries
 
 
 def _match_rules(tables: list[object]) -> Iterator[MatchRule]:

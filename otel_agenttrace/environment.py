@@ -6,6 +6,7 @@ from typing import Final
 
 __all__ = [
     "CI",
+    "OTEL_AGENTTRACE_ALLOW",
     "OTEL_AGENTTRACE_CASSETTE",
     "OTEL_AGENTTRACE_EXPORT_REPLAY",
     "OTEL_AGENTTRACE_MODE",
@@ -20,6 +21,9 @@ OTEL_AGENTTRACE_MODE: Final = "OTEL_AGENTTRACE_MODE"
 
 OTEL_AGENTTRACE_EXPORT_REPLAY: Final = "OTEL_AGENTTRACE_EXPORT_REPLAY"
 """`true` also exports the spans of replayed calls; backends bill their tokens."""
+
+OTEL_AGENTTRACE_ALLOW: Final = "OTEL_AGENTTRACE_ALLOW"
+"""Hosts that a replay may reach, apart by commas: `api.example.com`, `*.example.com`, `10.0.0.7:8080`."""
 
 CI: Final = "CI"
 

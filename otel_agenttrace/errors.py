@@ -23,6 +23,7 @@ AgentTraceError
 
 from __future__ import annotations
 
+import errno
 import shlex
 import sys
 from typing import TYPE_CHECKING
@@ -171,11 +172,19 @@ class ReplayFailed(ReplayError):
 
 
 class EgressBlocked(ReplayError, ConnectionError):
-    """Replay kept a connection from leaving the machine."""
+    """Replay kept a connection, a look-up of a name, or a child process without a guard from leaving: `.host` names it."""
 
     def __init__(self, host: str, message: str) -> None:
         super().__init__(message)
         self.host = host
+        self.errno = errno.ECONNREFUSED
+        self.strerror = message.partition("\n")[0]
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple[type[EgressBlocked], tuple[str, str]]:
+        return type(self), (self.host, str(self))
 
 
 class ToolError(AgentTraceError):

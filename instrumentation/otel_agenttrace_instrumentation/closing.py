@@ -23,7 +23,15 @@ __all__ = ["closing_line", "recording_line", "sdks_seen"]
 
 def closing_line(session: Session) -> str:
     """Return the one line that tells how a run went."""
-    return " · ".join((_calls_line(session), *_faults_told(session), *_changes_told(session)))
+    return " · ".join((_calls_line(session), *_egress_told(session), *_faults_told(session), *_changes_told(session)))
+
+
+def _egress_told(session: Session) -> Iterator[str]:
+    """Yield what the guard kept the program from reaching."""
+    if session.egress:
+        from otel_agenttrace.report.text import escaped
+
+        yield f"kept from reaching {escaped(', '.join(session.egress))}"
 
 
 def _changes_told(session: Session) -> Iterator[str]:

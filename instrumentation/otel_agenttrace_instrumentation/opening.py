@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-import otel_agenttrace
+from otel_agenttrace.children import python_path
 from otel_agenttrace.config import Config, RecordMode, resolve
 from otel_agenttrace.errors import AgentTraceError, ConfigError
 from otel_agenttrace.model import AttributeValue, Span
@@ -36,11 +36,9 @@ __all__ = [
     "open_session",
     "prepare_session",
     "process_session",
-    "python_path",
 ]
 
 _PLACEHOLDER: Final = "agenttrace-replay"
-_SITE: Final = Path(otel_agenttrace.__file__).parent / "site"
 _KEYS: Final = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AZURE_OPENAI_API_KEY")
 """SDK constructors insist on one of these; a replay needs none."""
 
@@ -62,7 +60,8 @@ def prepare_session(
     A replay with a `fork` goes live where its recordings end, unless the plan says when, and is recorded there.
     """
     config = config or Config()
-    plan = replace(plan or ReplayPlan(), has_functions=bool(patches))
+    plan = plan or ReplayPlan()
+    plan = replace(plan, allow=(*plan.allow, *config.allow), has_functions=bool(patches))
     options = SessionOptions(
         resource=resource or _resource(os.environ),
         environ=os.environ,
@@ -100,17 +99,11 @@ def open_session(session: Session, *, lenient: bool = False, takes_calls: bool =
         raise
     if takes_calls:
         _lend(os.environ, "PYTHONPATH", python_path(os.environ))
-    if session.mode == "none" and not session.plan.may_go_live:
+    if session.is_guarded:
         for name in _KEYS:
             if not os.environ.get(name):
                 _lend(os.environ, name, _PLACEHOLDER)
     return session
-
-
-def python_path(environ: Mapping[str, str]) -> str:
-    """Return the PYTHONPATH that brings Python children into the run."""
-    paths = [path for path in environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != str(_SITE)]
-    return os.pathsep.join([str(_SITE), *paths])
 
 
 @dataclass(frozen=True, slots=True)
