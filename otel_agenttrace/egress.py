@@ -100,7 +100,7 @@ def address_of(host: str) -> IPv4Address | IPv6Address | None:
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine by its loopback."""
     address = address_of(host)
-    return address.is_loopback if address is not None else _name(host).rpartition(".")[2] == "localhost"
+    return address.is_loopback if address is not None else _name(host) == "localhost"
 
 
 def is_local(host: str) -> bool:

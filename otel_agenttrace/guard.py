@@ -23,6 +23,9 @@ from otel_agenttrace.sites import call_site
 __all__ = ["Guard"]
 
 
+_SAID: Final = "is kept from being reached: a replay leaves this machine for nothing that is not allowed"
+
+
 class Guard:
     """Keeps this process from everything but the loopback and the places that are allowed, from `open` to `close`."""
 
@@ -92,14 +95,14 @@ class Guard:
         if not self.allows(host, port):
             raise self.refusal(host, port, call_site())
 
-    def refusal(self, host: str, port: object, site: str, path: str = "") -> EgressBlocked:
+    def refusal(self, host: str, port: object, site: str, path: str = "", *, said: str = _SAID) -> EgressBlocked:
         """Return the error that says why something may not leave, and take note of it."""
         place = told_place(host, port)
         if not is_telemetry(host, path, self._collecting):
             self._note(place)
         return EgressBlocked(
             host,
-            f"{place} is kept from being reached: a replay leaves this machine for nothing that is not allowed.\n"
+            f"{place} {said}.\n"
             f"  at       {site}\n  cassette {self._cassette}\n"
             f"  to fix   let no tool run: --freeze llm,tools, or let it out: --allow {host!r}",
         )
@@ -133,8 +136,12 @@ def _sent(guard: Guard, arguments: tuple[Any, ...]) -> None:
         return
     if origin.family not in (socket.AF_INET, socket.AF_INET6):
         guard.check(f"{origin.family!s} {address!r}")
-    elif isinstance(address, tuple) and len(cast("tuple[object, ...]", address)) > 1:
-        guard.check(_text(address[0]), address[1])
+    else:
+        match address:
+            case (host, port, *_):
+                guard.check(_text(host), port)
+            case _:
+                """Python refuses it."""
 
 
 def _looked_up(guard: Guard, arguments: tuple[Any, ...]) -> None:
@@ -154,8 +161,11 @@ def _looked_up_alone(guard: Guard, arguments: tuple[Any, ...]) -> None:
 
 def _looked_back(guard: Guard, arguments: tuple[Any, ...]) -> None:
     """Judge a look-up of the name of an address."""
-    where = arguments[0]
-    host = _text(where[0] if isinstance(where, tuple) else where)
+    match arguments[0]:
+        case (where, *_):
+            host = _text(where)
+        case where:
+            host = _text(where)
     if host != socket.gethostname():
         guard.check(host)
 
@@ -164,8 +174,8 @@ def _begun(guard: Guard, arguments: tuple[Any, ...]) -> None:
     """Judge a program that is started, or that takes the place of this one."""
     program, argv, environment = arguments[0], arguments[1], arguments[-1]
     escape = children.escape(program, argv, environment)
-    if escape is not None:
-        guard.check(escape)
+    if escape is not None and not guard.allows(escape):
+        raise guard.refusal(escape, None, call_site(), said="is kept from starting: no guard of a replay goes with it")
 
 
 _JUDGES: Final[Mapping[str, Callable[[Guard, tuple[Any, ...]], None]]] = {
@@ -234,8 +244,7 @@ def _foretold(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def method(origin: socket.socket, *args: Any) -> Any:
         address = args[place] if args[place:] else None
-        if isinstance(address, tuple):
-            _hear("socket.connect", (origin, address))
+        _hear("socket.connect", (origin, address))
         return original(origin, *args)
 
     method.__module__ = __name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import threading
@@ -29,9 +30,10 @@ def call_site() -> str:
     """
     owner = active_span()
     told = f", span {owner.head.name!r}" if owner is not None else ""
-    found = _innermost(sys._getframe())
+    found = _innermost(inspect.currentframe())
     if found is None:
-        main = _innermost(sys._current_frames().get(threading.main_thread().ident or 0))
+        frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage] - documented, and the only way there
+        main = _innermost(frames.get(threading.main_thread().ident or 0))
         found = f"{main}, in thread {threading.current_thread().name!r}" if main is not None else "(no frame of yours)"
     return found + told
 

@@ -218,7 +218,7 @@ def _run(
         code = exit_code(command, _environment(session))
     except EgressBlocked as error:
         close_session(session, keep_partial=True, quiet=True)
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(f"{error.strerror}\n  to fix   --allow {error.host!r}, or start it otherwise") from error
     except OSError as error:
         close_session(session, keep_partial=True, quiet=True)
         raise click.UsageError(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -161,8 +165,8 @@ class Attempt(NamedTuple):
     egress: dict[str, int]
 
 
-def _attempts(folder: Path, ways: dict[str, str], host: str, *allowed: str) -> dict[str, Attempt]:
-    told = {"WAYS": json.dumps(ways), "HOST": host, "ALLOWED": json.dumps(allowed)}
+def _attempts(folder: Path, ways: dict[str, str], host: str, *allowed: str, port: int = 0) -> dict[str, Attempt]:
+    told = {"WAYS": json.dumps(ways), "HOST": host, "ALLOWED": json.dumps(allowed), "PORT": str(port)}
     result = _run(folder, sys.executable, "-W", "error", "program.py", **told)
     assert result.returncode == 0, result.stderr
     return {name: Attempt(*attempt) for name, attempt in json.loads(result.stdout).items()}
@@ -194,3 +198,159 @@ def test_no_name_is_looked_up_in_a_replay(way: str, by_name: dict[str, Attempt])
     assert (end, host) == ("blocked", NAME), text
     assert "  at       program.py:" in text
     assert sum(egress.values()) == 1
+
+
+# --- what stays -------------------------------------------------------------------------------------------------------
+
+
+def _own_address() -> str:
+    """Return an address of this machine that is not its loopback: what is sent there does not leave it."""
+    told = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=False).stdout.split()
+    return next(
+        (address for address in told if ip_address(address).version == 4 and not ip_address(address).is_loopback), ""
+    )
+
+
+@contextmanager
+def _listening(address: str) -> Generator[int]:
+    """Listen at a free port; nothing is ever accepted, which no client waits for."""
+    with socket.create_server((address, 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+_CONNECTS: Final = {"connects": "socket.create_connection((HOST, int(os.environ['PORT'])), 1)"}
+
+
+def test_without_a_replay_the_same_connection_is_made(folder: Path) -> None:
+    address = _own_address()
+    if not address:
+        pytest.skip("this machine has its loopback only")
+    with _listening(address) as port:
+        code = f"import socket; socket.create_connection(({address!r}, {port}), 1)"
+        assert _run(folder, sys.executable, "-c", code).returncode == 0
+        blocked = _attempts(folder, _CONNECTS, address, port=port)["connects"]
+        allowed = _attempts(folder, _CONNECTS, address, f"{address}:{port}", port=port)["connects"]
+        other_port = _attempts(folder, _CONNECTS, address, f"{address}:1", port=port)["connects"]
+    assert (blocked.end, allowed.end, other_port.end) == ("blocked", "left", "blocked")
+    assert (blocked.egress, allowed.egress) == ({f"{address}:{port}": 1}, {})
+
+
+def test_an_allowed_name_is_looked_up_and_its_addresses_may_be_reached(folder: Path) -> None:
+    name = socket.gethostname()
+    address = socket.gethostbyname(name)
+    if ip_address(address).is_loopback:
+        pytest.skip("the name of this machine means its loopback")
+    ways = _CONNECTS | {
+        "by gethostbyname": "socket.create_connection((socket.gethostbyname(HOST), int(os.environ['PORT'])), 1)",
+        "by a method": "socket.socket().connect((HOST, int(os.environ['PORT'])))",
+    }
+    with _listening(address) as port:
+        allowed = _attempts(folder, ways, name, f"{name[:3]}*:{port}", port=port)
+        blocked = _attempts(folder, ways, name, port=port)
+    assert {attempt.end for attempt in allowed.values()} == {"left"}
+    assert {attempt.end for attempt in blocked.values()} == {"blocked"}
+
+
+_STAYS: Final = """
+import asyncio, multiprocessing, os, smtplib, socket, subprocess, sys, threading
+
+def square(number):
+    return number * number
+
+async def pipes():
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", "print(4)", stdout=subprocess.PIPE)
+    server = await asyncio.start_server(lambda reader, writer: writer.close(), "localhost", 0)
+    _, writer = await asyncio.open_connection("localhost", server.sockets[0].getsockname()[1])
+    writer.close()
+    server.close()
+    return (await process.communicate())[0].strip().decode()
+
+if __name__ == "__main__":
+    for kind in ("spawn", "fork", "forkserver"):
+        with multiprocessing.get_context(kind).Pool(2) as pool:
+            print(pool.map(square, [1, 2]))
+    with multiprocessing.Manager() as manager:
+        print(manager.list([3]))
+    print(asyncio.run(pipes()))
+    left, right = socket.socketpair()
+    server = socket.create_server(("0.0.0.0", 0))
+    socket.create_connection(("0.0.0.0", server.getsockname()[1])).close()
+    socket.create_connection(("::ffff:127.0.0.1", server.getsockname()[1])).close()
+    print(bool(socket.getfqdn()), socket.getaddrinfo("198.51.100.7", 80)[0][4])
+    print(subprocess.run("echo $HTTPS_PROXY $NO_PROXY", shell=True, capture_output=True, text=True).stdout.strip())
+    print(os.environ.get("HTTPS_PROXY"), subprocess.run(["env"], env={"A": "b"}, capture_output=True, text=True).stdout.count("A=b"))
+"""
+
+
+def test_what_stays_on_this_machine_goes_on(folder: Path) -> None:
+    (folder / "stays.py").write_text(_STAYS, encoding="utf-8")
+    result = _run(folder, "replay", CASSETTE, "--", sys.executable, "stays.py")
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[:5] == ["[1, 4]", "[1, 4]", "[1, 4]", "[3]", "4"]
+    assert lines[5:] == [
+        "True ('198.51.100.7', 80)",
+        "http://127.0.0.1:9 localhost,127.0.0.1,::1",
+        "None 1",
+    ]
+    assert "kept from" not in result.stderr
+
+
+# --- children ---------------------------------------------------------------------------------------------------------
+
+_CHILD: Final = "import socket; socket.create_connection(('198.51.100.7', 80), 1)"
+_STARTS: Final = {
+    "inherits": "subprocess.call([sys.executable, '-c', CHILD])",
+    "by asyncio": "asyncio.run(by_asyncio())",
+    "through a shell": "subprocess.call(f'{sys.executable} -c \"{CHILD}\"', shell=True)",
+    "without environment": "subprocess.call([sys.executable, '-c', CHILD], env={})",
+    "without environment, by place": "subprocess.Popen([sys.executable, '-c', CHILD], -1, None, None, None, None, None, True, False, None, {}).wait()",
+    "bytes as environment": "subprocess.call([sys.executable, '-c', CHILD], env={b'A': b'b'})",
+    "a path of its own": "subprocess.call([sys.executable, '-c', CHILD], env={'PYTHONPATH': '.'})",
+    "a path of this process": "os.environ.update(PYTHONPATH='.'); subprocess.call([sys.executable, '-c', CHILD])",
+    "a shell without environment": "subprocess.call(['sh', '-c', f'{sys.executable} -c \"{CHILD}\"'], env={})",
+    "system": "os.system(f'{sys.executable} -c \"{CHILD}\"')",
+    "posix_spawn": "os.waitpid(os.posix_spawn(sys.executable, [sys.executable, '-c', CHILD], os.environ), 0)",
+    "exec": "os.execv(sys.executable, [sys.executable, '-c', CHILD])",
+    "fork": "socket.create_connection(('198.51.100.7', 80), 1) if os.fork() == 0 else os.wait()",
+}
+_REFUSED: Final = {
+    "isolated": ("subprocess.call([sys.executable, '-I', '-c', CHILD])", "python -I"),
+    "isolated, among others": ("subprocess.call([sys.executable, '-W', 'error', '-uE', '-c', CHILD])", "python -E"),
+    "no site": ("subprocess.call([sys.executable, '-X', 'dev', '-S', '-c', CHILD], env={})", "python -S"),
+    "isolated exec": ("os.execv(sys.executable, [sys.executable, '-I', '-c', CHILD])", "python -I"),
+    "bare posix_spawn": (
+        "os.posix_spawn(sys.executable, [sys.executable, '-c', CHILD], {})",
+        "python with an environment of its own",
+    ),
+    "bare exec": (
+        "os.execve(sys.executable, [sys.executable, '-c', CHILD], {})",
+        "python with an environment of its own",
+    ),
+}
+_PARENT: Final = f"""
+import asyncio, os, socket, subprocess, sys
+CHILD = {_CHILD!r}
+
+async def by_asyncio():
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", CHILD, env={{}})
+    await process.wait()
+
+"""
+
+
+@pytest.mark.parametrize("start", _STARTS)
+def test_a_child_that_python_code_starts_is_kept_in_too_and_the_run_fails(start: str, folder: Path) -> None:
+    result = _run(folder, "replay", CASSETTE, "--", sys.executable, "-c", _PARENT + _STARTS[start])
+    assert "EgressBlocked: 198.51.100.7:80 is kept from being reached" in result.stderr
+    assert result.stderr.endswith(" · kept from reaching 198.51.100.7:80\n")
+    assert result.returncode == 1
+
+
+@pytest.mark.parametrize("start", _REFUSED)
+def test_a_python_child_that_no_guard_goes_with_is_not_started(start: str, folder: Path) -> None:
+    code, host = _REFUSED[start]
+    result = _run(folder, "replay", CASSETTE, "--", sys.executable, "-c", _PARENT + code)
+    assert f"EgressBlocked: {host} is kept from starting" in result.stderr
+    assert result.stderr.endswith(f" · kept from reaching {host}\n")
+    assert result.returncode == 1
