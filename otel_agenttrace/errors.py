@@ -172,11 +172,15 @@ class ReplayFailed(ReplayError):
 
 
 class EgressBlocked(ReplayError, ConnectionError):
-    """Replay kept a connection, a look-up of a name, or a child process without a guard from leaving: `.host` names it."""
+    """Replay kept a connection, a look-up of a name, or a child process without a guard from leaving: `.host` names it.
 
-    def __init__(self, host: str, message: str) -> None:
+    `.is_telemetry` tells whether it was an SDK's own affair: then it fails no replay.
+    """
+
+    def __init__(self, host: str, message: str, *, is_telemetry: bool = False) -> None:
         super().__init__(message)
         self.host = host
+        self.is_telemetry = is_telemetry
         self.errno = errno.ECONNREFUSED
         self.strerror = message.partition("\n")[0]
 

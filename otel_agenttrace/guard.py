@@ -98,13 +98,15 @@ class Guard:
     def refusal(self, host: str, port: object, site: str, path: str = "", *, said: str = _SAID) -> EgressBlocked:
         """Return the error that says why something may not leave, and take note of it."""
         place = told_place(host, port)
-        if not is_telemetry(host, path, self._collecting):
+        is_quiet = is_telemetry(host, path, self._collecting)
+        if not is_quiet:
             self._note(place)
         return EgressBlocked(
             host,
             f"{place} {said}.\n"
             f"  at       {site}\n  cassette {self._cassette}\n"
             f"  to fix   let no tool run: --freeze llm,tools, or let it out: --allow {host!r}",
+            is_telemetry=is_quiet,
         )
 
 

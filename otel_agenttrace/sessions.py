@@ -32,7 +32,7 @@ from otel_agenttrace.cassette.recording import Recording
 from otel_agenttrace.cassette.rewriting import Change, Changes, changes_of, rewrite
 from otel_agenttrace.cassette.writer import RecordedCall, Writer, partial_path
 from otel_agenttrace.config import RecordMode, UrlPolicy
-from otel_agenttrace.egress import AllowList, collectors, is_local, place_of_url
+from otel_agenttrace.egress import AllowList, collectors, is_local, is_telemetry, place_of_url
 from otel_agenttrace.egress import is_loopback as is_loopback_host
 from otel_agenttrace.environment import RUN
 from otel_agenttrace.errors import (
@@ -535,9 +535,9 @@ class Session:
         if answer is not None:
             self._mark_addition(answer)
             return answer
-        if is_api:
-            raise self._missed(self._player.miss(requested, site()), requested)
         host, port, path = place_of_url(requested.request.url)
+        if is_api and not is_telemetry(host, path):
+            raise self._missed(self._player.miss(requested, site()), requested)
         if not self._guard.allows(host, port):
             raise self._guard.refusal(host, port, site(), path)
         if is_local(host) and self._player.knows_another(requested):
