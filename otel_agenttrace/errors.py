@@ -187,8 +187,8 @@ class EgressBlocked(ReplayError, ConnectionError):
     def __str__(self) -> str:
         return str(self.args[0])
 
-    def __reduce__(self) -> tuple[type[EgressBlocked], tuple[str, str]]:
-        return type(self), (self.host, str(self))
+    def __reduce__(self) -> tuple[type[EgressBlocked], tuple[str, str], dict[str, object]]:
+        return type(self), (self.host, str(self)), {"is_telemetry": self.is_telemetry}
 
 
 class ToolError(AgentTraceError):
