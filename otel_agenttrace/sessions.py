@@ -69,6 +69,7 @@ __all__ = [
     "SessionOptions",
     "answering_session",
     "current_session",
+    "is_guarded_here",
     "is_loopback",
     "open_sessions",
 ]
@@ -202,12 +203,12 @@ class Session:
         return Guard(
             self.given_path,
             AllowList((*self.plan.allow, *self.options.policy.passed_hosts, *exported)),
-            is_meant=self._is_meant,
+            is_meant=self.is_in_force_here,
             note=self._note_egress,
             collecting=sent_to,
         )
 
-    def _is_meant(self) -> bool:
+    def is_in_force_here(self) -> bool:
         """Whether this context belongs to this session, or to none that is open: then the guard of any keeps watch."""
         held = _context.get()
         return held is None or held is self or not held.is_open
@@ -829,6 +830,11 @@ def current_session() -> Session | None:
             "  to fix   wait for threads and tasks before the session ends"
         )
     return None
+
+
+def is_guarded_here() -> bool:
+    """Whether the guard of a replay keeps what runs here from leaving the machine."""
+    return any(session.is_guarded and session.is_in_force_here() for session in _open_sessions)
 
 
 def answering_session() -> Session | None:

@@ -26,6 +26,7 @@ from otel_agenttrace_instrumentation import seams
 from otel_agenttrace_instrumentation.border import observe
 from otel_agenttrace_instrumentation.calls import finish_open_calls
 from otel_agenttrace_instrumentation.closing import closing_line, sdks_seen
+from otel_agenttrace_instrumentation.credentials import PLACEHOLDER
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 __all__ = [
@@ -38,7 +39,6 @@ __all__ = [
     "process_session",
 ]
 
-_PLACEHOLDER: Final = "agenttrace-replay"
 _KEYS: Final = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AZURE_OPENAI_API_KEY")
 """SDK constructors insist on one of these; a replay needs none."""
 
@@ -102,7 +102,8 @@ def open_session(session: Session, *, lenient: bool = False, takes_calls: bool =
     if session.is_guarded:
         for name in _KEYS:
             if not os.environ.get(name):
-                _lend(os.environ, name, _PLACEHOLDER)
+                _lend(os.environ, name, PLACEHOLDER)
+        _lend(os.environ, "NO_GCE_CHECK", "true")  # google-auth looks for a machine of Google's by its address
     return session
 
 
