@@ -390,18 +390,20 @@ class Session:
         self.offset = writer.size()
         return writer
 
-    def close(self, *, keep_partial: bool = False, has_failed: bool = False) -> None:
+    def close(self, *, keep_partial: bool = False, has_failed: bool = False, keep_guard: bool = False) -> None:
         """End the session.
 
         Args:
             keep_partial: Whether the root leaves the partial as it is, instead of giving the recording its name.
             has_failed: Whether the program failed: what it did not ask for may be needed yet.
+            keep_guard: Whether the guard of a replay stays: the process ends, and what ends after us may not leave it.
         """
         if not self.is_open:
             return
         self.drain()
         self.is_open = False
-        self._guard.close()
+        if not keep_guard:
+            self._guard.close()
         _open_sessions.remove(self)
         self._leave()
         if self._writer is not None:

@@ -164,11 +164,16 @@ def failing_session(path: Path, error: AgentTraceError) -> Session:
 
 def _close_at_exit(session: Session) -> None:
     interrupted = getattr(sys, "last_type", None)
-    close_session(session, keep_partial=interrupted is KeyboardInterrupt)
+    close_session(session, keep_partial=interrupted is KeyboardInterrupt, keep_guard=True)
 
 
 def close_session(
-    session: Session, *, keep_partial: bool = False, has_failed: bool = False, quiet: bool = False
+    session: Session,
+    *,
+    keep_partial: bool = False,
+    has_failed: bool = False,
+    quiet: bool = False,
+    keep_guard: bool = False,
 ) -> None:
     """End the calls that are open, then the session; the root of the run says on stderr how it went.
 
@@ -179,6 +184,7 @@ def close_session(
         keep_partial: Whether what was recorded stays in the partial.
         has_failed: Whether the program failed.
         quiet: Whether to say nothing.
+        keep_guard: Whether the guard of a replay stays for the rest of the process.
     """
     if not session.is_open:
         return
@@ -186,7 +192,7 @@ def close_session(
         partial(finish_open_calls, session),
         end_dropped,
         *([] if session.is_root else [lambda: session.run.tell(sdks_seen())]),
-        partial(session.close, keep_partial=keep_partial, has_failed=has_failed),
+        partial(session.close, keep_partial=keep_partial, has_failed=has_failed, keep_guard=keep_guard),
         partial(seams.uninstall, session, stay_on_guard=session.mode == "none"),
         _take_back,
         *([partial(_say, session)] if session.is_root and not quiet else []),

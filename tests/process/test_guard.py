@@ -354,3 +354,38 @@ def test_a_python_child_that_no_guard_goes_with_is_not_started(start: str, folde
     assert f"EgressBlocked: {host} is kept from starting" in result.stderr
     assert result.stderr.endswith(f" · kept from reaching {host}\n")
     assert result.returncode == 1
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("said", ["option", "variable", "project", "passed"])
+def test_a_host_is_allowed_by_option_variable_and_project_for_children_too(said: str, folder: Path) -> None:
+    address = _own_address()
+    if not address:
+        pytest.skip("this machine has its loopback only")
+    project = {"project": f"allow = ['{address}']", "passed": f"pass = ['{address}/*']"}.get(said, "")
+    (folder / "pyproject.toml").write_text(f"[tool.otel-agenttrace]\n{project}\n", encoding="utf-8")
+    option = ("--allow", address) if said == "option" else ()
+    told = {"OTEL_AGENTTRACE_ALLOW": f"a.test,{address}"} if said == "variable" else {}
+    with _listening(address) as port:
+        child = f"import socket; socket.create_connection(({address!r}, {port}), 1)"
+        code = f"import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', {child!r}], env={{}}))"
+        result = _run(folder, "replay", *option, CASSETTE, "--", sys.executable, "-c", code, **told)
+    (folder / "pyproject.toml").unlink()
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_collector_is_not_reached_at_exit_and_fails_no_run(folder: Path) -> None:
+    code = "from opentelemetry import trace\ntrace.get_tracer('mine').start_span('mine').end()"
+    told = {
+        "OTEL_TRACES_EXPORTER": "otlp",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{ADDRESS}:4318",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
+    }
+    program = (COMMAND.with_name("opentelemetry-instrument"), sys.executable, "-c", code)
+    result = _run(folder, "replay", CASSETTE, "--", *program, **told)
+    assert f"{ADDRESS}:4318 is kept from being reached" in result.stderr
+    assert "kept from reaching" not in result.stderr
+    assert result.returncode == 0, result.stderr
