@@ -60,6 +60,8 @@ clean: ## remove what was made here
 # Receivers and other instrumentations stand apart: their pins differ, and one of them at a time is put on PYTHONPATH.
 PEERS := openllmetry openinference official
 vcr := vcrpy pyyaml
+clouds := azure-identity azure-core msal msal-extensions cryptography cffi pyjwt google-auth pyasn1 pyasn1-modules \
+  boto3 botocore jmespath s3transfer python-dateutil six
 openllmetry := opentelemetry-instrumentation-openai opentelemetry-instrumentation-anthropic opentelemetry-semantic-conventions-ai
 openinference := openinference-instrumentation-openai openinference-instrumentation openinference-semantic-conventions
 official := opentelemetry-instrumentation-genai-openai opentelemetry-util-genai
@@ -68,7 +70,7 @@ $(VENV)-peers/.ready: Makefile | $(READY)
 	@echo 'setting up $(@D), once' >&2
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'ddapm-test-agent>=1.69'
-	@$(foreach peer,$(PEERS) vcr,$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(@D)/$(peer) $($(peer)) &&) true
+	@$(foreach peer,$(PEERS) vcr clouds,$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(@D)/$(peer) $($(peer)) &&) true
 	@touch $@
 
 # --- environments --------------------------------------------------------------------------------------------------

@@ -167,7 +167,7 @@ def session(
         match: What else changes from run to run, before the rules of pyproject.toml; child processes know only those.
         redact: What is redacted on top of secrets, in the place of what the environment or pyproject.toml says.
         patches: Changes by functions; those by texts stand in the plan, and reach child processes too.
-        fail_on: Which outcomes raise `ReplayFailed` when the block ends well: `drift`, `miss`, `live`, `unplayed`.
+        fail_on: Which outcomes raise `ReplayFailed` when the block ends well: `drift`, `miss`, `live`, `unplayed`, `egress`.
 
     Raises:
         ConfigError: If the mode has no meaning.
@@ -236,6 +236,7 @@ def replay(
     timing: str = "instant",
     run_tools: Sequence[str] = (),
     verify: bool = False,
+    allow: Sequence[str] = (),
     fork: str | Path | None = None,
     match: Sequence[MatchRule] = (),
     redact: RedactionRules | None = None,
@@ -256,10 +257,11 @@ def replay(
         timing: When chunks come: `instant`, `real`, `xN` or `first-token`.
         run_tools: Names of tools that run although tools are frozen.
         verify: Whether each call is also made live, and its answer compared with the recorded one.
+        allow: Hosts that may be reached, besides this machine: `HOST`, `HOST:PORT`, `*.example.com`.
         fork: A cassette for the run as it goes on: live from the first miss, or from where `until` says.
         match: What else changes from run to run, before the rules of pyproject.toml; child processes know only those.
         redact: What is redacted on top of secrets, in the place of what the environment or pyproject.toml says.
-        fail_on: Which outcomes raise `ReplayFailed` when the block ends well: `drift`, `miss`, `live`, `unplayed`.
+        fail_on: Which outcomes raise `ReplayFailed` when the block ends well: `drift`, `miss`, `live`, `unplayed`, `egress`.
 
     Raises:
         ConfigError: If one of these has no meaning.
@@ -274,6 +276,7 @@ def replay(
         timing=timing,
         run_tools=_several("run_tools", run_tools),
         verify=verify,
+        allow=_several("allow", allow),
     )
     return session(
         path,

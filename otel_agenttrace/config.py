@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 from urllib.parse import urlsplit
 
+from otel_agenttrace.egress import AllowList
 from otel_agenttrace.environment import (
     CI,
+    OTEL_AGENTTRACE_ALLOW,
     OTEL_AGENTTRACE_CASSETTE,
     OTEL_AGENTTRACE_EXPORT_REPLAY,
     OTEL_AGENTTRACE_MODE,
@@ -29,6 +31,7 @@ Verdict: TypeAlias = Literal["record", "pass", "block"]
 
 _MODES: Final = get_args(RecordMode)
 _KINDS: Final[Mapping[str, type]] = {
+    "allow": list,
     "block": list,
     "cassette": str,
     "export-replay": bool,
@@ -65,6 +68,11 @@ class UrlPolicy:
             return "block"
         return "pass" if any(fnmatchcase(place, pattern) for pattern in self.passed) else "record"
 
+    @property
+    def passed_hosts(self) -> tuple[str, ...]:
+        """The hosts of what passes, as patterns."""
+        return tuple(pattern.partition("/")[0] for pattern in self.passed)
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -77,6 +85,7 @@ class Config:
     prices: Mapping[str, object] = field(default_factory=dict[str, object])
     match: MatchRules = NO_RULES
     redact: RedactionRules = BUILT_IN
+    allow: tuple[str, ...] = ()
 
 
 def resolve(
@@ -90,7 +99,7 @@ def resolve(
 ) -> Config:
     """Return the settings in force: argument before environment before the table `[tool.otel-agenttrace]`.
 
-    Rules of `match` are added up, those of the argument first.
+    Rules of `match` are added up, those of the argument first, and so are the hosts of `allow`.
 
     Raises:
         ConfigError: If a mode or a key of the table has no meaning.
@@ -120,7 +129,18 @@ def resolve(
         prices=cast("Mapping[str, object]", pyproject.get("prices", {})),
         match=MatchRules((*match, *_match_rules(cast("list[object]", pyproject.get("match", []))))),
         redact=redact or _redaction(environ, pyproject),
+        allow=_allowed(environ.get(OTEL_AGENTTRACE_ALLOW, ""), _patterns(pyproject, "allow")),
     )
+
+
+def _allowed(told: str, listed: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the hosts of the environment and of pyproject.toml.
+
+    Raises:
+        ConfigError: If one is no host.
+    """
+    named = (host.strip() for host in told.split(","))
+    return AllowList((*filter(None, named), *listed)).entries
 
 
 def _redaction(environ: Mapping[str, str], pyproject: Mapping[str, object]) -> RedactionRules:

@@ -6,6 +6,7 @@ from typing import Final
 
 __all__ = [
     "CI",
+    "OTEL_AGENTTRACE_ALLOW",
     "OTEL_AGENTTRACE_CASSETTE",
     "OTEL_AGENTTRACE_EXPORT_REPLAY",
     "OTEL_AGENTTRACE_MODE",
@@ -24,6 +25,9 @@ OTEL_AGENTTRACE_EXPORT_REPLAY: Final = "OTEL_AGENTTRACE_EXPORT_REPLAY"
 
 OTEL_AGENTTRACE_REDACT: Final = "OTEL_AGENTTRACE_REDACT"
 """Personal data to redact on top of secrets: `personal`, or kinds such as `email,phone`; or a table of rules as JSON."""
+
+OTEL_AGENTTRACE_ALLOW: Final = "OTEL_AGENTTRACE_ALLOW"
+"""Hosts that a replay may reach, apart by commas: `api.example.com`, `*.example.com`, `10.0.0.7:8080`."""
 
 CI: Final = "CI"
 

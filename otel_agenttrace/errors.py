@@ -24,6 +24,7 @@ AgentTraceError
 
 from __future__ import annotations
 
+import errno
 import shlex
 import sys
 from typing import TYPE_CHECKING
@@ -187,11 +188,23 @@ class ReplayFailed(ReplayError):
 
 
 class EgressBlocked(ReplayError, ConnectionError):
-    """Replay kept a connection from leaving the machine."""
+    """Replay kept a connection, a look-up of a name, or a child process without a guard from leaving: `.host` names it.
 
-    def __init__(self, host: str, message: str) -> None:
+    `.is_telemetry` tells whether it was an SDK's own affair: then it fails no replay.
+    """
+
+    def __init__(self, host: str, message: str, *, is_telemetry: bool = False) -> None:
         super().__init__(message)
         self.host = host
+        self.is_telemetry = is_telemetry
+        self.errno = errno.ECONNREFUSED
+        self.strerror = message.partition("\n")[0]
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple[type[EgressBlocked], tuple[str, str], dict[str, object]]:
+        return type(self), (self.host, str(self)), {"is_telemetry": self.is_telemetry}
 
 
 class ToolError(AgentTraceError):

@@ -32,6 +32,8 @@ from otel_agenttrace.cassette.recording import Recording
 from otel_agenttrace.cassette.rewriting import Change, Changes, changes_of, rewrite
 from otel_agenttrace.cassette.writer import RecordedCall, Writer, partial_path
 from otel_agenttrace.config import RecordMode, UrlPolicy
+from otel_agenttrace.egress import AllowList, collectors, is_local, is_telemetry, place_of_url
+from otel_agenttrace.egress import is_loopback as is_loopback_host
 from otel_agenttrace.environment import RUN
 from otel_agenttrace.errors import (
     AgentTraceError,
@@ -43,6 +45,7 @@ from otel_agenttrace.errors import (
     ReplayMiss,
     ToolNotRestorable,
 )
+from otel_agenttrace.guard import Guard
 from otel_agenttrace.losses import Losses
 from otel_agenttrace.matching import Requested
 from otel_agenttrace.model import AttributeValue, HttpRequest, Outcome, OutcomeKind, Span, Trace
@@ -69,12 +72,13 @@ __all__ = [
     "SessionOptions",
     "answering_session",
     "current_session",
+    "is_guarded_here",
     "is_loopback",
     "open_sessions",
 ]
 
 _log = logging.getLogger("otel_agenttrace")
-FailOn: TypeAlias = Literal["drift", "miss", "live", "unplayed"]
+FailOn: TypeAlias = Literal["drift", "miss", "live", "unplayed", "egress"]
 """What may fail a replay."""
 
 _Miss = TypeVar("_Miss", bound=ReplayMiss)
@@ -127,6 +131,7 @@ class Session:
         self.options = options
         self.counts: Counter[OutcomeKind] = Counter()
         self.tool_counts: Counter[OutcomeKind] = Counter()
+        self.egress: Counter[str] = Counter()
         self.is_open = False
         self.facts: tuple[Mapping[str, Any], ...] = ()
         self.offset = 0
@@ -167,6 +172,7 @@ class Session:
         self._claims = SharedClaims(self.run.shared_file("claims"))
         self._gone_live = SharedSwitch(self.run.shared_file("live"))
         self._tool_claims = SharedClaims(self.run.shared_file("tools"))
+        self._guard = self._new_guard()
         _sessions.add(self)
 
     # --- opening and closing ----------------------------------------------------------------------------------------
@@ -194,6 +200,22 @@ class Session:
             begun_ns=time.time_ns(),
             known=known,
         )
+
+    def _new_guard(self) -> Guard:
+        sent_to = collectors(self.options.environ)
+        exported = sent_to if self.options.export_replay else ()
+        return Guard(
+            self.given_path,
+            AllowList((*self.plan.allow, *self.options.policy.passed_hosts, *exported)),
+            is_meant=self.is_in_force_here,
+            note=self._note_egress,
+            collecting=sent_to,
+        )
+
+    def is_in_force_here(self) -> bool:
+        """Whether this context belongs to this session, or to none that is open: then the guard of any keeps watch."""
+        held = _context.get()
+        return held is None or held is self or not held.is_open
 
     def _check_run(self, inherited: Run | None) -> None:
         if not self._writes:
@@ -254,6 +276,11 @@ class Session:
         return self.mode in ("none", "new")
 
     @property
+    def is_guarded(self) -> bool:
+        """Whether nothing may leave the machine: in a replay whose plan lets no call go live."""
+        return self.mode == "none" and not self.plan.may_go_live
+
+    @property
     def freezes_tools(self) -> bool:
         """Whether tools are answered from the recording and their code does not run."""
         return self.is_replaying and "tools" in self.plan.freeze
@@ -278,6 +305,8 @@ class Session:
         self.is_open = True
         self._takes_calls = takes_calls
         _open_sessions.append(self)
+        if self.is_guarded:
+            self._guard.open()
         if takes_calls:
             self._token = _context.set(self)
             self._opened_at = _execution()
@@ -304,6 +333,8 @@ class Session:
         self._failure = error
         self.is_open = True
         _open_sessions.append(self)
+        if self.is_guarded:
+            self._guard.open()
         return self
 
     def _open(self) -> None:
@@ -362,17 +393,20 @@ class Session:
         self.offset = writer.size()
         return writer
 
-    def close(self, *, keep_partial: bool = False, has_failed: bool = False) -> None:
+    def close(self, *, keep_partial: bool = False, has_failed: bool = False, keep_guard: bool = False) -> None:
         """End the session.
 
         Args:
             keep_partial: Whether the root leaves the partial as it is, instead of giving the recording its name.
             has_failed: Whether the program failed: what it did not ask for may be needed yet.
+            keep_guard: Whether the guard of a replay stays: the process ends, and what ends after us may not leave it.
         """
         if not self.is_open:
             return
         self.drain()
         self.is_open = False
+        if not keep_guard:
+            self._guard.close()
         _open_sessions.remove(self)
         self._leave()
         if os.getpid() == self._pid:
@@ -468,6 +502,7 @@ class Session:
         self.tool_counts.update(fact["kind"] for fact in self.facts if fact.get("of") == "tool")
         self.struck.update(fact["fault"] for fact in self.facts if "fault" in fact)
         self.met.update(fact["met"] for fact in self.facts if "met" in fact)
+        self.egress.update(fact["egress"] for fact in self.facts if "egress" in fact)
         drifts = (fact for fact in self.facts if fact.get("kind") == "drift")
         self._outcomes.extend(
             Outcome("drift", None, fact.get("recorded"), detail=str(fact.get("detail") or ""), of=fact["of"])
@@ -518,13 +553,14 @@ class Session:
         if answer is not None:
             self._mark_addition(answer)
             return answer
-        if is_api:
+        host, port, path = place_of_url(f"{requested.origin}{requested.target}")
+        if is_api and not is_telemetry(host, path):
             raise self._missed(self._player.miss(requested, site()), requested)
-        if is_loopback(requested.origin):
-            if self._player.knows_another(requested):
-                raise self._missed(self._player.miss(requested, site()), requested)
-            return None
-        raise self.blocked(requested.origin, site())
+        if not self._guard.allows(host, port):
+            raise self._guard.refusal(host, port, site(), path)
+        if is_local(host) and self._player.knows_another(requested):
+            raise self._missed(self._player.miss(requested, site()), requested)
+        return None
 
     def _mark_addition(self, answer: Claim | Live) -> None:
         """Take note of a call that goes live, and write the spans that were held back until it is known that one does."""
@@ -605,15 +641,20 @@ class Session:
         """Return what was asked in an attempt of a recorded call, counted from 0."""
         return self._player.recorded_request(claim, attempt) if self._player is not None else None
 
-    def blocked(self, origin: str, site: str) -> EgressBlocked:
-        """Return the error that says why a request may not leave."""
-        host = urlsplit(origin).hostname or origin
+    def blocked(self, url: str, site: str) -> EgressBlocked:
+        """Return the error that says that the settings do not let a request be made."""
+        host = urlsplit(url).hostname or url
         return EgressBlocked(
             host,
-            f"A request to {host} is kept from leaving: no recording answers it, or [tool.otel-agenttrace] blocks it.\n"
-            f"  at       {site}\n  cassette {self.given_path}\n"
-            f"  to fix   record again with the call, or let it pass: pass = ['{host}/*']",
+            f"A request to {host} is kept from leaving: `block` in [tool.otel-agenttrace] names it.\n"
+            f"  at       {site}\n  cassette {self.given_path}\n  to fix   take it out of that list, or do not make it",
         )
+
+    def _note_egress(self, place: str) -> None:
+        """Take note of what the guard refused, whatever the program does with the error."""
+        self.egress[place] += 1
+        if not self.is_root:
+            self.run.tell({"egress": place})
 
     def note(self, outcome: Outcome) -> None:
         """Take note of how a call, or a frozen tool, was answered."""
@@ -719,9 +760,15 @@ class Session:
 
     @property
     def failures(self) -> Mapping[FailOn, int]:
-        """How often what may fail a replay has happened: outcomes of calls and tools, and recordings not asked for."""
+        """How often what may fail a replay has happened: outcomes of calls and tools, recordings not asked for, what the guard refused."""
         counts = self.counts + self.tool_counts
-        return {"drift": counts["drift"], "miss": counts["miss"], "live": counts["live"], "unplayed": self.unplayed}
+        return {
+            "drift": counts["drift"],
+            "miss": counts["miss"],
+            "live": counts["live"],
+            "unplayed": self.unplayed,
+            "egress": self.egress.total(),
+        }
 
     # --- what finalisers leave behind -------------------------------------------------------------------------------
 
@@ -759,8 +806,7 @@ class Session:
 
 def is_loopback(origin: str) -> bool:
     """Whether an origin is on this machine."""
-    host = urlsplit(origin).hostname or ""
-    return host in {"localhost", "::1"} or host.startswith("127.")
+    return is_loopback_host(urlsplit(origin).hostname or "")
 
 
 def _remember(held: dict[str, None], key: str) -> None:
@@ -802,6 +848,11 @@ def current_session() -> Session | None:
             "  to fix   wait for threads and tasks before the session ends"
         )
     return None
+
+
+def is_guarded_here() -> bool:
+    """Whether the guard of a replay keeps what runs here from leaving the machine."""
+    return any(session.is_guarded and session.is_in_force_here() for session in _open_sessions)
 
 
 def answering_session() -> Session | None:

@@ -23,9 +23,9 @@ from otel_agenttrace.playback.tools import AskedTool, ToolClaim
 from otel_agenttrace.restoring import read, write
 from otel_agenttrace.scopes import NotRestorable, Scope
 from otel_agenttrace.sessions import Session, answering_session
+from otel_agenttrace.sites import call_site
 from otel_agenttrace.spans import active_span
 from otel_agenttrace_instrumentation.border import observe
-from otel_agenttrace_instrumentation.sites import call_site
 from otel_agenttrace_instrumentation.telling import tell_outcome, tell_replayed
 
 __all__ = ["OnReplay", "tool"]

@@ -27,12 +27,12 @@ from otel_agenttrace.playback.patches import patched
 from otel_agenttrace.playback.player import Claim
 from otel_agenttrace.redact import Redactor
 from otel_agenttrace.sessions import Session, current_session
+from otel_agenttrace.sites import call_site
 from otel_agenttrace.spans import active_span
 from otel_agenttrace.wire.telling import Place, place_of
 from otel_agenttrace_instrumentation import seams
 from otel_agenttrace_instrumentation.attempts import MOST_KEPT, Attempt
 from otel_agenttrace_instrumentation.border import observe
-from otel_agenttrace_instrumentation.sites import call_site
 from otel_agenttrace_instrumentation.telling import CallSpan
 
 __all__ = [

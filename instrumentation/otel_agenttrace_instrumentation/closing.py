@@ -23,7 +23,8 @@ __all__ = ["closing_line", "recording_line", "sdks_seen"]
 
 def closing_line(session: Session) -> str:
     """Return the one line that tells how a run went."""
-    return " · ".join((_calls_line(session), *_losses_told(session), *_faults_told(session), *_changes_told(session)))
+    told = (_losses_told, _egress_told, _faults_told, _changes_told)
+    return " · ".join((_calls_line(session), *(text for tell in told for text in tell(session))))
 
 
 def _losses_told(session: Session) -> Iterator[str]:
@@ -34,6 +35,14 @@ def _losses_told(session: Session) -> Iterator[str]:
     told = [counted(count, noun) for count, noun in ((losses.calls, "call"), (losses.spans, "other span")) if count]
     if told:
         yield f"{' and '.join(told)} could not be written"
+
+
+def _egress_told(session: Session) -> Iterator[str]:
+    """Yield what the guard kept the program from reaching."""
+    if session.egress:
+        from otel_agenttrace.report.text import escaped
+
+        yield f"kept from reaching {escaped(', '.join(session.egress))}"
 
 
 def _changes_told(session: Session) -> Iterator[str]:

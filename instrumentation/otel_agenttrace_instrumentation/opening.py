@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-import otel_agenttrace
+from otel_agenttrace.children import python_path
 from otel_agenttrace.config import Config, RecordMode, resolve
 from otel_agenttrace.environment import OTEL_AGENTTRACE_REDACT
 from otel_agenttrace.errors import AgentTraceError, ConfigError
@@ -27,6 +27,7 @@ from otel_agenttrace_instrumentation import seams
 from otel_agenttrace_instrumentation.border import observe
 from otel_agenttrace_instrumentation.calls import finish_open_calls
 from otel_agenttrace_instrumentation.closing import closing_line, sdks_seen
+from otel_agenttrace_instrumentation.credentials import PLACEHOLDER
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 from otel_agenttrace_instrumentation.redacting import loaded_rules
 
@@ -38,11 +39,8 @@ __all__ = [
     "open_session",
     "prepare_session",
     "process_session",
-    "python_path",
 ]
 
-_PLACEHOLDER: Final = "agenttrace-replay"
-_SITE: Final = Path(otel_agenttrace.__file__).parent / "site"
 _KEYS: Final = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AZURE_OPENAI_API_KEY")
 """SDK constructors insist on one of these; a replay needs none."""
 
@@ -64,7 +62,8 @@ def prepare_session(
     A replay with a `fork` goes live where its recordings end, unless the plan says when, and is recorded there.
     """
     config = config or Config()
-    plan = replace(plan or ReplayPlan(), has_functions=bool(patches))
+    plan = plan or ReplayPlan()
+    plan = replace(plan, allow=(*plan.allow, *config.allow), has_functions=bool(patches))
     options = SessionOptions(
         resource=resource or _resource(os.environ),
         environ=os.environ,
@@ -106,17 +105,12 @@ def open_session(session: Session, *, lenient: bool = False, takes_calls: bool =
         _lend(os.environ, OTEL_AGENTTRACE_REDACT, told)
     if takes_calls:
         _lend(os.environ, "PYTHONPATH", python_path(os.environ))
-    if session.mode == "none" and not session.plan.may_go_live:
+    if session.is_guarded:
         for name in _KEYS:
             if not os.environ.get(name):
-                _lend(os.environ, name, _PLACEHOLDER)
+                _lend(os.environ, name, PLACEHOLDER)
+        _lend(os.environ, "NO_GCE_CHECK", "true")  # google-auth looks for a machine of Google's by its address
     return session
-
-
-def python_path(environ: Mapping[str, str]) -> str:
-    """Return the PYTHONPATH that brings Python children into the run."""
-    paths = [path for path in environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != str(_SITE)]
-    return os.pathsep.join([str(_SITE), *paths])
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +170,16 @@ def failing_session(path: Path, error: AgentTraceError) -> Session:
 
 def _close_at_exit(session: Session) -> None:
     interrupted = getattr(sys, "last_type", None)
-    close_session(session, keep_partial=interrupted is KeyboardInterrupt)
+    close_session(session, keep_partial=interrupted is KeyboardInterrupt, keep_guard=True)
 
 
 def close_session(
-    session: Session, *, keep_partial: bool = False, has_failed: bool = False, quiet: bool = False
+    session: Session,
+    *,
+    keep_partial: bool = False,
+    has_failed: bool = False,
+    quiet: bool = False,
+    keep_guard: bool = False,
 ) -> None:
     """End the calls that are open, then the session; the root of the run says on stderr how it went.
 
@@ -191,6 +190,7 @@ def close_session(
         keep_partial: Whether what was recorded stays in the partial.
         has_failed: Whether the program failed.
         quiet: Whether to say nothing.
+        keep_guard: Whether the guard of a replay stays for the rest of the process.
     """
     if not session.is_open:
         return
@@ -198,7 +198,7 @@ def close_session(
         partial(finish_open_calls, session),
         end_dropped,
         *([] if session.is_root else [lambda: session.run.tell(sdks_seen())]),
-        partial(session.close, keep_partial=keep_partial, has_failed=has_failed),
+        partial(session.close, keep_partial=keep_partial, has_failed=has_failed, keep_guard=keep_guard),
         partial(seams.uninstall, session, stay_on_guard=session.mode == "none"),
         _take_back,
         *([partial(_say, session)] if session.is_root and not quiet else []),

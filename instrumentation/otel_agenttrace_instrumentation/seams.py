@@ -29,17 +29,21 @@ PROVIDERS: Final = ("openai", "anthropic")
 
 @dataclass(frozen=True, slots=True)
 class Seam:
-    """One place that is patched: an attribute of a class in a module, once the module is imported."""
+    """One place that is patched once the module is imported: an attribute of a class in it, or a function where none is named.
+
+    An optional one may be missing: not all releases have it.
+    """
 
     module: str
     owner: str
     attribute: str
     make: Callable[[ModuleType], Callable[..., Any]]
+    is_optional: bool = False
 
     @property
     def name(self) -> str:
         """The place as a reader would look for it."""
-        return f"{self.module}.{self.owner}.{self.attribute}"
+        return ".".join(filter(None, (self.module, self.owner, self.attribute)))
 
 
 # --- the HTTP clients -------------------------------------------------------------------------------------------------
@@ -140,12 +144,50 @@ def _retry_timeout(_: ModuleType) -> Callable[..., Any]:
     return wrapper
 
 
+# --- the credentials of clouds ----------------------------------------------------------------------------------------
+
+_AZURE: Final = (
+    "AzureCliCredential",
+    "AzureDeveloperCliCredential",
+    "ChainedTokenCredential",
+    "DefaultAzureCredential",
+    "EnvironmentCredential",
+    "ManagedIdentityCredential",
+    "SharedTokenCacheCredential",
+)
+_AZURE_PLACES: Final = tuple(
+    place
+    for package in ("azure.identity", "azure.identity.aio")
+    for place in (*((package, name) for name in _AZURE), (f"{package}._internal.get_token_mixin", "GetTokenMixin"))
+)
+_GOOGLE_PLACES: Final = (
+    ("google.auth.credentials", "CredentialsWithRegionalAccessBoundary"),
+    ("google.auth.compute_engine.credentials", "Credentials"),
+    ("google.oauth2.credentials", "Credentials"),
+    ("google.oauth2.service_account", "Credentials"),
+)
+
+
+def _lent(kind: str) -> Callable[[ModuleType], Callable[..., Any]]:
+    def make(module: ModuleType) -> Callable[..., Any]:
+        from otel_agenttrace_instrumentation import credentials
+
+        return getattr(credentials, kind)(module)
+
+    return make
+
+
 _TABLE: Final = (
     *(Seam(name, "Client", "_transport_for_url", _tapped("transport")) for name in HTTP_LIBRARIES),
     *(Seam(name, "AsyncClient", "_transport_for_url", _tapped("async_transport")) for name in HTTP_LIBRARIES),
     *(Seam(f"{name}._base_client", "SyncAPIClient", "request", _request) for name in PROVIDERS),
     *(Seam(f"{name}._base_client", "AsyncAPIClient", "request", _async_request) for name in PROVIDERS),
     *(Seam(f"{name}._base_client", "BaseClient", "_calculate_retry_timeout", _retry_timeout) for name in PROVIDERS),
+    *(Seam(*place, "get_token", _lent("azure_token"), is_optional=True) for place in _AZURE_PLACES),
+    *(Seam(*place, "get_token_info", _lent("azure_token_info"), is_optional=True) for place in _AZURE_PLACES),
+    Seam("google.auth", "", "default", _lent("google_default")),
+    *(Seam(*place, "refresh", _lent("google_refresh"), is_optional=True) for place in _GOOGLE_PLACES),
+    Seam("botocore.session", "Session", "get_credentials", _lent("aws")),
 )
 
 
@@ -160,7 +202,7 @@ _lock = threading.Lock()
 _holders: set[object] = set()
 _on_guard = threading.Event()
 _hooked: set[str] = set()
-_patched: dict[str, tuple[type, object, object]] = {}
+_patched: dict[str, tuple[type | ModuleType, object, object]] = {}
 _missing: dict[str, str] = {}
 
 
@@ -224,9 +266,11 @@ def _patch_module(module: ModuleType) -> None:
 def _patch(seam: Seam, module: ModuleType) -> None:
     if seam.name in _patched:
         return
-    owner = getattr(module, seam.owner, None)
-    original: object = vars(owner).get(seam.attribute) if isinstance(owner, type) else None
-    if not isinstance(owner, type) or original is None:
+    owner = getattr(module, seam.owner, None) if seam.owner else module
+    original: object = vars(owner).get(seam.attribute) if isinstance(owner, type | ModuleType) else None
+    if not isinstance(owner, type | ModuleType) or original is None:
+        if seam.is_optional:
+            return
         _missing[seam.name] = f"{module.__name__} {getattr(module, '__version__', '')} has no such place"
         _log.warning("seam missing: %s; its calls are not seen (otel-agenttrace doctor tells more)", seam.name)
         return

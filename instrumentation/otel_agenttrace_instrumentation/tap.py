@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from types import ModuleType
 from typing import Any, Final
 
-from otel_agenttrace.errors import AgentTraceError, ReplayExhausted
+from otel_agenttrace.errors import AgentTraceError, EgressBlocked, ReplayExhausted
 from otel_agenttrace.limits import room_for
 from otel_agenttrace.model import Exchange, RaisedError
 from otel_agenttrace_instrumentation.attempts import MOST_KEPT, Attempt, Chunks
@@ -88,7 +88,7 @@ class Tap:
         try:
             return observe(lambda: owner.attempt(wanted)) or (None, None)
         except AgentTraceError as error:
-            if current_call.get() is None:
+            if current_call.get() is None or (isinstance(error, EgressBlocked) and error.is_telemetry):
                 raise
             raise Interrupt(error) from None
 
@@ -161,6 +161,16 @@ class Tap:
             extensions={"http_version": b"HTTP/1.1"},
         )
 
+    def refused(self, error: EgressBlocked, request: Any) -> Any:
+        """Return the answer to an SDK's telemetry that may not leave: an import that fails for it helps nobody.
+
+        Raises:
+            EgressBlocked: If it is no telemetry.
+        """
+        if not error.is_telemetry:
+            raise error
+        return self.library.Response(403, text=str(error), request=request)
+
     def with_faults(self, response: Any, recorded: Exchange | None, request: Any, attempt: Attempt) -> Any:
         """Return the response with a body that its faults spoil; the client gets it without content-encoding."""
         for fault in attempt.faults:
@@ -210,7 +220,10 @@ def _sync_transport(tap: Tap) -> type:
             call = tap.call_of(request, self.inner, self.client)
             if call is None:
                 return self.inner.handle_request(request)
-            attempt, recorded = tap.begin(call, request, request.read(), is_async=False)
+            try:
+                attempt, recorded = tap.begin(call, request, request.read(), is_async=False)
+            except EgressBlocked as error:
+                return tap.refused(error, request)
             if attempt is None:
                 return self.inner.handle_request(request)
             request = tap.changed(request, attempt)
@@ -241,7 +254,10 @@ def _async_transport(tap: Tap) -> type:
             call = tap.call_of(request, self.inner, self.client)
             if call is None:
                 return await self.inner.handle_async_request(request)
-            attempt, recorded = tap.begin(call, request, await request.aread(), is_async=True)
+            try:
+                attempt, recorded = tap.begin(call, request, await request.aread(), is_async=True)
+            except EgressBlocked as error:
+                return tap.refused(error, request)
             if attempt is None:
                 return await self.inner.handle_async_request(request)
             request = tap.changed(request, attempt)

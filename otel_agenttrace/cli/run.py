@@ -19,12 +19,14 @@ import click
 from click.core import ParameterSource
 
 from otel_agenttrace.cassette.reader import open_cassette, with_calls
+from otel_agenttrace.children import python_path
 from otel_agenttrace.config import resolve
 from otel_agenttrace.environment import OTEL_AGENTTRACE_CASSETTE, OTEL_AGENTTRACE_MODE
+from otel_agenttrace.errors import EgressBlocked
 from otel_agenttrace.playback.plan import OnMiss, ReplayPlan
 from otel_agenttrace.playback.rerecording import places_of
 from otel_agenttrace.sessions import FailOn, Session
-from otel_agenttrace_instrumentation.opening import close_session, open_session, prepare_session, python_path
+from otel_agenttrace_instrumentation.opening import close_session, open_session, prepare_session
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 __all__ = ["exit_code", "record", "refresh", "replay"]
@@ -170,6 +172,12 @@ def refresh(cassette: Path, command: tuple[str, ...], older_than: str, prune: bo
     help="When chunks come: at once, as recorded, N times as fast, all with the first.",
 )
 @click.option(
+    "--allow",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help="Let the run reach this host too, such as db.intern.test:5432 or '*.example.com'; else only this machine.",
+)
+@click.option(
     "--verify",
     is_flag=True,
     help="Make each call live too (needs network and key), and tell where its answer differs; writes nothing.",
@@ -208,6 +216,9 @@ def _run(
     session = open_session(prepare_session(cassette, config.mode, config=config, plan=plan, fork=fork))
     try:
         code = exit_code(command, _environment(session))
+    except EgressBlocked as error:
+        close_session(session, keep_partial=True, quiet=True)
+        raise click.UsageError(f"{error.strerror}\n  to fix   --allow {error.host!r}, or start it otherwise") from error
     except OSError as error:
         close_session(session, keep_partial=True, quiet=True)
         raise click.UsageError(
@@ -230,7 +241,7 @@ def _has_failed(session: Session, fail_on: tuple[str, ...]) -> bool:
         return True
     if session.rewriting is not None and (session.rewriting.failure is not None or session.rewriting.failed):
         return True
-    return any(count for kind, count in session.failures.items() if kind in ("miss", *fail_on))
+    return any(count for kind, count in session.failures.items() if kind in ("miss", "egress", *fail_on))
 
 
 def _environment(session: Session) -> dict[str, str]:

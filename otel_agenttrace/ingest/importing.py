@@ -101,11 +101,11 @@ def _ingested_file(found: Format, path: Path, target: Path, redactor: Redactor, 
     left_out = tuple(each for each in read if isinstance(each, LeftOut))
     if not calls:
         return IngestedFile(path, None, 0, left_out or (LeftOut(None, "it holds no interactions"),))
-    _write(calls, target)
+    _write(calls, target, redactor.rules_version)
     return IngestedFile(path, target, len(calls), left_out)
 
 
-def _write(calls: Sequence[Ingested], target: Path) -> None:
+def _write(calls: Sequence[Ingested], target: Path, rules_version: int) -> None:
     """Write a whole cassette, in a partial that gets its name at the end."""
     partial = partial_path(target)
     refuse_link(target)
@@ -115,7 +115,7 @@ def _write(calls: Sequence[Ingested], target: Path) -> None:
         partial.unlink(missing_ok=True)
         resource = {
             semconv.AGENTTRACE_RUN_ID: calls[0].span.trace_id,
-            semconv.AGENTTRACE_RULES_VERSION: redactor.rules_version,
+            semconv.AGENTTRACE_RULES_VERSION: rules_version,
         }
         writer = Writer(partial, resource)
         for each in calls:

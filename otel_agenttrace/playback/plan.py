@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
+from otel_agenttrace.egress import AllowList
 from otel_agenttrace.errors import ConfigError
 
 __all__ = ["Frozen", "OnMiss", "ReplayPlan"]
@@ -33,6 +34,7 @@ class ReplayPlan:
         only: A selector of the recorded calls that are made anew; empty for none.
         prune: Whether recorded calls that were not asked for are removed at the end.
         verify: Whether each call is also made live, and its answer compared with the recorded one.
+        allow: Hosts that may be reached, though nothing else is: `HOST`, `HOST:PORT`, `*.example.com`.
         has_functions: Whether there are patches by functions, which other processes do not have.
     """
 
@@ -47,6 +49,7 @@ class ReplayPlan:
     only: str = ""
     prune: bool = False
     verify: bool = False
+    allow: tuple[str, ...] = ()
     has_functions: bool = False
 
     def __post_init__(self) -> None:
@@ -68,6 +71,7 @@ class ReplayPlan:
             raise ConfigError(
                 "freeze names nothing: all would be live.\n  to fix   llm, tools or both, or no replay at all"
             )
+        AllowList(self.allow)
         _check("freeze", self.freeze, get_args(Frozen))
         _check("on_miss", (self.on_miss,), get_args(OnMiss))
 
@@ -79,7 +83,9 @@ class ReplayPlan:
     @staticmethod
     def from_json(told: Mapping[str, Any]) -> ReplayPlan:
         """Return the plan of `dataclasses.asdict`, as JSON has it: its tuples are lists."""
-        lists: dict[str, Any] = {name: tuple(told[name]) for name in ("freeze", "patches", "faults", "run_tools")}
+        lists: dict[str, Any] = {
+            name: tuple(told[name]) for name in ("freeze", "patches", "faults", "run_tools", "allow")
+        }
         return ReplayPlan(**{**told, **lists})
 
 

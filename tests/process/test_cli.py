@@ -247,11 +247,23 @@ def test_a_replay_without_a_call_says_why(golden: Path) -> None:
     assert result.stderr == ("replayed 0 calls: no supported SDK was imported (openai, anthropic) · run.otlp.jsonl\n")
 
 
-@pytest.mark.parametrize("command", [("true",), (sys.executable, "-I", "-c", "")], ids=["no Python", "isolated"])
+@pytest.mark.parametrize(
+    "command",
+    [("true",), ("--allow", "python -I", CASSETTE, sys.executable, "-I", "-c", "")],
+    ids=["no Python", "isolated"],
+)
 def test_a_replay_that_reaches_no_python_process_fails(command: tuple[str, ...], golden: Path) -> None:
-    result = _run(golden.parent, "replay", CASSETTE, "--", *command)
+    cassette = () if CASSETTE in command else (CASSETTE, "--")
+    result = _run(golden.parent, "replay", *cassette, *command)
     assert result.returncode == 1
     assert "no Python process of the command was under replay" in result.stderr
+
+
+def test_a_python_that_no_guard_goes_with_is_not_replayed(golden: Path) -> None:
+    result = _run(golden.parent, "replay", CASSETTE, "--", sys.executable, "-I", "-c", "print('ran')")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "python -I is kept from starting: no guard of a replay goes with it" in result.stderr
+    assert "--allow 'python -I'" in result.stderr
 
 
 # --- exit codes ---------------------------------------------------------------------------------------------------------
