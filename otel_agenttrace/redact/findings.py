@@ -18,6 +18,7 @@ __all__ = [
     "Finding",
     "find",
     "is_placeholder",
+    "plain",
     "replaced",
     "replaced_bytes",
 ]
@@ -58,7 +59,7 @@ class Finding:
     @classmethod
     def of(cls, text: str, start: int, end: int, kind: str, quote: str = "") -> Finding:
         """Return the finding of what stands in a text, its value without JSON's and a URL's escapes, however deep."""
-        return cls(start, end, kind, _plain(text[start:end]), quote=quote)
+        return cls(start, end, kind, plain(text[start:end]), quote=quote)
 
     @property
     def is_blind(self) -> bool:
@@ -76,7 +77,8 @@ class Finding:
         return f"{self.quote}{_MARK}{self.kind}:{digest}]{self.quote}"
 
 
-def _plain(value: str) -> str:
+def plain(value: str) -> str:
+    """Return a value without JSON's and a URL's escapes, however deep."""
     if "\\" in value:
         value = _UNICODE.sub(lambda found: chr(int(found[1], 16)), value)
         value = _ESCAPE.sub(lambda found: _SHORT.get(found[1], ""), value)

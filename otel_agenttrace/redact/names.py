@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
-from otel_agenttrace.redact.findings import Finding
+from otel_agenttrace.redact.findings import Finding, plain
 from otel_agenttrace.redact.scanned import GLUED, Scanned
 from otel_agenttrace.redact.standins import could_be_password, is_random, is_stand_in
 
@@ -497,7 +497,7 @@ def _beside(scanned: Scanned, start: int, end: int) -> Iterator[Finding]:
         found = between.match(raw, end)
         if found is not None:
             value = _value(raw, found, start, is_chosen=kind == "password")
-            if value is not None and value[1] > value[0] and _holds(kind, raw, value, found, expects):
+            if value is not None and value[1] > value[0] and _holds(kind, scanned, value, found, expects):
                 yield _named(scanned, kind, value, found)
                 return
 
@@ -564,10 +564,10 @@ def _bare_end(raw: bytes, begin: int) -> int:
     return found.end() if found is not None else begin
 
 
-def _holds(kind: NameKind, raw: bytes, value: tuple[int, int], between: re.Match[bytes], expects: str) -> bool:
-    written = raw[value[0] : value[1]]
+def _holds(kind: NameKind, scanned: Scanned, value: tuple[int, int], between: re.Match[bytes], expects: str) -> bool:
+    written = plain(scanned.text[value[0] : value[1]]).encode("ascii", "replace")
     is_quoted = bool(between["quote"])
-    if not is_quoted and raw[value[1] : value[1] + 1] in (b"(", b"[", b"{"):  # code
+    if not is_quoted and scanned.raw[value[1] : value[1] + 1] in (b"(", b"[", b"{"):  # code
         return False
     if expects == "strong" and (written.replace(b"-", b"").replace(b"_", b"").isalpha() or len(written) < 6):
         return False

@@ -30,7 +30,7 @@ from otel_agenttrace.cassette.writer import RecordedCall, Writer, partial_path
 from otel_agenttrace.errors import CassetteCorrupt, CassetteInaccessible, CassetteNotFound, CassetteTooNew
 from otel_agenttrace.matching import requested
 from otel_agenttrace.model import Call, Chunk, Event, Exchange, Link, RaisedError, Span
-from otel_agenttrace.redact import redactor
+from otel_agenttrace.redact import Redactor
 
 _TEXT = st.text(st.characters(exclude_categories=()), max_size=40)
 _VALUES = st.recursive(
@@ -123,7 +123,7 @@ def test_ids_in_base64_and_named_enums_are_read() -> None:
 
 def _recorded(body: object, answer: bytes = b'{"ok":true}', *, number: int = 0) -> tuple[Span, RecordedCall]:
     asked = requested(
-        "POST", "https://api.test/v1/chat/completions", "application/json", json.dumps(body).encode(), redactor({})
+        "POST", "https://api.test/v1/chat/completions", "application/json", json.dumps(body).encode(), Redactor(())
     )
     exchange = Exchange(
         request=asked.request,
