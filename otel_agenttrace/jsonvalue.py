@@ -14,6 +14,7 @@ __all__ = [
     "canonical",
     "compact",
     "inner_json",
+    "int64",
     "integer",
     "number",
     "obj",
@@ -81,6 +82,12 @@ def inner_json(value: Json | object) -> JsonObject | JsonArray | None:
 def integer(value: Json | object) -> int | None:
     """Return the value if it is a whole number and no boolean, else None."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def int64(value: Json | object) -> int | None:
+    """Return the value if it is a whole number that fits into 64 bits, as OTLP's do, else None."""
+    told = integer(value)
+    return told if told is not None and -(1 << 63) <= told < 1 << 63 else None
 
 
 def number(value: Json | object) -> float | int | None:
