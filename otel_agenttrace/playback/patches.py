@@ -22,6 +22,7 @@ from otel_agenttrace import semconv
 from otel_agenttrace.errors import ConfigError, NotEncodable
 from otel_agenttrace.jsonvalue import Json, array, canonical, compact, obj, parse
 from otel_agenttrace.model import AttributeValue, Chunk, Exchange, Span
+from otel_agenttrace.patterns import expression
 from otel_agenttrace.selectors import Selectable, Selector, parse_selector
 from otel_agenttrace.wire.codec import Codec
 from otel_agenttrace.wire.recorded import is_whole
@@ -99,7 +100,7 @@ def made_patch(selector: Selectable, part: str, change: Callable[[Any], Any]) ->
 def _value(written: str) -> Json:
     try:
         return parse(written)
-    except ValueError:
+    except (ValueError, RecursionError):
         return written
 
 
@@ -130,8 +131,9 @@ def _substitute(text: str, written: str) -> Callable[[Json], Json]:
     if found is None:
         raise ConfigError(f"the patch {text!r} has no /PATTERN/REPLACEMENT/ behind ~=")
     try:
-        pattern = re.compile(found["pattern"])
-    except re.error as error:
+        pattern = expression(found["pattern"])
+        pattern.sub(found["by"], "")
+    except (ValueError, LookupError, re.error) as error:
         raise ConfigError(f"the patch {text!r} has a pattern that is none: {error}") from error
 
     def substitute(old: Json) -> Json:
