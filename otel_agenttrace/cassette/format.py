@@ -258,18 +258,21 @@ def _named(value: Json, names: tuple[_Name, ...], prefix: str) -> _Name:
 def _time(record: JsonObject, name: str) -> int:
     """Return a time in nanoseconds, 0 for none; a word is no time, and a sign that the line is damaged."""
     value = _member(record, name)
-    time_ns = _int(value)
-    if value and isinstance(value, str | int) and (time_ns is None or time_ns < 0):
+    time_ns = _whole(value)
+    if value and isinstance(value, str | int) and (time_ns is None or not 0 <= time_ns < 1 << 64):
         raise ValueError(f"{name} {reprlib.repr(value)} is no time")
     return time_ns or 0
 
 
-def _int(value: Json) -> int | None:
-    """Return a whole number of 64 bits, as OTLP has it."""
+def _whole(value: Json) -> int | None:
     try:
-        return int64(int(value)) if isinstance(value, str | int) else None
+        return int(value) if isinstance(value, str | int) else None
     except ValueError:
         return None
+
+
+def _int(value: Json) -> int | None:
+    return int64(_whole(value))
 
 
 def decode_attributes(values: Json) -> dict[str, AttributeValue]:

@@ -7,6 +7,7 @@ A corpus grows in a folder outside of the repository. What breaks a law is kept 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import re
 import subprocess
@@ -75,6 +76,7 @@ def _fuzz(name: str, corpus: Path, seconds: int) -> None:
         from tests.fuzz.targets import TARGETS
     from tests.fuzz.mutations import mutated
 
+    logging.disable()
     target = TARGETS[name]
     folder = corpus / name
     (folder / "findings").mkdir(parents=True, exist_ok=True)
