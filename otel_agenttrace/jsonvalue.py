@@ -29,13 +29,45 @@ JsonArray: TypeAlias = "Sequence[Json]"
 _EMPTY: JsonObject = {}
 
 
+_DEEPEST: Final = 200
+_TOO_DEEP: Final = f"nested deeper than {_DEEPEST} levels"
+
+
 def parse(source: bytes | str) -> Json:
     """Return the value a JSON text stands for.
 
+    How deep it may be nested does not depend on the Python, nor on who asks: so whoever walks the value gets to its end.
+
     Raises:
-        ValueError: If the text is not JSON (`UnicodeDecodeError` and `json.JSONDecodeError` are both).
+        ValueError: If the text is not JSON (`UnicodeDecodeError` and `json.JSONDecodeError` are both), or nested deeper.
     """
-    return cast("Json", json.loads(source))
+    try:
+        value = json.loads(source)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    if _opened(source) > _DEEPEST and not _is_shallow(value):
+        raise ValueError(_TOO_DEEP)
+    return cast("Json", value)
+
+
+def _opened(source: bytes | str) -> int:
+    if isinstance(source, str):
+        return source.count("[") + source.count("{")
+    return source.count(b"[") + source.count(b"{")
+
+
+def _is_shallow(value: object) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST + 1):
+        level = [
+            member
+            for holder in level
+            for member in (cast("list[object]", holder) if isinstance(holder, list) else obj(holder).values())
+            if isinstance(member, dict | list)
+        ]
+        if not level:
+            return True
+    return False
 
 
 _CANONICAL: Final = json.JSONEncoder(
@@ -74,8 +106,8 @@ def inner_json(value: Json | object) -> JsonObject | JsonArray | None:
     if not isinstance(value, str) or value[:1] not in ("{", "["):
         return None
     try:
-        return cast("JsonObject | JsonArray", json.loads(value))
-    except (ValueError, RecursionError):
+        return cast("JsonObject | JsonArray", parse(value))
+    except ValueError:
         return None
 
 

@@ -257,7 +257,10 @@ class MatchRules:
         """Return the body of a request without what changes from run to run; one nested too deep as steady text."""
         if not request.body:
             return None
-        value = parse(request.body)
+        try:
+            value = parse(request.body)
+        except ValueError:
+            return _Ids().steady(request.body)
         try:
             for rule in self.rules:
                 if rule.url is None or fnmatchcase(_place(request), rule.url):

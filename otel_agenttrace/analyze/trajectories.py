@@ -205,7 +205,7 @@ def _result(span: Span) -> str:
 def _canonical(arguments: str) -> str:
     try:
         return canonical(parse(arguments))
-    except (ValueError, RecursionError):
+    except ValueError:
         return canonical(arguments)
 
 

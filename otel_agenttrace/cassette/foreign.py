@@ -147,7 +147,7 @@ def _json_documents(path: Path, content: bytes) -> Iterator[tuple[int | None, Js
     except json.JSONDecodeError as error:
         if error.msg != "Extra data":
             raise IngestError(path, error.lineno, f"not JSON: {error.msg} at column {error.colno}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise IngestError(path, None, f"not JSON: {error}") from error
     lines = content.splitlines(keepends=True)
     for number, line in enumerate(lines, 1):
@@ -161,7 +161,7 @@ def _json_documents(path: Path, content: bytes) -> Iterator[tuple[int | None, Js
 def _is_broken(line: bytes) -> bool:
     try:
         parse(line)
-    except (ValueError, RecursionError):
+    except ValueError:
         return True
     return False
 

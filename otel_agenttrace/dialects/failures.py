@@ -97,5 +97,5 @@ def _body(words: str) -> JsonObject:
         return {}
     try:
         return obj(cast("Json", ast.literal_eval(words)))
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return {}

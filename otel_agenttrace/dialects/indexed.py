@@ -98,7 +98,7 @@ def _function(told: JsonObject) -> JsonObject:
     schema = told.get("parameters") or told.get("input_schema")
     try:
         parameters = parse(schema) if isinstance(schema, str) else schema
-    except (ValueError, RecursionError):
+    except ValueError:
         parameters = None
     known = {name: told[name] for name in ("name", "description") if told.get(name) is not None}
     return {"type": "function", **known, **({"parameters": parameters} if parameters is not None else {})}

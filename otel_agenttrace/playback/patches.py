@@ -100,7 +100,7 @@ def made_patch(selector: Selectable, part: str, change: Callable[[Any], Any]) ->
 def _value(written: str) -> Json:
     try:
         return parse(written)
-    except (ValueError, RecursionError):
+    except ValueError:
         return written
 
 

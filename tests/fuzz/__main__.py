@@ -18,7 +18,7 @@ from typing import Any, Final
 
 _TIMEOUT_S: Final = 20
 _MEMORY_MB: Final = 2_048
-_LONGEST: Final = 1 << 16
+_LONGEST: Final = 1 << 15
 _FOUND: Final = re.compile(r"Test unit written to (\S+)")
 _DONE: Final = re.compile(r"Done (\d+) runs in (\d+)")
 
