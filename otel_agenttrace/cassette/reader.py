@@ -132,7 +132,7 @@ class Cassette:
         self.renew_lock()
         with open(file.descriptor(), "rb", closefd=False) as content:
             content.seek(offset)
-            self.index: Index = scan(path, content, offset)
+            self.index: Index = scan(path, content)
 
     def renew_lock(self) -> None:
         """Take a new lock: after a fork the old one may be held by a thread that is not there."""
