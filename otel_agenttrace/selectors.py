@@ -104,11 +104,15 @@ def select(trace: Trace, selector: Selectable, now_ns: int = 0) -> tuple[Span, .
     return tuple(subject.span for subject in subjects(trace, now_ns) if chosen.matches(subject))
 
 
+_DEEPEST_PATH: Final = 200
+"""Names in a path; of a deeper tree the nearest ones."""
+
+
 def _path(span: Span, known: dict[tuple[str, str], Span]) -> tuple[str, ...]:
     names: list[str] = []
     seen: set[int] = set()
     above: Span | None = span
-    while above is not None and id(above) not in seen:
+    while above is not None and id(above) not in seen and len(names) < _DEEPEST_PATH:
         seen.add(id(above))
         names.append(above.name)
         above = known.get((span.trace_id, above.parent_span_id)) if above.parent_span_id else None

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 import otel_agenttrace
 from otel_agenttrace.config import Config, RecordMode, resolve
 from otel_agenttrace.errors import AgentTraceError, ConfigError
+from otel_agenttrace.escaping import escaped_lines
 from otel_agenttrace.model import AttributeValue, Span
 from otel_agenttrace.playback.patches import Patch
 from otel_agenttrace.playback.plan import ReplayPlan
@@ -204,7 +205,7 @@ def close_session(
 def _say(session: Session) -> None:
     line = closing_line(session)
     with contextlib.suppress(OSError, ValueError, AttributeError):  # a daemon has a closed stderr, or None
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(f"{escaped_lines(line)}\n")
 
 
 _lent: dict[str, tuple[str | None, str]] = {}

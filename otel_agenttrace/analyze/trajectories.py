@@ -136,7 +136,7 @@ def steps(
         if kind == "agent" and span.is_error:
             waiting.append((Step(kind, found[-1].name, answer=_failure(span)), groups))
         if kind != "tool" or into_tools:
-            waiting += _grouped(children.get(span.span_id, []), groups)[::-1]
+            waiting += _grouped(children.pop(span.span_id, []), groups)[::-1]
     return tuple(found)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from rich import markup
 from rich.progress import track
 
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
@@ -18,6 +19,7 @@ from otel_agenttrace.ingest.importing import ingest as ingested
 from otel_agenttrace.redact import environment_redactor
 from otel_agenttrace.report.ingested import ingested_json, ingested_line, left_out_table
 from otel_agenttrace.report.terminal import console
+from otel_agenttrace.report.text import escaped
 
 __all__ = ["ingest"]
 
@@ -51,7 +53,7 @@ def ingest(name: str, path: Path, output: Path, *, force: bool, strict: bool, as
     files = tuple(
         track(
             ingested(found, path, output, environment_redactor(os.environ), force=force),
-            f"reading {path}",
+            f"reading {markup.escape(escaped(str(path)))}",
             total=len(files_of(path, found.suffixes)),
             console=shown,
             transient=True,
