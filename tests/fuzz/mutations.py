@@ -112,5 +112,7 @@ def _inner(value: Any) -> Any:
 
 def _scrambled(content: bytes, random: Random) -> bytes:
     place = random.randrange(len(content) + 1)
-    piece = random.choice((b"", b"\0", b"\xff", b"\n", b"\r", b"\x1b[2J", b"\xef\xbb\xbf", random.choice(HOSTILE).encode()))
+    piece = random.choice(
+        (b"", b"\0", b"\xff", b"\n", b"\r", b"\x1b[2J", b"\xef\xbb\xbf", random.choice(HOSTILE).encode())
+    )
     return content[:place] + piece + content[place + random.randrange(4) :]

@@ -51,7 +51,9 @@ _ASKED: Final = {
 _ANSWER: Final = {
     "id": "chatcmpl-1",
     "model": "gpt-4o-2024-08-06",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Yes", "tool_calls": [_CALL]}, "finish_reason": "stop"}],
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "Yes", "tool_calls": [_CALL]}, "finish_reason": "stop"}
+    ],
     "usage": {"prompt_tokens": 5, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1}},
 }
 _RESPONSE: Final = {
@@ -72,16 +74,23 @@ _MESSAGE: Final = {
     "content": [{"type": "text", "text": "Yes"}, {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1}}],
     "stop_reason": "end_turn",
     "usage": {"input_tokens": 5, "output_tokens": 2, "cache_read_input_tokens": 1},
-    "messages": [{"role": "user", "content": "Hi"}, {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "1"}]}],
+    "messages": [
+        {"role": "user", "content": "Hi"},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "1"}]},
+    ],
 }
 _STREAMS: Final = (
     b"event: message_start\ndata: " + json.dumps({"type": "message_start", "message": _MESSAGE}).encode() + b"\n\n"
     b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"!"}}\n\n'
     b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":9}}\n\n',
-    b'data: {"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":"Y"}}]}\r\n\r\n'
-    b'data: {"id":"c","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c1","function":{"name":"f","arguments":"{"}}]}}]}\r\r'
-    b": ping\nid: 7\nretry: 1\n\ndata: [DONE]\n\n",
-    b'event: response.completed\ndata: {"type":"response.completed","response":' + json.dumps(_RESPONSE).encode() + b"}\n\n"
+    (
+        b'data: {"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":"Y"}}]}\r\n\r\n'
+        b'data: {"id":"c","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c1","function":{"name":"f","arguments":"{"}}]}}]}\r\r'
+        b": ping\nid: 7\nretry: 1\n\ndata: [DONE]\n\n"
+    ),
+    b'event: response.completed\ndata: {"type":"response.completed","response":'
+    + json.dumps(_RESPONSE).encode()
+    + b"}\n\n"
     b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","item_id":"i","output_index":0,"content_index":0,"delta":"Y"}\n\n',
 )
 
@@ -108,7 +117,9 @@ def _span(number: int, told: Mapping[str, Any], **more: Any) -> dict[str, Any]:
         "startTimeUnixNano": "1000",
         "endTimeUnixNano": "2000",
         "attributes": _attributes(told),
-        "events": [{"name": "gen_ai.choice", "timeUnixNano": "3", "attributes": _attributes({"message": '{"content":"x"}'})}],
+        "events": [
+            {"name": "gen_ai.choice", "timeUnixNano": "3", "attributes": _attributes({"message": '{"content":"x"}'})}
+        ],
         "links": [],
         "status": {"code": 2, "message": "Error code: 429 - {'error': {'type': 'x'}}"},
         **more,
@@ -117,10 +128,22 @@ def _span(number: int, told: Mapping[str, Any], **more: Any) -> dict[str, Any]:
 
 def _document(*spans: Mapping[str, Any]) -> bytes:
     resource = {"attributes": _attributes({"service.name": "s"})}
-    return json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {"name": "s"}, "spans": spans}]}]}).encode()
+    return json.dumps(
+        {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {"name": "s"}, "spans": spans}]}]}
+    ).encode()
 
 
-_SAID: Final = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "hi"}, {"type": "tool_call", "id": "c", "name": "f", "arguments": {}}]}])
+_SAID: Final = json.dumps(
+    [
+        {
+            "role": "user",
+            "parts": [
+                {"type": "text", "content": "hi"},
+                {"type": "tool_call", "id": "c", "name": "f", "arguments": {}},
+            ],
+        }
+    ]
+)
 _DIALECTS: Final[tuple[Mapping[str, Any], ...]] = (
     {
         "gen_ai.operation.name": "chat",
@@ -182,15 +205,42 @@ _DUMP: Final = json.dumps(
     ]
 ).encode()
 _LOGS: Final = json.dumps(
-    {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": f"{1:016x}", "eventName": "gen_ai.user.message", "timeUnixNano": "1", "body": {"kvlistValue": {"values": _attributes({"content": "hi"})}}}]}]}]}
+    {
+        "resourceLogs": [
+            {
+                "scopeLogs": [
+                    {
+                        "logRecords": [
+                            {
+                                "traceId": "0af7651916cd43dd8448eb211c80319c",
+                                "spanId": f"{1:016x}",
+                                "eventName": "gen_ai.user.message",
+                                "timeUnixNano": "1",
+                                "body": {"kvlistValue": {"values": _attributes({"content": "hi"})}},
+                            }
+                        ]
+                    }
+                ]
+            }
+        ]
+    }
 ).encode()
 _PROTOBUF: Final = b"\n\x1c\x12\x1a\n\x03\n\x01s\x12\x13\n\x10" + bytes(range(16)) + b"\x12"
 _VCR: Final = {
     "version": 1,
     "interactions": [
         {
-            "request": {"method": "POST", "uri": _URL, "body": json.dumps(_ASKED), "headers": {"Content-Type": ["application/json"]}},
-            "response": {"status": {"code": 200, "message": "OK"}, "headers": {"Content-Encoding": ["gzip"]}, "body": {"string": json.dumps(_ANSWER)}},
+            "request": {
+                "method": "POST",
+                "uri": _URL,
+                "body": json.dumps(_ASKED),
+                "headers": {"Content-Type": ["application/json"]},
+            },
+            "response": {
+                "status": {"code": 200, "message": "OK"},
+                "headers": {"Content-Encoding": ["gzip"]},
+                "body": {"string": json.dumps(_ANSWER)},
+            },
         }
     ],
 }
@@ -199,7 +249,12 @@ _GOVCR: Final = {
     "interactions": [
         {
             "id": 0,
-            "request": {"method": "POST", "url": _URL, "body": json.dumps(_ASKED), "headers": {"Content-Type": ["application/json"]}},
+            "request": {
+                "method": "POST",
+                "url": _URL,
+                "body": json.dumps(_ASKED),
+                "headers": {"Content-Type": ["application/json"]},
+            },
             "response": {"code": 200, "duration": "1.5s", "headers": {}, "body": json.dumps(_ANSWER)},
         }
     ],
@@ -211,8 +266,18 @@ _HAR: Final = {
             {
                 "startedDateTime": "2025-03-01T12:00:00.250+01:00",
                 "time": 1500.5,
-                "request": {"method": "POST", "url": _URL, "headers": _PAIRS, "postData": {"text": json.dumps(_ASKED)}, "bodySize": 9},
-                "response": {"status": 200, "headers": _PAIRS, "content": {"size": 3, "mimeType": "application/json", "text": json.dumps(_ANSWER)}},
+                "request": {
+                    "method": "POST",
+                    "url": _URL,
+                    "headers": _PAIRS,
+                    "postData": {"text": json.dumps(_ASKED)},
+                    "bodySize": 9,
+                },
+                "response": {
+                    "status": 200,
+                    "headers": _PAIRS,
+                    "content": {"size": 3, "mimeType": "application/json", "text": json.dumps(_ANSWER)},
+                },
             }
         ]
     }
@@ -265,14 +330,12 @@ TARGETS: Final[Mapping[str, Target]] = {
             _PROTOBUF,
         ),
     ),
-    "ingest": Target(
-        files.ingested, (*(json.dumps(each).encode() for each in (_VCR, _GOVCR, _HAR)), _YAML)
-    ),
+    "ingest": Target(files.ingested, (*(json.dumps(each).encode() for each in (_VCR, _GOVCR, _HAR)), _YAML)),
     "line": Target(files.line, (*_GOLDEN.splitlines(keepends=True), _document(_span(1, _DIALECTS[0])))),
     "pyproject": Target(files.pyproject, (_TOML,)),
     "redaction": Target(
         texts.redaction,
-        (b"\3" + b"key fuzz-0123456789abcdef-secret, [REDACTED:env:0123abcd]", b"\1" + json.dumps(_ASKED).encode()),
+        (b"\3" + b"key fuzz-123456789abcdef-secret, [REDACTED:env:0123abcd]", b"\1" + json.dumps(_ASKED).encode()),
     ),
     "request": Target(texts.request, (*_each_kind(_BODIES), b"\5a=1&b=2", b"\x0a--b\r\nA: b\r\n\r\nx\r\n--b--\r\n")),
     "selector": Target(texts.selector, _SELECTORS),
