@@ -225,7 +225,16 @@ _LOGS: Final = json.dumps(
         ]
     }
 ).encode()
-_PROTOBUF: Final = b"\n\x1c\x12\x1a\n\x03\n\x01s\x12\x13\n\x10" + bytes(range(16)) + b"\x12"
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """Return a field of a protobuf message that has a length."""
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+_PAIR: Final = _field(1, b"gen_ai.operation.name") + _field(2, _field(1, b"chat"))
+_ONE: Final = _field(1, bytes(range(16))) + _field(2, bytes(range(8))) + _field(5, b"n") + _field(9, _PAIR)
+_PROTOBUF: Final = _field(1, _field(2, _field(2, _ONE)))
 _VCR: Final = {
     "version": 1,
     "interactions": [
@@ -328,6 +337,7 @@ TARGETS: Final[Mapping[str, Target]] = {
             _DUMP,
             _LOGS + b"\n" + _document(_span(1, {})),
             _PROTOBUF,
+            len(_PROTOBUF).to_bytes(4, "big") + _PROTOBUF,
         ),
     ),
     "ingest": Target(files.ingested, (*(json.dumps(each).encode() for each in (_VCR, _GOVCR, _HAR)), _YAML)),

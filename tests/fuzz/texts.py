@@ -136,9 +136,13 @@ def _chunks(content: bytes) -> tuple[tuple[int, ...], bytes]:
     return (*sizes, len(body) - sum(sizes)), body
 
 
+_LONGEST_SELECTOR: Final = 1_000
+"""A pattern of 32,000 brackets takes half a minute to translate, and is its author's own."""
+
+
 def selector(content: bytes) -> None:
     """A selector, a patch or a fault has a meaning, or the text of the error says where it has none."""
-    text = content.decode("utf-8", "surrogateescape")
+    text = content[:_LONGEST_SELECTOR].decode("utf-8", "surrogateescape")
     with suppress(ConfigError):
         chosen = parse_selector(text)
         if "~=" not in text:  # an expression that takes for ever is its author's own
