@@ -58,7 +58,7 @@ def _opened(source: bytes | str) -> int:
 
 def _is_shallow(value: object) -> bool:
     level = [value]
-    for _ in range(_DEEPEST + 1):
+    for _ in range(_DEEPEST):
         level = [
             member
             for holder in level
