@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias, cast
 
@@ -13,6 +14,7 @@ __all__ = [
     "array",
     "canonical",
     "compact",
+    "digits",
     "inner_json",
     "int64",
     "integer",
@@ -114,6 +116,14 @@ def inner_json(value: Json | object) -> JsonObject | JsonArray | None:
 def integer(value: Json | object) -> int | None:
     """Return the value if it is a whole number and no boolean, else None."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+_DIGITS: Final = re.compile(r"[0-9]{1,18}")
+
+
+def digits(written: str) -> int | None:
+    """Return the number that some digits stand for, as an index or a length; None for anything else, or far too many."""
+    return int(written) if _DIGITS.fullmatch(written) else None
 
 
 def int64(value: Json | object) -> int | None:

@@ -176,7 +176,8 @@ def _groups(found: Sequence[Inference]) -> Iterable[list[Inference]]:
         if len(inner.get(place, ())) > 1:
             continue
         known = of_id.setdefault(_response_id(each), []) if _response_id(each) else []
-        same_id = next((group for group in known if _overlap(group[0].span, each.span)), None)
+        known[:] = [group for group in known if _overlap(group[0].span, each.span)]  # the others are over
+        same_id = known[0] if known else None
         above = of_parent.get((each.span.trace_id, each.span.parent_span_id or ""))
         group = same_id or above or (_around(each, groups) if each.span.scope in _SDKS else None)
         if group is None:

@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -69,9 +70,7 @@ def _found(name: str, corpus: Path, seconds: int) -> bool:
 
 def _fuzz(name: str, corpus: Path, seconds: int) -> None:
     """Fuzz one target until its time is over; never returns."""
-    import atheris  # pyright: ignore[reportMissingImports] - it stands apart, `make fuzz` installs it
-
-    fuzzer: Any = atheris
+    fuzzer: Any = import_module("atheris")  # stands apart, `make fuzz` installs it
     with fuzzer.instrument_imports(include=["otel_agenttrace"], enable_loader_override=False):
         from tests.fuzz.targets import TARGETS
     from tests.fuzz.mutations import mutated

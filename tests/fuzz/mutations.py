@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from random import Random
 from typing import Any, Final, TypeAlias, cast
@@ -46,6 +47,10 @@ HOSTILE: Final[tuple[str, ...]] = (
 )
 """JSON, or nearly, that stands where something else is meant."""
 
+_DIGITS: Final = re.compile(r"[0-9]+")
+_ODD: Final = ("01", "-1", "²", "９", "99999999999", "9" * 5_000, ".".join(["0"] * 500))
+"""What stands where a place or a length is meant in a text."""
+
 _Place: TypeAlias = "tuple[Any, Any]"
 _MARK: Final = "\x00the hostile value\x00"
 
@@ -77,6 +82,9 @@ def _exchanged(value: Any, random: Random) -> str:
         return json.dumps(value, ensure_ascii=False)
     if isinstance(holder, dict) and random.random() < 0.1:
         del holder[key]
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(holder[key], str) and random.random() < 0.2:
+        holder[key] = _DIGITS.sub(lambda _: random.choice(_ODD), holder[key])
         return json.dumps(value, ensure_ascii=False)
     hostile = _other_place(places, random) if random.random() < 0.2 else random.choice(HOSTILE)
     holder[key] = _MARK

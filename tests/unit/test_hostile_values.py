@@ -22,7 +22,7 @@ from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.playback.patches import parse_patch
 from otel_agenttrace.report.terminal import console, trace_json, trace_tree
 from otel_agenttrace.report.text import escaped, escaped_lines
-from otel_agenttrace.selectors import parse_selector, select
+from otel_agenttrace.selectors import parse_selector, select, subjects
 from otel_agenttrace.volatile import MatchRule
 from otel_agenttrace.wire.recorded import response_of
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
@@ -83,9 +83,20 @@ def test_a_tree_of_any_shape_is_read_and_shown_each_span_once(name: str, tmp_pat
     shown = _shown(trace)
     assert len(trace.spans) == len(spans)
     assert len(re.findall(r"span \d+  ", shown)) == len(spans)
-    assert len(select(trace, "path~=span")) == len(spans)
     assert graded(path, "run").spans == len(spans)
     assert steps(trace, response_of) == ()
+
+
+@pytest.mark.parametrize("name", list(_TREES)[1:])
+def test_a_selector_ends_in_a_tree_of_any_shape(name: str) -> None:
+    spans = tuple(_TREES[name]())
+    assert len(select(at.Trace(spans), "path~=span")) == len(spans)
+
+
+def test_of_a_very_deep_tree_a_path_has_the_nearest_names() -> None:
+    trace = at.Trace(tuple(_span(number, number - 1) for number in range(1, 1_001)))
+    *_, last = subjects(trace)
+    assert last.path == tuple(f"span {number}" for number in range(801, 1_001))
 
 
 # --- numbers and times --------------------------------------------------------------------------------------------------
