@@ -149,6 +149,17 @@ def test_a_number_of_a_program_that_OTLP_cannot_hold_is_kept_as_text() -> None:
     assert span.attributes == {"n": hex(10**5_000), "m": hex(-(1 << 70))}
 
 
+_ODD: Final = ("01", "-1", "²", "９", "99999999999", "9" * 5_000, ".".join(["0"] * 5_000), "", ".")
+
+
+@pytest.mark.parametrize("place", _ODD)
+@pytest.mark.parametrize("name", ["gen_ai.prompt.{}.content", "llm.input_messages.{}.message.role"])
+def test_an_attribute_at_an_odd_place_is_graded_all_the_same(name: str, place: str, tmp_path: Path) -> None:
+    told = {"openinference.span.kind": "LLM"} if name.startswith("llm") else {"gen_ai.prompt.0.role": "user"}
+    span = _span(1, attributes={**told, name.format(place): "user", "error.type": f"APIError.{place}"}, status="ERROR")
+    assert len(graded(_cassette(tmp_path / "run.otlp.jsonl", span), "run").calls) == 1
+
+
 # --- settings, rules, selectors -----------------------------------------------------------------------------------------
 
 
