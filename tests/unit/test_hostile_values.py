@@ -17,9 +17,11 @@ from otel_agenttrace.analyze.trajectories import steps
 from otel_agenttrace.cassette.foreign import foreign_spans
 from otel_agenttrace.cassette.format import decode_spans, encode_line, encode_resource
 from otel_agenttrace.errors import AgentTraceError, CassetteError, ConfigError, IngestError, SelectorError, ToolError
+from otel_agenttrace.ingest.formats import format_of
 from otel_agenttrace.jsonvalue import parse
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.playback.patches import parse_patch
+from otel_agenttrace.redact import Redactor
 from otel_agenttrace.report.terminal import console, trace_json, trace_tree
 from otel_agenttrace.report.text import escaped, escaped_lines
 from otel_agenttrace.selectors import parse_selector, select, subjects
@@ -158,6 +160,33 @@ def test_an_attribute_at_an_odd_place_is_graded_all_the_same(name: str, place: s
     told = {"openinference.span.kind": "LLM"} if name.startswith("llm") else {"gen_ai.prompt.0.role": "user"}
     span = _span(1, attributes={**told, name.format(place): "user", "error.type": f"APIError.{place}"}, status="ERROR")
     assert len(graded(_cassette(tmp_path / "run.otlp.jsonl", span), "run").calls) == 1
+
+
+_HEX: Final = "0x" + "F" * 6_000
+
+
+@pytest.mark.parametrize("name", ["vcr", "govcr"])
+@pytest.mark.parametrize("place", ["status", "header", "name", "body", "time", "method"])
+def test_a_number_of_YAML_without_measure_is_text(name: str, place: str) -> None:
+    here = {each: _HEX if each == place else plain for each, plain in _PLAIN.items()}
+    entry = _YAML[name].format(**here)
+    assert list(format_of(name).read(entry.encode(), Redactor()))
+
+
+_PLAIN: Final = {"status": "200", "header": "a", "name": "b", "body": "c", "time": "1s", "method": "GET"}
+_YAML: Final = {
+    "vcr": """
+interactions:
+- request: {{method: {method}, uri: 'http://x/', headers: {{ {name} : [ {header} ] }}, body: {body} }}
+  response: {{status: {{code: {status} }}, headers: {{a: {header} }}, body: {{string: {body} }} }}
+  recorded_at: {time}
+""",
+    "govcr": """
+interactions:
+- request: {{method: {method}, url: 'http://x/', headers: {{ {name} : [ {header} ] }}, body: {body} }}
+  response: {{code: {status}, headers: {{a: {header} }}, body: {body}, duration: {time} }}
+""",
+}
 
 
 # --- settings, rules, selectors -----------------------------------------------------------------------------------------
