@@ -190,3 +190,11 @@ def test_nothing_that_a_file_holds_steers_the_terminal(name: str, folder: Path) 
         assert r"\u202e" in shown
     if name in ("show", "grade"):
         assert "[bold][link=file:///etc]x[/link]" in shown
+
+
+@pytest.mark.parametrize("command", ["show", "grade", "validate"])
+def test_an_output_that_cannot_hold_a_character_gets_its_escape(command: str, tmp_path: Path) -> None:
+    path = tmp_path / "Zürich.otlp.jsonl"
+    path.write_bytes(_GOLDEN)
+    result = _run([sys.executable, "-m", "otel_agenttrace", command, str(path)], PYTHONIOENCODING="ascii")
+    assert (result.returncode, result.stderr) == (0, "")
