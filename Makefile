@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+SECONDS ?= 600
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -14,7 +15,7 @@ OLDEST := openai==1.40.0 anthropic==0.34.0 'httpx<0.28'
 MIDDLE := 'openai>=2,<3' 'anthropic>=1,<2'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test gate bench matrix matrix-oldest matrix-middle format constraints clean
+.PHONY: help setup demo test gate bench fuzz matrix matrix-oldest matrix-middle format constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +37,9 @@ gate: $(READY) ## lint, format, types, import directions, generated code
 
 bench: $(READY) $(VENV)-peers/.ready ## print what a call costs, next to the bare SDK
 	@$(BIN)/python -m tests.bench
+
+fuzz: $(READY) $(VENV)-fuzz/.ready ## look for input that breaks a law; SECONDS=3600 is for all targets together
+	@PYTHONPATH=$(VENV)-fuzz $(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 matrix: matrix-oldest matrix-middle ## run the replay tests on older SDKs; the newest are in `make test`
 
@@ -71,6 +75,12 @@ $(VENV)-peers/.ready: Makefile | $(READY)
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'ddapm-test-agent>=1.69'
 	@$(foreach peer,$(PEERS) vcr clouds,$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(@D)/$(peer) $($(peer)) &&) true
+	@touch $@
+
+# atheris stands apart, too: it is not there for every Python and system.
+$(VENV)-fuzz/.ready: Makefile | $(READY)
+	@echo 'setting up $(@D), once' >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(@D) 'atheris>=3'
 	@touch $@
 
 # --- environments --------------------------------------------------------------------------------------------------

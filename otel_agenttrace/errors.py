@@ -29,6 +29,8 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
+from otel_agenttrace.escaping import escaped_lines
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -59,7 +61,11 @@ __all__ = [
 
 
 class AgentTraceError(Exception):
-    """Base of every error this project raises."""
+    """Base of every error this project raises. Its text may quote what a file holds, and cannot steer a terminal."""
+
+    def __str__(self) -> str:
+        """Return the text."""
+        return escaped_lines(super().__str__())
 
 
 class ConfigError(AgentTraceError, ValueError):
@@ -213,6 +219,10 @@ class ToolError(AgentTraceError):
     def __init__(self, message: str, *, kind: str = "") -> None:
         super().__init__(message)
         self.type = kind
+
+    def __str__(self) -> str:
+        """Return the text as the tool gave it: the program compares it."""
+        return Exception.__str__(self)
 
 
 class IngestError(AgentTraceError):

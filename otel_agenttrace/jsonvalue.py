@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias, cast
 
@@ -14,7 +15,9 @@ __all__ = [
     "canonical",
     "canonical_each",
     "compact",
+    "digits",
     "inner_json",
+    "int64",
     "integer",
     "number",
     "obj",
@@ -30,13 +33,45 @@ JsonArray: TypeAlias = "Sequence[Json]"
 _EMPTY: JsonObject = {}
 
 
+_DEEPEST: Final = 200
+_TOO_DEEP: Final = f"nested deeper than {_DEEPEST} levels"
+
+
 def parse(source: bytes | str) -> Json:
     """Return the value a JSON text stands for.
 
+    How deep it may be nested does not depend on the Python, nor on who asks: so whoever walks the value gets to its end.
+
     Raises:
-        ValueError: If the text is not JSON (`UnicodeDecodeError` and `json.JSONDecodeError` are both).
+        ValueError: If the text is not JSON (`UnicodeDecodeError` and `json.JSONDecodeError` are both), or nested deeper.
     """
-    return cast("Json", json.loads(source))
+    try:
+        value = json.loads(source)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    if _opened(source) > _DEEPEST and not _is_shallow(value):
+        raise ValueError(_TOO_DEEP)
+    return cast("Json", value)
+
+
+def _opened(source: bytes | str) -> int:
+    if isinstance(source, str):
+        return source.count("[") + source.count("{")
+    return source.count(b"[") + source.count(b"{")
+
+
+def _is_shallow(value: object) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            member
+            for holder in level
+            for member in (cast("list[object]", holder) if isinstance(holder, list) else obj(holder).values())
+            if isinstance(member, dict | list)
+        ]
+        if not level:
+            return True
+    return False
 
 
 _CANONICAL: Final = json.JSONEncoder(
@@ -99,14 +134,28 @@ def inner_json(value: Json | object) -> JsonObject | JsonArray | None:
     if not isinstance(value, str) or value[:1] not in ("{", "["):
         return None
     try:
-        return cast("JsonObject | JsonArray", json.loads(value))
-    except (ValueError, RecursionError):
+        return cast("JsonObject | JsonArray", parse(value))
+    except ValueError:
         return None
 
 
 def integer(value: Json | object) -> int | None:
     """Return the value if it is a whole number and no boolean, else None."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+_DIGITS: Final = re.compile(r"[0-9]{1,18}")
+
+
+def digits(written: str) -> int | None:
+    """Return the number that some digits stand for, as an index or a length; None for anything else, or far too many."""
+    return int(written) if _DIGITS.fullmatch(written) else None
+
+
+def int64(value: Json | object) -> int | None:
+    """Return the value if it is a whole number that fits into 64 bits, as OTLP's do, else None."""
+    told = integer(value)
+    return told if told is not None and -(1 << 63) <= told < 1 << 63 else None
 
 
 def number(value: Json | object) -> float | int | None:

@@ -19,6 +19,7 @@ from otel_agenttrace.errors import SelectorError
 from otel_agenttrace.jsonvalue import compact, number
 from otel_agenttrace.jsonvalue import text as as_text
 from otel_agenttrace.model import AttributeValue, Span, Trace
+from otel_agenttrace.patterns import expression
 from otel_agenttrace.wire.recorded import output_messages
 
 __all__ = ["Selectable", "Selector", "SelectorError", "Subject", "parse_selector", "select", "subjects"]
@@ -103,11 +104,15 @@ def select(trace: Trace, selector: Selectable, now_ns: int = 0) -> tuple[Span, .
     return tuple(subject.span for subject in subjects(trace, now_ns) if chosen.matches(subject))
 
 
+_DEEPEST_PATH: Final = 200
+"""Names in a path; of a deeper tree the nearest ones."""
+
+
 def _path(span: Span, known: dict[tuple[str, str], Span]) -> tuple[str, ...]:
     names: list[str] = []
     seen: set[int] = set()
     above: Span | None = span
-    while above is not None and id(above) not in seen:
+    while above is not None and id(above) not in seen and len(names) < _DEEPEST_PATH:
         seen.add(id(above))
         names.append(above.name)
         above = known.get((span.trace_id, above.parent_span_id)) if above.parent_span_id else None
@@ -248,6 +253,8 @@ _WORD: Final = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s|()"'])
 _PLACE: Final = re.compile(r"(\w+)\[(.*)\]")
 _FIELD: Final = re.compile(r"(attr\.[^\s=~<>]+|\w+)(~=|>=|<=|!=|==|=|>|<)(.*)", re.DOTALL)
 _QUOTED: Final = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""", re.DOTALL)
+_ORDINAL: Final = r"-?[1-9]\d{0,17}"
+_DEEPEST: Final = 100
 _NUMBER: Final = re.compile(r"(-?\d+(?:\.\d+)?)([a-z]*)")
 
 
@@ -257,6 +264,7 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
+        self._depth = 0
 
     def parsed(self) -> _Test:
         test = self._either()
@@ -288,6 +296,14 @@ class _Parser:
         return tests[0] if len(tests) == 1 else lambda subject: all(test(subject) for test in tests)
 
     def _one(self) -> _Test:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise self._error("it is nested too deeply", f"at most {_DEEPEST} of ! and ( in each other")
+        test = self._within()
+        self._depth -= 1
+        return test
+
+    def _within(self) -> _Test:
         if self._next() == "!":
             self._at += 1
             test = self._one()
@@ -331,7 +347,7 @@ class _Parser:
         return self._error(reason, f"did you mean {near[0]!r}? A term is {_TOLD_TERMS}" if near else _TOLD_TERMS)
 
     def _ordinal(self, word: str) -> _Test:
-        if not re.fullmatch(r"#[1-9]\d*", word):
+        if not re.fullmatch(r"#[1-9]\d{0,17}", word):
             raise self._error(f"{word!r} is no place", "#7 is the seventh span of the run; the first is #1")
         wanted = int(word[1:])
         return lambda subject: subject.ordinal == wanted
@@ -339,7 +355,7 @@ class _Parser:
     def _place(self, kind: str, place: str) -> _Test:
         if kind not in _WITH_PLACES:
             raise self._unknown(f"{kind!r} has no places", kind, _WITH_PLACES)
-        found = re.fullmatch(r"(-?[1-9]\d*)|(-?[1-9]\d*)?:(-?[1-9]\d*)?", place)
+        found = re.fullmatch(rf"({_ORDINAL})|({_ORDINAL})?:({_ORDINAL})?", place)
         if found is None:
             expected = f"{kind}[3], {kind}[-1] for the last, {kind}[2:4] for three of them; the first is 1"
             raise self._error(f"{place!r} is no place", expected, self._at + len(kind) + 1)
@@ -391,12 +407,12 @@ class _Parser:
 
     def _searched(self, texts: Callable[[Subject], tuple[str, ...]], value: str, at: int) -> _Test:
         try:
-            expression = re.compile(value)
-        except re.error as error:
+            pattern = expression(value)
+        except ValueError as error:
             raise self._error(
                 f"{value!r} is no regular expression: {error}", "mend it, or write = for a pattern", at
             ) from None
-        return lambda subject: any(expression.search(text) for text in texts(subject))
+        return lambda subject: any(pattern.search(text) for text in texts(subject))
 
     def _compared(self, told: Callable[[Subject], float | None], operator: str, wanted: float) -> _Test:
         if operator == "~=":

@@ -421,7 +421,7 @@ def _result(result: str, kind: str | None, scope: Scope) -> Any:
 def _parsed(text: str) -> Any:
     try:
         return parse(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise NotRestorable(f"what was recorded is no JSON: {error}") from error
 
 

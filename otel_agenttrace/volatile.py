@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.jsonvalue import Json, canonical, inner_json, parse
+from otel_agenttrace.patterns import expression
 
 if TYPE_CHECKING:
     from otel_agenttrace.model import HttpRequest
@@ -235,8 +236,8 @@ class MatchRule:
             meant = "pattern is missing" if self.pattern is None else f"pattern is not read by action {self.action!r}"
             raise ConfigError(f'{meant}.\n  to fix   action = "pattern" and pattern = a regular expression, or neither')
         try:
-            re.compile(self.pattern or "")
-        except re.error as error:
+            expression(self.pattern or "")
+        except ValueError as error:
             raise ConfigError(
                 f"pattern is {self.pattern!r}, no regular expression: {error}.\n  to fix   mend it, as in '[0-9]+'"
             ) from None
@@ -256,7 +257,10 @@ class MatchRules:
         """Return the body of a request without what changes from run to run; one nested too deep as steady text."""
         if not request.body:
             return None
-        value = parse(request.body)
+        try:
+            value = parse(request.body)
+        except ValueError:
+            return _Ids().steady(request.body)
         try:
             for rule in self.rules:
                 if rule.url is None or fnmatchcase(_place(request), rule.url):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from otel_agenttrace.errors import ReplayExhausted
+from otel_agenttrace.jsonvalue import digits
 from otel_agenttrace.model import Exchange
 from otel_agenttrace.playback.faults import Fault, read_timeout, spoiler_of
 from otel_agenttrace_instrumentation.attempts import Attempt
@@ -198,5 +199,4 @@ def _length(response: Any, recorded: Exchange | None) -> int | None:
     """Return the length of a body that does not come in chunks, in bytes."""
     if recorded is not None:
         return None if recorded.chunks else len(recorded.body)
-    told = response.headers.get("content-length", "")
-    return int(told) if told.isdecimal() and "content-encoding" not in response.headers else None
+    return None if "content-encoding" in response.headers else digits(response.headers.get("content-length", ""))

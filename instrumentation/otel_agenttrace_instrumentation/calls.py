@@ -401,7 +401,7 @@ def _parsed(wanted: Wanted) -> Json:
         return None
     try:
         return parse(wanted.body)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
 
 

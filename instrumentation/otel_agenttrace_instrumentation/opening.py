@@ -17,6 +17,7 @@ from otel_agenttrace.children import python_path
 from otel_agenttrace.config import Config, RecordMode, resolve
 from otel_agenttrace.environment import OTEL_AGENTTRACE_REDACT
 from otel_agenttrace.errors import AgentTraceError, ConfigError
+from otel_agenttrace.escaping import escaped_lines
 from otel_agenttrace.model import AttributeValue, Span
 from otel_agenttrace.playback.patches import Patch
 from otel_agenttrace.playback.plan import ReplayPlan
@@ -210,7 +211,7 @@ def close_session(
 def _say(session: Session) -> None:
     line = closing_line(session)
     with contextlib.suppress(OSError, ValueError, AttributeError):  # a daemon has a closed stderr, or None
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(f"{escaped_lines(line)}\n")
 
 
 _lent: dict[str, tuple[str | None, str]] = {}

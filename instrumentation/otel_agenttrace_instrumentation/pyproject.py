@@ -60,7 +60,7 @@ def _table(path: Path, text: str) -> dict[str, object]:
         import tomli as tomllib
     try:
         loaded = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # an int of ten thousand digits is the former, and no TOMLDecodeError
         raise ConfigError(f"{path} is no TOML: {error}") from error
     table: object = loaded
     for name in ("tool", "otel-agenttrace"):

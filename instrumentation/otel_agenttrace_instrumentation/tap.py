@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from otel_agenttrace.errors import AgentTraceError, EgressBlocked, ReplayExhausted
+from otel_agenttrace.jsonvalue import digits
 from otel_agenttrace.limits import room_for
 from otel_agenttrace.model import Exchange, RaisedError
 from otel_agenttrace_instrumentation.attempts import MOST_KEPT, Attempt, Chunks
@@ -74,8 +75,8 @@ class Tap:
         """Whether a body may be read before it is sent: one of unknown or great length would have to stay in memory."""
         if isinstance(request.stream, self.library.ByteStream) or is_replaying():
             return True
-        length = request.headers.get("content-length", "")
-        return length.isdecimal() and int(length) <= MOST_KEPT
+        length = digits(request.headers.get("content-length", ""))
+        return length is not None and length <= MOST_KEPT
 
     def begin(
         self, owner: LogicalCall, request: Any, body: bytes, *, is_async: bool

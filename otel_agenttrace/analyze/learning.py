@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, cast
 
 from otel_agenttrace.differing import differences_of, similarity
-from otel_agenttrace.jsonvalue import Json, canonical, inner_json, parse
+from otel_agenttrace.jsonvalue import Json, canonical, digits, inner_json, parse
 from otel_agenttrace.matching import key_of, normalised_key
 from otel_agenttrace.model import HttpRequest
 from otel_agenttrace.volatile import (
@@ -153,8 +153,8 @@ def _below(value: Json, step: str) -> Json:
     held = value if inner is None else inner
     if isinstance(held, dict):
         return held.get(step, _NOWHERE)
-    if isinstance(held, list) and step.isdecimal() and int(step) < len(held):
-        return held[int(step)]
+    if isinstance(held, list) and (at := digits(step)) is not None and at < len(held):
+        return held[at]
     return _NOWHERE
 
 

@@ -136,7 +136,7 @@ def steps(
         if kind == "agent" and span.is_error:
             waiting.append((Step(kind, found[-1].name, answer=_failure(span)), groups))
         if kind != "tool" or into_tools:
-            waiting += _grouped(children.get(span.span_id, []), groups)[::-1]
+            waiting += _grouped(children.pop(span.span_id, []), groups)[::-1]
     return tuple(found)
 
 
@@ -205,7 +205,7 @@ def _result(span: Span) -> str:
 def _canonical(arguments: str) -> str:
     try:
         return canonical(parse(arguments))
-    except (ValueError, RecursionError):
+    except ValueError:
         return canonical(arguments)
 
 

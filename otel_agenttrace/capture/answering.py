@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from otel_agenttrace.errors import AgentTraceError, ReplayExhausted, ReplayMiss
-from otel_agenttrace.jsonvalue import JsonObject, compact
+from otel_agenttrace.jsonvalue import JsonObject, compact, digits
 from otel_agenttrace.matching import Requested, are_alike, requested
 from otel_agenttrace.model import Exchange, HttpRequest, OutcomeKind
 from otel_agenttrace.playback.player import Claim, Player
@@ -302,8 +302,7 @@ def plain_answer(status: int, text: str) -> Exchange:
 
 def _retry_count(headers: Mapping[str, str]) -> int | None:
     """Return how often a client says it has tried before, or None if it does not say."""
-    told = headers.get(_RETRY_HEADER, "")
-    return int(told) if told.isdecimal() else None
+    return digits(headers.get(_RETRY_HEADER, ""))
 
 
 def _is_redirect(exchange: Exchange) -> bool:

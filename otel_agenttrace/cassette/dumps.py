@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import reprlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Final, TypeVar
@@ -119,6 +121,13 @@ def _id(told: Json, digits: int) -> str:
 
 def _time(told: Json) -> int | None:
     """Return nanoseconds since 1970: of a number of them, of [seconds, nanoseconds], or of an ISO 8601 text."""
+    moment_ns = _moment_ns(told)
+    if moment_ns is not None and not 0 <= moment_ns < 1 << 63:
+        raise ValueError(f"{reprlib.repr(told)} is no time")
+    return moment_ns
+
+
+def _moment_ns(told: Json) -> int | None:
     if (value := integer(told)) is not None:
         return value
     if isinstance(told, list):
@@ -129,7 +138,7 @@ def _time(told: Json) -> int | None:
         moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
         return int(moment.timestamp()) * 10**9 + moment.microsecond * 1000
     fraction = number(told)
-    return None if fraction is None else int(fraction)
+    return int(fraction) if fraction is not None and math.isfinite(fraction) else None
 
 
 def _word(told: Json, words: Sequence[_Word]) -> _Word:

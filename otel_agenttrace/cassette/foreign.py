@@ -13,6 +13,7 @@ from typing import Any, Final
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.dumps import dumped_spans
 from otel_agenttrace.cassette.format import decode_attributes, decode_id, decode_spans
+from otel_agenttrace.cassette.held import FileTooLarge, whole_file
 from otel_agenttrace.cassette.pack import SUFFIX, unpacked
 from otel_agenttrace.cassette.reader import Cassette, open_cassette
 from otel_agenttrace.errors import CassetteCorrupt, IngestError
@@ -90,7 +91,10 @@ def foreign_spans(path: Path) -> tuple[Span, ...]:
         IngestError: If it is no trace in a known form, or a line of it is damaged.
         CassetteError: If it is protobuf, and the library to read it is not installed.
     """
-    content = b"".join(unpacked(path)) if path.suffix == SUFFIX else path.read_bytes()
+    try:
+        content = b"".join(unpacked(path)) if path.suffix == SUFFIX else whole_file(path)
+    except FileTooLarge as error:
+        raise IngestError(path, None, str(error)) from error
     documents = _json_documents(path, content) if content.lstrip()[:1] in _parts(_JSON) else _messages(path, content)
     spans: list[Span] = []
     logged: list[tuple[tuple[str, str], Event]] = []
@@ -110,7 +114,7 @@ def _named(path: Path, line: int | None, what: str = "") -> Generator[None]:
         yield
     except IngestError:
         raise
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
         kind = IngestError if line is not None or what else _NoTrace
         raise kind(path, line, f"{what}{error}") from error
 
@@ -147,7 +151,7 @@ def _json_documents(path: Path, content: bytes) -> Iterator[tuple[int | None, Js
     except json.JSONDecodeError as error:
         if error.msg != "Extra data":
             raise IngestError(path, error.lineno, f"not JSON: {error.msg} at column {error.colno}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise IngestError(path, None, f"not JSON: {error}") from error
     lines = content.splitlines(keepends=True)
     for number, line in enumerate(lines, 1):
@@ -161,7 +165,7 @@ def _json_documents(path: Path, content: bytes) -> Iterator[tuple[int | None, Js
 def _is_broken(line: bytes) -> bool:
     try:
         parse(line)
-    except (ValueError, RecursionError):
+    except ValueError:
         return True
     return False
 
@@ -240,9 +244,12 @@ def _frames(content: bytes, length_at: Callable[[int], tuple[int, int]]) -> Sequ
     return found
 
 
+_VARINT_BITS: Final = 64
+
+
 def _varint(content: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
-    while at < len(content):
+    while at < len(content) and shift < _VARINT_BITS:
         byte = content[at]
         at += 1
         value |= (byte & 0x7F) << shift

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar, cast
 
 from otel_agenttrace import semconv
-from otel_agenttrace.jsonvalue import Json, JsonObject, array, integer, obj, quoted, text
+from otel_agenttrace.jsonvalue import Json, JsonObject, array, int64, integer, obj, quoted, text
 from otel_agenttrace.model import AttributeValue, Event, Link, Span, SpanKind, SpanStatus
 
 __all__ = [
@@ -119,7 +119,7 @@ def _any_value(value: AttributeValue) -> str:
     if isinstance(value, bool):
         return '{"boolValue":true}' if value else '{"boolValue":false}'
     if isinstance(value, int):
-        return f'{{"intValue":"{value}"}}'
+        return f'{{"intValue":"{value}"}}' if int64(value) is not None else _any_value(hex(value))
     if isinstance(value, float):
         finite = math.isfinite(value)
         return f'{{"doubleValue":{float.__repr__(value)}}}' if finite else f'{{"doubleValue":"{_special(value)}"}}'
@@ -256,17 +256,21 @@ def _named(value: Json, names: tuple[_Name, ...], prefix: str) -> _Name:
 def _time(record: JsonObject, name: str) -> int:
     """Return a time in nanoseconds, 0 for none; a word is no time, and a sign that the line is damaged."""
     value = _member(record, name)
-    time_ns = _int(value)
-    if time_ns is None and value and isinstance(value, str):
-        raise ValueError(f"{name} {reprlib.repr(value)} is no number")
+    time_ns = _whole(value)
+    if value and isinstance(value, str | int) and (time_ns is None or not 0 <= time_ns < 1 << 64):
+        raise ValueError(f"{name} {reprlib.repr(value)} is no time")
     return time_ns or 0
 
 
-def _int(value: Json) -> int | None:
+def _whole(value: Json) -> int | None:
     try:
         return int(value) if isinstance(value, str | int) else None
     except ValueError:
         return None
+
+
+def _int(value: Json) -> int | None:
+    return int64(_whole(value))
 
 
 def decode_attributes(values: Json) -> dict[str, AttributeValue]:
@@ -285,7 +289,7 @@ def _read_value(value: JsonObject) -> AttributeValue:
 def _read_double(value: Json) -> float | None:
     try:
         return float(value) if isinstance(value, str | int | float) else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

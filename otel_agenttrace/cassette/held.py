@@ -8,11 +8,12 @@ import weakref
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from otel_agenttrace.cassette.private import open_private, refuse_link
 from otel_agenttrace.errors import CassetteInaccessible, CassetteNotFound
 
-__all__ = ["HeldFile", "check_is_file", "make_folder", "recordable"]
+__all__ = ["FileTooLarge", "HeldFile", "check_is_file", "make_folder", "recordable", "whole_file"]
 
 
 def check_is_file(path: Path, purpose: str) -> None:
@@ -24,6 +25,26 @@ def check_is_file(path: Path, purpose: str) -> None:
     """
     if path.exists() and not path.is_file():
         raise CassetteInaccessible(path, purpose, "it is a directory" if path.is_dir() else "it is no regular file")
+
+
+_LARGEST: Final = 512 << 20
+
+
+class FileTooLarge(ValueError):
+    """A file that would have to be in memory as a whole, and is too large for that."""
+
+
+def whole_file(path: Path) -> bytes:
+    """Return the bytes of a file that can only be read as a whole.
+
+    Raises:
+        FileTooLarge: If they are too many.
+        OSError: If it cannot be read.
+    """
+    size = path.stat().st_size
+    if size > _LARGEST:
+        raise FileTooLarge(f"a file of {size:,} bytes; one that is read as a whole has at most {_LARGEST:,}")
+    return path.read_bytes()
 
 
 @contextmanager

@@ -7,11 +7,12 @@ parsed as JSON.
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import BinaryIO, Final, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.exchanges import Definition, definitions
@@ -48,6 +49,9 @@ _TAIL: Final = re.compile(
     rb'"status":\{(?:"code":[0-2])?,?(?:"message":' + _STRING + rb")?\}"
     rb',"traceId":"([0-9a-f]{32})"\}\]\}\]\}\]\}\n'
 )
+_LONGEST: Final = 256 << 20
+"""Bytes of a line. Bodies above 1 MiB stand in files of their own, and no request of this size is recorded."""
+_PIECE: Final = 1 << 20
 _TORN: Final = "unexpected end of data"
 """What Python says of a text that ends within a character."""
 
@@ -115,19 +119,49 @@ _Found: TypeAlias = "Iterable[tuple[Entry | None, int, tuple[Definition, ...]]]"
 """Recorded calls, and None for carriers, with their position in the line and what they define."""
 
 
-def scan(path: Path, source: Iterable[bytes], offset: int = 0) -> Index:
-    """Return the index of the lines of a file; the last one may be torn.
+def scan(path: Path, source: BinaryIO) -> Index:
+    """Return the index of the lines of a file from where it stands; the last one may be torn.
+
+    A line that is longer than any that is written is a problem of the index, and never in memory as a whole.
 
     Raises:
         CassetteTooNew: If a line was written in a later format.
     """
     index = Index()
-    for number, raw in enumerate(source, 1):
-        line = Line(number, offset, len(raw))
-        offset += len(raw)
-        if raw.strip():
+    offset = source.tell()
+    for number, (size, raw) in enumerate(_lines(source), 1):
+        line = Line(number, offset, size)
+        offset += size
+        if raw is None:
+            reason = f"a line of {size:,} bytes; lines above {_LONGEST:,} bytes are not read"
+            index.problems.append(CassetteCorrupt(path, number, reason))
+        elif raw.strip():
             _add(index, path, line, raw)
     return index
+
+
+def _lines(source: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+    """Yield the size of each line, and the line itself unless it is too long."""
+    while raw := source.readline(_PIECE):
+        size = len(raw)
+        if size == _PIECE and not raw.endswith(b"\n"):
+            size += _rest(source)
+            raw = _read_again(source, size) if size <= _LONGEST else None
+        yield size, raw
+
+
+def _rest(source: BinaryIO) -> int:
+    size = 0
+    while piece := source.readline(_PIECE):
+        size += len(piece)
+        if piece.endswith(b"\n"):
+            break
+    return size
+
+
+def _read_again(source: BinaryIO, size: int) -> bytes:
+    source.seek(-size, os.SEEK_CUR)
+    return source.read(size)
 
 
 def _add(index: Index, path: Path, line: Line, raw: bytes) -> None:

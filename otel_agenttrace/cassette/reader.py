@@ -31,6 +31,7 @@ from otel_agenttrace.cassette.pack import SUFFIX, unpacked
 from otel_agenttrace.cassette.sidecars import read_sidecar
 from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteInaccessible, CassetteNotFound
+from otel_agenttrace.escaping import escaped
 from otel_agenttrace.jsonvalue import parse
 from otel_agenttrace.matching import Body
 from otel_agenttrace.model import Call, Exchange, HttpRequest, Span, Trace
@@ -67,7 +68,7 @@ def open_cassette(
         raise CassetteCorrupt(path, None, f"cannot be read: {error.strerror}") from error
     cassette.check()
     if cassette.index.torn:
-        warn(f"{path}: the last line is torn (the recording process was killed); it is left out")
+        warn(f"{escaped(str(path))}: the last line is torn (the recording process was killed); it is left out")
     return cassette
 
 
@@ -133,7 +134,7 @@ class Cassette:
         self.renew_lock()
         with open(file.descriptor(), "rb", closefd=False) as content:
             content.seek(offset)
-            self.index: Index = scan(path, content, offset)
+            self.index: Index = scan(path, content)
 
     def renew_lock(self) -> None:
         """Take a new lock: after a fork the old one may be held by a thread that is not there."""

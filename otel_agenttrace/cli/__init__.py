@@ -69,6 +69,9 @@ def _cli() -> None:
 
 def main() -> None:
     """Run the command line; errors we raise become one message and an exit code."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:  # what its encoding has no bytes for is shown as an escape, not raised
+        reconfigure(errors="backslashreplace")
     try:
         _cli(prog_name="otel-agenttrace")
     except (CassetteError, IngestError) as error:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from otel_agenttrace.demo.provider import DemoProvider
 from otel_agenttrace.report.terminal import console as terminal
+from otel_agenttrace.report.text import escaped_lines
 
 __all__ = ["demo"]
 
@@ -23,10 +25,10 @@ def demo() -> None:
     with DemoProvider() as provider:
         _say(console, 1, f"record: an agent asks a provider at {provider.url}")
         recorded = _run("record", cassette, provider.url)
-        console.print(f"   the agent says: {recorded}")
+        console.print(Text(f"   the agent says: {escaped_lines(recorded)}"))
     _say(console, 2, f"replay: the provider is stopped after {provider.calls} calls")
     replayed = _run("replay", cassette, provider.url)
-    console.print(f"   the agent says: {replayed}")
+    console.print(Text(f"   the agent says: {escaped_lines(replayed)}"))
     _say(console, 3, f"look: otel-agenttrace show {cassette}")
     subprocess.run([*_cli(), "show", str(cassette)], check=True)
     same = recorded == replayed
@@ -36,7 +38,7 @@ def demo() -> None:
 
 
 def _say(console: Console, step: int, text: str) -> None:
-    console.print(f"[bold]{step}.[/] {text}", soft_wrap=True)
+    console.print(Text.assemble((f"{step}.", "bold"), f" {text}"), soft_wrap=True)
 
 
 def _cli() -> list[str]:

@@ -13,6 +13,7 @@ import click
 from rich.text import Text
 
 from otel_agenttrace.report.terminal import console
+from otel_agenttrace.report.text import escaped_lines
 from otel_agenttrace_instrumentation.checkup import Check, checkup
 
 __all__ = ["doctor"]
@@ -44,6 +45,6 @@ def _lines(checks: tuple[Check, ...]) -> Iterator[Text]:
         mark, colour = _MARKS[check.verdict]
         told = check.area if check.area != area else ""
         area = check.area
-        detail = check.detail.replace("\n", "\n" + " " * (areas + subjects + _GAPS))
+        detail = escaped_lines(check.detail).replace("\n", "\n" + " " * (areas + subjects + _GAPS))
         columns = ((f"{told:{areas}}", "bold"), (mark, colour), f"{check.subject:{subjects}}", (detail, "dim"))
         yield Text("  ").join(Text.assemble(column) for column in columns)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from rich import markup
 from rich.progress import track
 
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
@@ -18,6 +19,7 @@ from otel_agenttrace.ingest.importing import IngestedFile, files_of
 from otel_agenttrace.ingest.importing import ingest as ingested
 from otel_agenttrace.report.ingested import ingested_json, ingested_line, left_out_table
 from otel_agenttrace.report.terminal import console
+from otel_agenttrace.report.text import escaped
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 from otel_agenttrace_instrumentation.redacting import redactor_of
 
@@ -54,7 +56,7 @@ def ingest(name: str, path: Path, output: Path, *, force: bool, strict: bool, as
     files = tuple(
         track(
             ingested(found, path, output, redactor, force=force),
-            f"reading {path}",
+            f"reading {markup.escape(escaped(str(path)))}",
             total=len(files_of(path, found.suffixes)),
             console=shown,
             transient=True,

@@ -16,6 +16,7 @@ from otel_agenttrace.config import resolve
 from otel_agenttrace.model import HttpRequest
 from otel_agenttrace.report.learned import learning_json, learning_line, moves_table
 from otel_agenttrace.report.terminal import console
+from otel_agenttrace.report.text import escaped, escaped_lines
 from otel_agenttrace_instrumentation.pyproject import append_settings, pyproject_settings
 
 __all__ = ["learn"]
@@ -43,7 +44,7 @@ def learn(a: Path, b: Path, *, everything: bool, write: bool, as_json: bool) -> 
         _tell(found)
     if write and found.rules:
         path = append_settings(Path.cwd(), rules_toml(found.rules))
-        click.echo(f"written to {path}", err=as_json)
+        click.echo(f"written to {escaped(str(path))}", err=as_json)
     is_settled = len(found.proposed) == len(found.moves) and (write or not found.moves)
     raise SystemExit(CLEAN if is_settled else FINDINGS)
 
@@ -60,4 +61,4 @@ def _tell(found: Learning) -> None:
         click.echo()
         console().print(moves_table(found))
     if found.rules:
-        click.echo(f"\nfor pyproject.toml (--write appends it):\n\n{rules_toml(found.rules)}")
+        click.echo(f"\nfor pyproject.toml (--write appends it):\n\n{escaped_lines(rules_toml(found.rules))}")

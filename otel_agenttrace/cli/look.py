@@ -21,6 +21,7 @@ from otel_agenttrace.cassette.validation import Validation, validated
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.report.terminal import console, trace_json, trace_tree
+from otel_agenttrace.report.text import escaped, escaped_lines
 
 __all__ = ["CASSETTE_OR_INPUT", "JSON", "pack", "readable", "show", "validate"]
 
@@ -83,11 +84,12 @@ def _validated(path: Path) -> Validation:
 
 def _tell(report: Validation) -> None:
     if not report.problems:
-        click.echo(f"{report.path}: {report.spans} spans, {report.calls} recorded calls, all readable")
+        click.echo(f"{escaped(report.path)}: {report.spans} spans, {report.calls} recorded calls, all readable")
     for problem in report.problems:
-        click.echo(problem if report.readable else f"otel-agenttrace: {problem}", err=not report.readable)
+        shown = escaped_lines(problem)
+        click.echo(shown if report.readable else f"otel-agenttrace: {shown}", err=not report.readable)
     for warning in report.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        click.echo(f"warning: {escaped_lines(warning)}", err=True)
 
 
 @click.command(epilog="Example: otel-agenttrace pack run.otlp.jsonl")
@@ -97,4 +99,4 @@ def pack(cassette: Path) -> None:
     open_cassette(cassette, strict=True)
     written = packed_file(cassette)
     ratio = cassette.stat().st_size / written.stat().st_size
-    click.echo(f"{written}: {written.stat().st_size:,} bytes, {ratio:.0f} times smaller")
+    click.echo(f"{escaped(str(written))}: {written.stat().st_size:,} bytes, {ratio:.0f} times smaller")

@@ -24,6 +24,7 @@ from otel_agenttrace.config import resolve
 from otel_agenttrace.errors import CassetteError
 from otel_agenttrace.model import OutcomeKind
 from otel_agenttrace.report.terminal import console, outcome_text, replayed_line
+from otel_agenttrace.report.text import escaped_lines
 from otel_agenttrace.sessions import is_loopback
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 from otel_agenttrace_instrumentation.redacting import redactor_of
@@ -140,7 +141,7 @@ class _Teller:
         """Tell where, and by which variables an SDK is led there."""
         urls = base_urls(url)
         text = "\n".join([f"serving {self._cassette} at {url}", *(f"  {name}={value}" for name, value in urls.items())])
-        self._tell(Text(text), event="serving", url=url, variables=dict(urls))
+        self._tell(Text(escaped_lines(text)), event="serving", url=url, variables=dict(urls))
         if is_public:
             warning = "not a loopback address: whoever reaches this port can read what the cassette answers"
             self._tell(Text(f"warning: {warning}"), event="warning", message=warning)

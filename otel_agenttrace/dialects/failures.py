@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from otel_agenttrace import semconv
-from otel_agenttrace.jsonvalue import Json, JsonObject, obj, text
+from otel_agenttrace.jsonvalue import Json, JsonObject, digits, obj, text
 from otel_agenttrace.model import Event, Span
 
 __all__ = ["Failure", "failure_of"]
@@ -78,7 +78,7 @@ def _status(span: Span, said: re.Match[str] | None) -> int | None:
         *(each.attributes.get("exception.type") for each in _exceptions(span)),
     ]
     names = [kind.rpartition(".")[2] for kind in kinds if isinstance(kind, str)]
-    numbers = [int(name) for name in names if name.isdecimal() and 400 <= int(name) < 600]
+    numbers = [number for name in names if 400 <= (number := digits(name) or 0) < 600]
     if numbers:
         return numbers[0]
     if said is not None:
@@ -97,5 +97,5 @@ def _body(words: str) -> JsonObject:
         return {}
     try:
         return obj(cast("Json", ast.literal_eval(words)))
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return {}

@@ -169,6 +169,7 @@ def _groups(found: Sequence[Inference]) -> Iterable[list[Inference]]:
     for each in found:
         inner.setdefault((each.span.trace_id, each.span.parent_span_id or ""), []).append(each)
     groups: list[list[Inference]] = []
+    running: list[list[Inference]] = []
     of_id: dict[str, list[list[Inference]]] = {}
     of_parent: dict[tuple[str, str], list[Inference]] = {}
     for each in found:
@@ -176,12 +177,14 @@ def _groups(found: Sequence[Inference]) -> Iterable[list[Inference]]:
         if len(inner.get(place, ())) > 1:
             continue
         known = of_id.setdefault(_response_id(each), []) if _response_id(each) else []
-        same_id = next((group for group in known if _overlap(group[0].span, each.span)), None)
+        known[:] = [group for group in known if _overlap(group[0].span, each.span)]  # the others are over
+        same_id = known[0] if known else None
         above = of_parent.get((each.span.trace_id, each.span.parent_span_id or ""))
-        group = same_id or above or (_around(each, groups) if each.span.scope in _SDKS else None)
+        group = same_id or above or (_around(each, running) if each.span.scope in _SDKS else None)
         if group is None:
             group = list[Inference]()
             groups.append(group)
+            running.append(group)
         if same_id is None:
             known.append(group)
         group.append(each)
@@ -196,18 +199,19 @@ def _response_id(each: Inference) -> str:
     return text(each.span.attributes.get(semconv.GEN_AI_RESPONSE_ID)) or ""
 
 
-def _around(own: Inference, groups: Iterable[list[Inference]]) -> list[Inference] | None:
-    """Return the one call that an SDK's own span, without an answer and in a trace of its own, happened in."""
+def _around(own: Inference, running: list[list[Inference]]) -> list[Inference] | None:
+    """Return the one call that an SDK's own span, without an answer and in a trace of its own, happened in.
+
+    Calls that are over by then are dropped from those that are running: whoever comes later starts later.
+    """
     if _response_id(own):
         return None
+    running[:] = [group for group in running if _overlap(group[0].span, own.span)]
     model = own.span.attributes.get(semconv.GEN_AI_REQUEST_MODEL)
     around = [
         group
-        for group in groups
-        if _overlap(group[0].span, own.span)
-        and group[0].span.scope not in _SDKS
-        and group[0].told is not None
-        and group[0].told.request.model == model
+        for group in running
+        if group[0].span.scope not in _SDKS and group[0].told is not None and group[0].told.request.model == model
     ]
     return around[0] if len(around) == 1 else None
 

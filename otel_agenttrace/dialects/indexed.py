@@ -19,13 +19,16 @@ from otel_agenttrace.dialects.told import (
     tools_of,
     typed_content,
 )
-from otel_agenttrace.jsonvalue import Json, JsonObject, array, obj, parse, text
+from otel_agenttrace.jsonvalue import Json, JsonObject, array, digits, obj, parse, text
 from otel_agenttrace.model import AttributeValue, Span
 
 __all__ = ["DIALECT", "gathered"]
 
 _NAME: Final = "openllmetry"
 _SPOKEN: Final = re.compile(r"gen_ai\.(prompt|completion)\.\d+\.")
+
+
+_DEEPEST: Final = 50
 
 
 def gathered(facts: Facts, prefix: str, side: Side) -> list[JsonObject]:
@@ -40,13 +43,19 @@ def gathered(facts: Facts, prefix: str, side: Side) -> list[JsonObject]:
         told = facts.value(name)
         value = facts.checked(name, told, side) if isinstance(told, str) else told
         branch = tree
-        for step in name.removeprefix(f"{prefix}.").split("."):
+        for step in name.removeprefix(f"{prefix}.").split(".", _DEEPEST):
             branch = branch.inner.setdefault(step, _Branch())
         branch.value = value
-    places = sorted(int(place) for place in tree.inner if place.isdecimal())
+    places = sorted(number for step in tree.inner if (number := _index(step)) is not None)
     if places and places[-1] + 1 != len(places):
         facts.gaps.append((side, f"attribute evicted: {len(places)} of {places[-1] + 1} under {prefix}"))
-    return [obj(tree.inner[str(place)].json()) for place in places]
+    return [obj(tree.inner[str(number)].json()) for number in places]
+
+
+def _index(step: str) -> int | None:
+    """Return the index that a step of a name is: digits as an instrumentation writes them."""
+    number = digits(step)
+    return number if step == str(number) else None
 
 
 @dataclass(slots=True)
@@ -60,8 +69,9 @@ class _Branch:
         """Return the value, a list where all steps are places, else an object."""
         if not self.inner:
             return self.value if self.value is None or isinstance(self.value, str | int | float | bool) else None
-        if all(step.isdecimal() for step in self.inner):
-            return [self.inner[step].json() for step in sorted(self.inner, key=int)]
+        places = {step: number for step in self.inner if (number := _index(step)) is not None}
+        if len(places) == len(self.inner):
+            return [self.inner[step].json() for step in sorted(places, key=places.__getitem__)]
         return {step: branch.json() for step, branch in self.inner.items()}
 
 
@@ -98,7 +108,7 @@ def _function(told: JsonObject) -> JsonObject:
     schema = told.get("parameters") or told.get("input_schema")
     try:
         parameters = parse(schema) if isinstance(schema, str) else schema
-    except (ValueError, RecursionError):
+    except ValueError:
         parameters = None
     known = {name: told[name] for name in ("name", "description") if told.get(name) is not None}
     return {"type": "function", **known, **({"parameters": parameters} if parameters is not None else {})}

@@ -98,6 +98,6 @@ def _is_cut(value: str) -> bool:
         return False
     try:
         parse(value)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return is_cut(value, error)
     return False

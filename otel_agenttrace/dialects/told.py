@@ -120,7 +120,7 @@ class Facts:
         """Return what a JSON text stands for; None, and a gap, if it is cut off or something else."""
         try:
             return parse(written)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             if written in _MARKERS or not is_cut(written, error):
                 reason = f"hidden by the instrumentation: {name}" if written in _MARKERS else f"no JSON: {name}"
                 self.gaps.append((side, reason))
@@ -135,7 +135,7 @@ class Facts:
             return _plain(value)
         try:
             told = parse(value)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             return self.parsed(name, value, side) if is_cut(value, error) else self.checked(name, value, side)
         return told if isinstance(told, kinds) else self.checked(name, value, side)
 
@@ -355,7 +355,7 @@ def typed_content(told: Json) -> Json:
         return told
     try:
         parts = array(parse(told))
-    except (ValueError, RecursionError):
+    except ValueError:
         return told
     return parts if all(text(obj(part).get("type")) for part in parts) else told
 

@@ -118,7 +118,7 @@ def _known(attributes: Mapping[str, AttributeValue]) -> Mapping[str, AttributeVa
 def _json(body: bytes) -> Json:
     try:
         return parse(body) if body else None
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
 
 

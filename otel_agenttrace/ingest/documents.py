@@ -38,8 +38,6 @@ def json_document(content: bytes) -> object:
         value: object = parse(_unpacked(content).removeprefix(codecs.BOM_UTF8))
     except ValueError as error:
         raise NotReadable(f"not readable as JSON: {error}"[:300]) from None
-    except RecursionError:
-        raise NotReadable("not readable as JSON: it is nested too deeply") from None
     return value
 
 

@@ -113,7 +113,7 @@ def _pieces(text: str) -> bytes:
     """Return the bytes of Polly's base64, a list of pieces in a text."""
     try:
         pieces = items(parse(text))
-    except (ValueError, RecursionError):
+    except ValueError:
         raise NotReadable("a body is no base64") from None
     return b"".join(map(from_base64, pieces))
 

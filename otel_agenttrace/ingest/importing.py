@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from otel_agenttrace import semconv
+from otel_agenttrace.cassette.held import FileTooLarge, whole_file
 from otel_agenttrace.cassette.private import refuse_link, take_place
 from otel_agenttrace.cassette.sidecars import remove_unused, sidecars
 from otel_agenttrace.cassette.writer import Writer, partial_path
@@ -92,8 +93,8 @@ def _ingested_file(found: Format, path: Path, target: Path, redactor: Redactor, 
         reason = f"{target} is there already; --force replaces it"
         return IngestedFile(path, None, 0, (LeftOut(None, reason),), kept=target)
     try:
-        read = list(found.read(path.read_bytes(), redactor))
-    except NotReadable as error:
+        read = list(found.read(whole_file(path), redactor))
+    except (NotReadable, FileTooLarge) as error:
         return IngestedFile(path, None, 0, (LeftOut(None, str(error)),))
     except OSError as error:
         return IngestedFile(path, None, 0, (LeftOut(None, f"cannot be read: {error.strerror}"),))

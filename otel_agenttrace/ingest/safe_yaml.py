@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 
 from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.ingest.interactions import NotReadable, Unbuilt
+from otel_agenttrace.jsonvalue import int64
 
 __all__ = ["parsed_yaml"]
 
@@ -97,6 +98,7 @@ def _loader() -> Any:
         }
         yaml_constructors: Mapping[str | None, Callable[[Any, Any], object]] = {
             **plain,
+            _TAG + "int": _number_or_text(plain[_TAG + "int"]),
             "!binary": plain[_TAG + "binary"],  # Ruby's
             _TAG + "python/str": plain[_TAG + "str"],
             _TAG + "python/unicode": plain[_TAG + "str"],
@@ -115,6 +117,16 @@ def _loader() -> Any:
 
 def _unbuilt(_: Any, node: Any) -> object:
     return Unbuilt(str(node.tag)[:200])
+
+
+def _number_or_text(number: Callable[[Any, Any], object]) -> Callable[[Any, Any], object]:
+    """Return a constructor that leaves a number as it is written if it is larger than those of any recorder."""
+
+    def construct(loader: Any, node: Any) -> object:
+        value = number(loader, node)
+        return str(node.value) if int64(value) is None else value
+
+    return construct
 
 
 def _first_of(member: str) -> Callable[[Any, Any], object]:

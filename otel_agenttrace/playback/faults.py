@@ -160,7 +160,7 @@ def _phase(text: str, given: str | None) -> Phase:
 
 
 def _count(text: str, name: str, given: str | None) -> int:
-    if given is None or not given.isdecimal():
+    if given is None or not re.fullmatch(r"\d{1,18}", given):
         raise _wrong(text, f"{name} needs a number", f"{name}=3")
     return int(given)
 

@@ -316,7 +316,7 @@ def _asked(request: HttpRequest) -> tuple[Codec, Asked] | None:
         return None
     try:
         body = obj(parse(request.body or "null"))
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     return (found.codec, asked_of(found.codec, body)) if body else None
 

@@ -165,7 +165,7 @@ def _value(told: Json) -> Json:
         return {}
     try:
         value = parse(told)
-    except (ValueError, RecursionError):
+    except ValueError:
         return told
     return value if isinstance(value, dict | list) else told
 

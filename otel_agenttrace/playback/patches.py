@@ -20,8 +20,9 @@ from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 from otel_agenttrace import semconv
 from otel_agenttrace.errors import ConfigError, NotEncodable
-from otel_agenttrace.jsonvalue import Json, array, canonical, compact, obj, parse
+from otel_agenttrace.jsonvalue import Json, array, canonical, compact, digits, obj, parse
 from otel_agenttrace.model import AttributeValue, Chunk, Exchange, Span
+from otel_agenttrace.patterns import expression
 from otel_agenttrace.selectors import Selectable, Selector, parse_selector
 from otel_agenttrace.wire.codec import Codec
 from otel_agenttrace.wire.recorded import is_whole
@@ -130,8 +131,9 @@ def _substitute(text: str, written: str) -> Callable[[Json], Json]:
     if found is None:
         raise ConfigError(f"the patch {text!r} has no /PATTERN/REPLACEMENT/ behind ~=")
     try:
-        pattern = re.compile(found["pattern"])
-    except re.error as error:
+        pattern = expression(found["pattern"])
+        pattern.sub(found["by"], "")
+    except (ValueError, LookupError, re.error) as error:
         raise ConfigError(f"the patch {text!r} has a pattern that is none: {error}") from error
 
     def substitute(old: Json) -> Json:
@@ -172,8 +174,8 @@ def _changed(value: Json, steps: Sequence[str], patch: Patch) -> Json:
     step, *rest = steps
     if isinstance(value, dict) and (step in value or not rest):
         return {**value, step: _changed(value.get(step), rest, patch)}
-    if isinstance(value, list) and step.isdecimal() and int(step) < len(value):
-        return [_changed(item, rest, patch) if index == int(step) else item for index, item in enumerate(value)]
+    if isinstance(value, list) and (at := digits(step)) is not None and at < len(value):
+        return [_changed(item, rest, patch) if index == at else item for index, item in enumerate(value)]
     if isinstance(value, list) and step == "-" and not rest:
         return [*value, patch.change(None)]
     there = ", ".join(sorted(value)[:10]) if isinstance(value, dict) else f"{type(value).__name__}"
@@ -222,7 +224,8 @@ def _tagged_pointer(value: Json, steps: Sequence[str]) -> str:
             pointer, value = f"{pointer}/{holder}", members.get(holder)
         pointer = f"{pointer}/{step.replace('~', '~0').replace('/', '~1')}"
         inner = array(value)
-        value = inner[int(step)] if step.isdecimal() and int(step) < len(inner) else obj(value).get(step)
+        at = digits(step)
+        value = inner[at] if at is not None and at < len(inner) else obj(value).get(step)
     return pointer
 
 

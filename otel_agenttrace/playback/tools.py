@@ -60,7 +60,7 @@ class AskedTool:
         """The call in the form in which calls are compared."""
         try:
             body = canonical(parse(self.typed or self.arguments))
-        except (ValueError, RecursionError):
+        except ValueError:
             body = canonical(self.arguments)
         return HttpRequest("execute_tool", "", self.name, body)
 

@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import Final
 
 from otel_agenttrace.differing import differences_of
-from otel_agenttrace.jsonvalue import Json, JsonObject, array, canonical, obj
+from otel_agenttrace.jsonvalue import Json, JsonObject, array, canonical, digits, obj
 from otel_agenttrace.model import Exchange, InferenceResponse
 from otel_agenttrace.wire.recorded import decoded
 from otel_agenttrace.wire.routes import route
@@ -65,10 +65,8 @@ def _at(value: Json, pointer: str) -> Json:
     """Return what stands at a JSON pointer whose names have no `/`, or None where nothing does."""
     for step in pointer.split("/")[1:]:
         elements = array(value)
-        if step.isdecimal() and elements:
-            value = elements[int(step)] if int(step) < len(elements) else None
-        else:
-            value = obj(value).get(step)
+        at = digits(step)
+        value = elements[at] if at is not None and at < len(elements) else obj(value).get(step)
     return value
 
 

@@ -38,6 +38,7 @@ Excerpt: TypeAlias = Callable[[Span], "str | None"]
 _MAX_LEVEL: Final = 12
 """Levels of indentation. Deeper spans stand on the last one and tell their level, or guides would fill the line."""
 
+_LONGEST_NAME: Final = 1_000
 _FILE_WIDTH: Final = 200
 _MARKS: Final[Mapping[str, tuple[str, str]]] = {
     "hit": ("✓ ", "green"),
@@ -107,7 +108,7 @@ def _line(span: Span, level: int, trace: Trace, excerpt: Excerpt | None) -> Text
     if level > _MAX_LEVEL:
         line.append(f"({level}) ", "dim")
     line.append(*_MARKS.get(_text(span, (semconv.AGENTTRACE_REPLAY_OUTCOME,)) or "", ("", "")))
-    line.append(escaped(span.name), _name_style(span))
+    line.append(escaped(span.name[:_LONGEST_NAME]), _name_style(span))
     totals = _totals(trace) if level == 0 and not span.is_inference else ()
     line.append("".join(f"  {fact}" for fact in (*_facts(span, trace), *totals)), "dim")
     if span.is_error:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
+from otel_agenttrace.escaping import escaped, escaped_lines
 from otel_agenttrace.model import Usage
 
-__all__ = ["cost", "counted", "duration", "escaped", "first_line", "flow", "tokens"]
+__all__ = ["cost", "counted", "duration", "escaped", "escaped_lines", "first_line", "flow", "tokens"]
 
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_S: Final = 1_000_000_000
-
-# Controls of the terminal and of the direction of text, and halves of characters that no terminal can show.
-_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def tokens(count: int | None) -> str:
@@ -61,11 +58,6 @@ def duration(ns: int | None) -> str:
 def counted(count: int, noun: str) -> str:
     """Return a number with its noun: `1 call`, `4 calls`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def escaped(text: str) -> str:
-    """Return a text that cannot steer a terminal: control characters are shown as their escapes."""
-    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def first_line(text: str, limit: int = 200) -> str:

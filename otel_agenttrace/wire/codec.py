@@ -122,7 +122,7 @@ def arguments(written: Json) -> Json:
         return written
     try:
         return parse(written)
-    except (ValueError, RecursionError):
+    except ValueError:
         return written
 
 

@@ -35,7 +35,7 @@ def decoded(exchange: Exchange) -> InferenceResponse | None:
         return found.codec.decode_stream(json_events(exchange.body))
     try:
         return found.codec.decode_response(obj(parse(exchange.body)))
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
 
 
@@ -49,7 +49,7 @@ def _told_messages(span: Span) -> Iterator[Message]:
     told = span.attributes.get(semconv.GEN_AI_OUTPUT_MESSAGES)
     try:
         messages = array(parse(told)) if isinstance(told, str) else ()
-    except (ValueError, RecursionError):
+    except ValueError:
         return
     for message in map(obj, messages):
         yield Message(text(message.get("role")) or "", tuple(obj(part) for part in array(message.get("parts"))))
@@ -68,5 +68,5 @@ def is_whole(exchange: Exchange) -> bool:
 def _type_of(data: str) -> object:
     try:
         return obj(parse(data)).get("type")
-    except (ValueError, RecursionError):
+    except ValueError:
         return None

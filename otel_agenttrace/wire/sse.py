@@ -60,7 +60,7 @@ def json_events(body: bytes) -> list[Json]:
 def _parsed(data: str) -> tuple[Json, ...]:
     try:
         return (parse(data),)
-    except (ValueError, RecursionError):  # `[DONE]`, or cut off
+    except ValueError:  # `[DONE]`, or cut off
         return ()
 
 

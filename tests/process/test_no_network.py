@@ -1,0 +1,112 @@
+"""Nothing phones home: every command, an import, recordings, replays and prices need no machine but this one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+import click
+import pytest
+
+from tests.support.unreachable import ended_by_watch, is_namespace_there, run_unreachable
+
+_GOLDEN: Final = Path(__file__).parents[1] / "golden" / "cassette_v1.otlp.jsonl"
+_CLI: Final = (sys.executable, "-m", "otel_agenttrace")
+_AGENT: Final = (sys.executable, "-m", "otel_agenttrace.demo.agent", "{url}")
+_RECORD: Final = (*_CLI, "record", "made.otlp.jsonl", "--", *_AGENT)
+_SERVED: Final = f"{sys.executable} -m otel_agenttrace.demo.agent $OPENAI_BASE_URL"
+
+_COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
+    "demo": ((*_CLI, "demo"),),
+    "doctor": ((*_CLI, "doctor"),),
+    "grade": ((*_CLI, "grade", "run.otlp.jsonl"),),
+    "ingest": ((*_CLI, "ingest", "har", "a.har", "-o", "out"),),
+    "learn": ((*_CLI, "learn", "run.otlp.jsonl", "run.otlp.jsonl"),),
+    "pack": ((*_CLI, "pack", "run.otlp.jsonl"),),
+    "record": (_RECORD,),
+    "refresh": (_RECORD, (*_CLI, "refresh", "made.otlp.jsonl", "--older-than", "0m", "--", *_AGENT)),
+    "replay": (_RECORD, (*_CLI, "replay", "made.otlp.jsonl", "--", *_AGENT)),
+    "serve": (_RECORD, (*_CLI, "serve", "made.otlp.jsonl", "--", "sh", "-c", _SERVED)),
+    "show": ((*_CLI, "show", "run.otlp.jsonl"),),
+    "validate": ((*_CLI, "validate", "run.otlp.jsonl"),),
+}
+"""What is run for each command, the command itself at the end."""
+
+_PROGRAMS: Final = {
+    "an import": "import otel_agenttrace",
+    "a recording, a replay and what they cost": """
+import sys, openai
+import otel_agenttrace as at
+def ask(url):
+    with openai.OpenAI(base_url=url, api_key="none is needed") as client:
+        client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "hi"}])
+with at.record("made.otlp.jsonl"):
+    ask(sys.argv[1])
+assert at.load("made.otlp.jsonl").cost is not None
+with at.replay("made.otlp.jsonl") as session:
+    ask(sys.argv[1])
+assert [outcome.kind for outcome in session.outcomes] == ["hit"]
+""",
+    "zero code": """
+import os
+from opentelemetry.instrumentation import auto_instrumentation
+auto_instrumentation.initialize()
+""",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "run.otlp.jsonl").write_bytes(_GOLDEN.read_bytes())
+    content = {"mimeType": "application/json", "text": "{}"}
+    entry = {
+        "request": {"method": "GET", "url": "https://api.openai.com/v1/models", "headers": []},
+        "response": {"status": 200, "headers": [], "content": content},
+    }
+    (tmp_path / "a.har").write_text(json.dumps({"log": {"entries": [entry]}}))
+    return tmp_path
+
+
+def test_each_command_is_tried() -> None:
+    command = vars(import_module("otel_agenttrace.cli"))["_cli"]
+    assert isinstance(command, click.Group)
+    assert sorted(_COMMANDS) == sorted(command.list_commands(click.Context(command)))
+
+
+@pytest.mark.parametrize("name", _COMMANDS)
+def test_a_command_works_without_a_network_and_asks_for_none(name: str, folder: Path) -> None:
+    result, asked = run_unreachable(_COMMANDS[name], folder, {})
+    assert asked == ""
+    assert result.returncode == 0, f"{result.stdout}{result.stderr}"
+
+
+@pytest.mark.parametrize("name", _PROGRAMS)
+def test_a_program_asks_for_no_other_machine(name: str, folder: Path) -> None:
+    result, asked = run_unreachable([[sys.executable, "-c", _PROGRAMS[name], "{url}"]], folder, {})
+    assert asked == ""
+    assert result.returncode == 0, f"{result.stdout}{result.stderr}"
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        "import socket; socket.create_connection(('192.0.2.1', 80), timeout=5)",
+        "import socket; socket.getaddrinfo('example.test', 443)",
+        "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 53))",
+        "import asyncio; asyncio.run(asyncio.open_connection('192.0.2.1', 80))",
+    ],
+)
+def test_the_watch_hears_who_does(leak: str, folder: Path) -> None:
+    result, asked = run_unreachable([[sys.executable, "-c", leak]], folder, {})
+    assert result.returncode == ended_by_watch
+    assert len(asked.splitlines()) == 1
+
+
+@pytest.mark.skipif(not is_namespace_there(), reason="no namespace may be made here; the watch is the proof then")
+def test_in_the_namespace_there_is_no_way_out(folder: Path) -> None:
+    unheard = "import errno, socket\ntry: socket.create_connection(('192.0.2.1', 80), timeout=5)\nexcept OSError as error: raise SystemExit(error.errno == errno.ENETUNREACH)"
+    result, asked = run_unreachable([[sys.executable, "-S", "-E", "-c", unheard]], folder, {})
+    assert (result.returncode, asked) == (1, "")
