@@ -29,14 +29,14 @@ _LITERALS: Final = (
     b"auth",
     b"cookie",
     b"sessi",
-    b"sig=",
-    b"signature=",
     b"mnemonic",
     b"_pat",
     b"phrase",
     b"connect.sid",
 )
 """Each telling name holds one of these, and most texts hold few of them."""
+
+_IN_QUERIES: Final = (b"sig=", b"signature=")
 
 _LONGEST_NAME: Final = 80
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
@@ -440,7 +440,8 @@ def kind_of_name(name: str) -> NameKind | None:
 def named_findings(scanned: Scanned) -> Iterator[Finding]:
     """Yield what stands beside telling names."""
     seen: set[int] = set()
-    for literal in _LITERALS:
+    literals = (*_LITERALS, *_IN_QUERIES) if b"=" in scanned.raw else _LITERALS
+    for literal in literals:
         for place in scanned.places(literal):
             start, end = _name_around(scanned, place)
             if end not in seen:

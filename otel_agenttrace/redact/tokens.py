@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from otel_agenttrace.redact.findings import Finding
-from otel_agenttrace.redact.scanned import GLUED, Scanned
-from otel_agenttrace.redact.standins import is_stand_in
+from otel_agenttrace.redact.scanned import Scanned
+from otel_agenttrace.redact.standins import is_random, is_stand_in
 
 __all__ = ["token_findings"]
 
@@ -135,8 +135,23 @@ _FORMATS: Final[tuple[tuple[str, str], ...]] = (
     ("tk-us-|duffel_(?:live|test)_|API-(?=[A-Z0-9]{26})|ico-|sct_live_|key_live_", f"{_W}{{24,}}"),
 )
 _JWT: Final = r"(?P<jwt>eyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*){1,3}\.[A-Za-z0-9_-]{6,})"
-_HEX_FORMATS: Final = re.compile(rb"[0-9a-f]{32}-(?:us\d{1,2}(?![\w-])|[0-9a-f]{8}-[0-9a-f]{8}(?![\w-]))")
+_BEGIN: Final = rb"(?<![A-Za-z0-9])(?:(?<=\\)(?:[nrt]|u[0-9a-fA-F]{4})|(?<=%)[0-9a-fA-F]{2})?"
+_HEX_FORMATS: Final = re.compile(_BEGIN + rb"([0-9a-f]{32}-(?:us\d{1,2}(?![\w-])|[0-9a-f]{8}-[0-9a-f]{8}(?![\w-])))")
 """Mailchimp's and Mailgun's, known by what stands behind 32 hexadecimal digits."""
+
+_AZURE: Final = re.compile(_BEGIN + rb"([A-Za-z0-9]{40,60}JQQJ99[A-Za-z0-9]{20,30})")
+_TELEGRAM: Final = re.compile(rb"(?<!\d)(\d{8,10}(?::|%3[Aa])AA[A-Za-z0-9_-]{30,})")
+_TERRAFORM: Final = re.compile(_BEGIN + rb"([A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{40,})")
+_HOOK: Final = re.compile(
+    rb"(?:hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/(?:v\d+/)?webhooks/\d+/|"
+    rb"webhook\.office\.com/webhookb2/|chat\.googleapis\.com/v1/spaces/[^\s\"'<>]*?key=)".replace(
+        b"/", rb"(?:\\*/|%2[Ff])"
+    )
+    + rb"((?:[A-Za-z0-9@.%_-]|\\*/){20,})"
+)
+_AWS_SECRET: Final = re.compile(rb"(?<![A-Za-z0-9/+=_.-])(?:[A-Za-z0-9/+]|\\+/){40}(?![A-Za-z0-9/+=_-])")
+_NEAR: Final = 300
+"""So far from the id of an access key its secret may stand without a name."""
 
 
 def _beginnings(begin: str) -> Iterator[str]:
@@ -168,6 +183,9 @@ _LEADS: Final = b".:$/+=\\%[;"
 """What may stand before a run that is not where its token begins: the beginning is too short to be a run, or an escape."""
 
 _LEAD: Final = 24
+_HOST: Final = 160
+"""So far before a run the host may stand that makes a token of it, and so far behind its beginning a token may go on."""
+
 _HEX: Final = b"0123456789abcdef-"
 
 
@@ -178,19 +196,51 @@ def token_findings(scanned: Scanned) -> Iterator[Finding]:
     for start, end in scanned.runs():
         if end <= done:
             continue
-        glue = GLUED.match(raw, start)
-        first = start if glue is None else glue.end()
-        if raw[first + 32 : first + 33] == b"-":
-            formats = _HEX_FORMATS.match(raw, first)
-            if formats is not None:
-                yield Finding.of(scanned.text, *formats.span(), "token")
-        if not raw[start:end].translate(None, _HEX):
-            continue
-        for place in _places(raw, start, end):
-            found = _TOKENS[raw[place : place + 2]].match(raw, place) if place >= done else None
-            if found is not None and not _stands_in(found[0]):
-                done = _end(raw, found.end())
-                yield Finding.of(scanned.text, place, done, found.lastgroup or "token")
+        inner = _known_by_the_middle(raw, start, end)
+        if inner is not None:
+            done = inner.end(1)
+            yield Finding.of(scanned.text, *inner.span(1), "token")
+        elif raw[start:end].translate(None, _HEX):
+            for place in _places(raw, start, end):
+                found = _TOKENS[raw[place : place + 2]].match(raw, place) if place >= done else None
+                if found is not None and not _stands_in(found[0]):
+                    done = _end(raw, found.end())
+                    yield Finding.of(scanned.text, place, done, found.lastgroup or "token")
+                    if raw[place : place + 4] in (b"AKIA", b"ASIA"):
+                        yield from _near(scanned, place, done)
+
+
+def _known_by_the_middle(raw: bytes, start: int, end: int) -> re.Match[bytes] | None:
+    """Return the token of a run that does not tell itself by its beginning."""
+    for pattern, back in _middles(raw, start, end):
+        found = pattern.search(raw, max(0, start - back), end + _HOST)
+        if found is not None and found.start(1) < end:
+            return found
+    return None
+
+
+def _middles(raw: bytes, start: int, end: int) -> Iterator[tuple[re.Pattern[bytes], int]]:
+    """Yield what a run may be, by a cheap test of each, and how far before it that begins."""
+    if b"AA" in raw[start : start + 4]:
+        yield _TELEGRAM, _LEAD
+    if b"-" in raw[start + 32 : start + 39]:
+        yield _HEX_FORMATS, 1
+    if end - start > 66 and b"JQQJ99" in raw[start:end]:
+        yield _AZURE, 1
+    if raw.endswith(b".atlasv1.", 0, start):
+        yield _TERRAFORM, 2 * _LEAD
+    if raw[start - 1 : start] in (b"/", b"%"):
+        before = raw[max(0, start - _HOST) : start]
+        if b"hook" in before or b"chat.googleapis" in before:
+            yield _HOOK, _HOST
+
+
+def _near(scanned: Scanned, start: int, end: int) -> Iterator[Finding]:
+    """Yield the secrets that stand near the id of an access key, without a name."""
+    for found in _AWS_SECRET.finditer(scanned.raw, max(0, start - _NEAR), end + _NEAR):
+        secret = found[0]
+        if not (secret.islower() or secret.isupper() or secret.isdigit()) and is_random(secret):
+            yield Finding.of(scanned.text, *found.span(), "secret")
 
 
 def _places(raw: bytes, start: int, end: int) -> list[int]:
