@@ -23,7 +23,7 @@ from otel_agenttrace.redact.findings import (
 )
 from otel_agenttrace.redact.headers import is_address, is_stored
 from otel_agenttrace.redact.memory import CleanTexts
-from otel_agenttrace.redact.names import named_finding
+from otel_agenttrace.redact.names import kind_of_name, named_finding
 from otel_agenttrace.redact.own import allowing, finder_detector, rule_detector
 from otel_agenttrace.redact.personal import personal_detector
 from otel_agenttrace.redact.streams import is_stream, stream_findings
@@ -80,6 +80,13 @@ class Redactor:
         """Return the value of a member without secrets: all of it is one where the name says so."""
         found = named_finding(name, text)
         return found.placeholder if found is not None else self.redact_text(text)
+
+    def are_clean(self, named: Iterable[tuple[str, str]]) -> bool:
+        """Whether none of these texts, each with the name it stands under, has a secret in it, by one look at them all."""
+        texts = [(name, text) for name, text in named if name or text]
+        if any(kind_of_name(name) is not None for name, _ in texts):
+            return False
+        return not find("\n".join(f"{name}\n{text}" for name, text in texts), self.detectors)
 
     def redact_pieces(self, pieces: Sequence[str]) -> Redacted | None:
         """Return the pieces of one content with a placeholder for each secret, and None if there is none.
@@ -138,9 +145,10 @@ class Redactor:
 
         Where there is no body, as after HEAD, what they say of it is the answer, and kept.
         """
-        return tuple(
-            (name, self._header_value(name, value)) for name, value in headers if is_stored(name, has_body=has_body)
-        )
+        stored = tuple((name, value) for name, value in headers if is_stored(name, has_body=has_body))
+        if not any(is_address(name) for name, _ in stored) and self.are_clean(stored):
+            return stored
+        return tuple((name, self._header_value(name, value)) for name, value in stored)
 
     def _header_value(self, name: str, value: str) -> str:
         return self.redact_url(value) if is_address(name) else self.redact_named(name, value)

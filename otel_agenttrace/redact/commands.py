@@ -67,10 +67,14 @@ _WAYS: Final = (
 )
 
 
+_BY_LITERAL: Final = tuple((way.sign, literal, way) for way in _WAYS for literal in way.literals)
+
+
 def command_findings(scanned: Scanned) -> Iterator[Finding]:
     """Yield the passwords of command lines and password files."""
-    for way in _WAYS:
-        if way.sign in scanned.raw and any(literal in scanned.lowered for literal in way.literals):
+    lowered = scanned.lowered
+    for sign, literal, way in _BY_LITERAL:
+        if sign in lowered and literal in lowered:
             for found in way.pattern.finditer(scanned.raw):
                 group = found.lastindex or 0
                 if way.holds(found[group]):

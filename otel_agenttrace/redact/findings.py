@@ -36,6 +36,9 @@ FAILED_TEXT: Final = f"{_MARK}{_FAILED}]"
 
 _PLACEHOLDER: Final = re.compile(rf"\[REDACTED:(?:{_KIND}:[0-9a-f]{{8}}|{'|'.join(sorted(_BLIND))})\]")
 
+_SHORTEST: Final = 6
+"""No detector finds anything in less, in characters."""
+
 _UNICODE: Final = re.compile(r"\\+u([0-9a-fA-F]{4})")
 _ESCAPE: Final = re.compile(r"\\+([nrt]?)")
 _SHORT: Final = {"n": "\n", "r": "\r", "t": "\t"}
@@ -99,6 +102,8 @@ def find(text: str, detectors: Iterable[Detector]) -> list[Finding]:
 
     Where a detector fails, the whole text is the finding: what it would have found is not known.
     """
+    if len(text) < _SHORTEST:
+        return []
     try:
         if _MARK not in text:
             return _detected(text, detectors)

@@ -439,14 +439,15 @@ def kind_of_name(name: str) -> NameKind | None:
 
 def named_findings(scanned: Scanned) -> Iterator[Finding]:
     """Yield what stands beside telling names."""
+    lowered = scanned.lowered
     seen: set[int] = set()
-    literals = (*_LITERALS, *_IN_QUERIES) if b"=" in scanned.raw else _LITERALS
-    for literal in literals:
-        for place in scanned.places(literal):
-            start, end = _name_around(scanned, place)
-            if end not in seen:
-                seen.add(end)
-                yield from _beside(scanned, start, end)
+    for literal in (*_LITERALS, *_IN_QUERIES) if b"=" in lowered else _LITERALS:
+        if literal in lowered:
+            for place in scanned.places(literal):
+                start, end = _name_around(scanned, place)
+                if end not in seen:
+                    seen.add(end)
+                    yield from _beside(scanned, start, end)
 
 
 def named_finding(name: str, value: str) -> Finding | None:
@@ -476,19 +477,37 @@ def _is_followed_by_prose(raw: bytes, end: int) -> bool:
     return raw[end : end + 1] == b" " and raw[end + 1 : end + 2].isalpha() and raw[end + 1 : end + 4] not in _VERBS
 
 
+@lru_cache(maxsize=4096)
+def _told_by(name: bytes) -> NameKind | Literal["key", "signature"] | None:
+    """Return what a name as it is written says, `key` and `signature` if what stands around it decides."""
+    word = name.decode().lstrip("-$.")
+    kind = kind_of_name(word)
+    if kind is not None:
+        return kind
+    if word in ("key", "Key", "KEY"):
+        return "key"
+    return "signature" if word.lower() in _EXACT else None
+
+
+def _kind_at(raw: bytes, start: int, end: int) -> NameKind | None:
+    """Return what the name at a place says of what stands beside it."""
+    told = _told_by(raw[start:end])
+    if told == "key":
+        return "secret" if _SPACED.search(raw, max(0, start - 16), start) else None
+    if told == "signature":
+        is_signed = raw[start - 1 : start] in (b"?", b"&", b";") and raw[end : end + 1] == b"="
+        return "secret" if is_signed or _SIGNATURE.match(raw, end) else None
+    return told
+
+
 def _beside(scanned: Scanned, start: int, end: int) -> Iterator[Finding]:
     raw = scanned.raw
+    kind = _kind_at(raw, start, end)
+    if kind is None:
+        return
     name = raw[start:end].decode()
     if _is_followed_by_prose(raw, end) and name[:1] != "-" and raw[max(0, start - 4) : start] not in _SETTERS:
         return
-    kind = kind_of_name(name.lstrip("-$."))
-    if kind is None and name in ("key", "Key", "KEY") and _SPACED.search(raw, max(0, start - 16), start):
-        kind = "secret"
-    if kind is None:
-        is_signed = raw[start - 1 : start] in (b"?", b"&", b";") and raw[end : end + 1] == b"="
-        if name.lower() not in _EXACT or not (is_signed or _SIGNATURE.match(raw, end)):
-            return
-        kind = "secret"
     if raw[start - 1 : start] == b":" and b"arn:" in raw[max(0, start - 60) : start]:
         return
     if kind == "cookie":

@@ -46,8 +46,9 @@ _OTP: Final = re.compile(rb"otpauth:(?:\\*/){2}[^\s\"'<>]*?secret=([A-Za-z2-7]{1
 
 def structure_findings(scanned: Scanned) -> Iterator[Finding]:
     """Yield private keys, and credentials in addresses and headers."""
+    lowered = scanned.lowered
     for literal, detect in _DETECTORS:
-        if literal in scanned.lowered:
+        if literal in lowered:
             yield from detect(scanned)
 
 
