@@ -18,11 +18,12 @@ from otel_agenttrace.egress import told_place
 from tests.support.clients import fake_key
 from tests.support.processes import instrumented_environment
 from tests.support.provider import Provider
+from tests.support.unreachable import alone
 
 COMMAND: Final = Path(sys.executable).with_name("otel-agenttrace")
 CASSETTE: Final = "run.otlp.jsonl"
 ADDRESS: Final = "198.51.100.7"
-"""An address for documentation: nothing may be sent there, and before a guard is tried nothing is."""
+"""An address for documentation. Where a guard is tried there is no network, so nothing is sent there if it fails."""
 
 NAME: Final = "api.guard.invalid"
 
@@ -142,17 +143,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("guarded")
     (folder / "program.py").write_text(_PROGRAM, encoding="utf-8")
     with Provider() as provider:
-        result = _run(folder, "record", CASSETTE, "--", sys.executable, "-c", _ASKS, PROVIDER_URL=provider.openai_url)
+        command = "record", CASSETTE, "--", sys.executable, "-c", _ASKS
+        result = _run(folder, *command, before=(), PROVIDER_URL=provider.openai_url)
     assert result.returncode == 0, result.stderr
     return folder
 
 
-def _run(folder: Path, *command: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
+def _run(
+    folder: Path, *command: str | Path, before: tuple[str, ...] | None = None, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command without a network but loopback, unless told what else stands `before` it."""
     environment = instrumented_environment(None, None, OPENAI_API_KEY=fake_key()) | more
     environment.setdefault("PROVIDER_URL", "http://127.0.0.1:9/v1")
     command = (COMMAND, *command) if command[0] != sys.executable else command
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        (*(alone() if before is None else before), *command),
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
@@ -165,9 +176,12 @@ class Attempt(NamedTuple):
     egress: dict[str, int]
 
 
-def _attempts(folder: Path, ways: dict[str, str], host: str, *allowed: str, port: int = 0) -> dict[str, Attempt]:
+def _attempts(
+    folder: Path, ways: dict[str, str], host: str, *allowed: str, port: int | None = None
+) -> dict[str, Attempt]:
+    """Try the ways to a host; with a `port`, where a test listens on this machine."""
     told = {"WAYS": json.dumps(ways), "HOST": host, "ALLOWED": json.dumps(allowed), "PORT": str(port)}
-    result = _run(folder, sys.executable, "-W", "error", "program.py", **told)
+    result = _run(folder, sys.executable, "-W", "error", "program.py", before=() if port else None, **told)
     assert result.returncode == 0, result.stderr
     return {name: Attempt(*attempt) for name, attempt in json.loads(result.stdout).items()}
 
@@ -227,7 +241,7 @@ def test_without_a_replay_the_same_connection_is_made(folder: Path) -> None:
         pytest.skip("this machine has its loopback only")
     with _listening(address) as port:
         code = f"import socket; socket.create_connection(({address!r}, {port}), 1)"
-        assert _run(folder, sys.executable, "-c", code).returncode == 0
+        assert _run(folder, sys.executable, "-c", code, before=()).returncode == 0
         blocked = _attempts(folder, _CONNECTS, address, port=port)["connects"]
         allowed = _attempts(folder, _CONNECTS, address, f"{address}:{port}", port=port)["connects"]
         other_port = _attempts(folder, _CONNECTS, address, f"{address}:1", port=port)["connects"]
@@ -371,7 +385,8 @@ def test_a_host_is_allowed_by_option_variable_and_project_for_children_too(said:
     with _listening(address) as port:
         child = f"import socket; socket.create_connection(({address!r}, {port}), 1)"
         code = f"import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', {child!r}], env={{}}))"
-        result = _run(folder, "replay", *option, CASSETTE, "--", sys.executable, "-c", code, **told)
+        command = "replay", *option, CASSETTE, "--", sys.executable, "-c", code
+        result = _run(folder, *command, before=(), **told)
     (folder / "pyproject.toml").unlink()
     assert result.returncode == 0, result.stderr
 
@@ -382,7 +397,7 @@ def test_a_collector_is_not_reached_at_exit_and_fails_no_run(folder: Path) -> No
         "OTEL_TRACES_EXPORTER": "otlp",
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{ADDRESS}:4318",
-        "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "3",
     }
     program = (COMMAND.with_name("opentelemetry-instrument"), sys.executable, "-c", code)
     result = _run(folder, "replay", CASSETTE, "--", *program, **told)

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-__all__ = ["ended_by_watch", "is_namespace_there", "run_unreachable"]
+__all__ = ["alone", "ended_by_watch", "is_namespace_there", "run_unreachable"]
 
 ended_by_watch: Final = 99
 """The exit code of a process that asked for another machine."""
@@ -38,15 +38,19 @@ def hear(event, arguments):
 
 sys.addaudithook(hear)
 """
+_RAISE_LOOPBACK: Final = """
+import fcntl, os, socket, struct, sys
+
+UP, GET, SET = 1, 0x8913, 0x8914
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+    name, flags = struct.unpack("16sh", fcntl.ioctl(control, GET, struct.pack("16sh", b"lo", 0))[:18])
+    fcntl.ioctl(control, SET, struct.pack("16sh", name, flags | UP))
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 _INSIDE: Final = """
-import fcntl, json, os, socket, struct, subprocess, sys
+import json, subprocess, sys
 from otel_agenttrace.demo.provider import DemoProvider
 
-if os.environ.get("RAISE_LOOPBACK"):
-    UP, GET, SET = 1, 0x8913, 0x8914
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        name, flags = struct.unpack("16sh", fcntl.ioctl(control, GET, struct.pack("16sh", b"lo", 0))[:18])
-        fcntl.ioctl(control, SET, struct.pack("16sh", name, flags | UP))
 with DemoProvider() as provider:
     for command in json.loads(sys.argv[1]):
         code = subprocess.run([word.replace("{url}", provider.url) for word in command]).returncode
@@ -64,6 +68,12 @@ def _namespace() -> tuple[str, ...]:
             continue
         return command
     return ()
+
+
+def alone() -> tuple[str, ...]:
+    """Return what stands before a command that is to have no network but its own loopback; nothing where none can be made."""
+    namespace = _namespace()
+    return (*namespace, sys.executable, "-I", "-c", _RAISE_LOOPBACK) if namespace else ()
 
 
 def is_namespace_there() -> bool:
@@ -88,10 +98,8 @@ def run_unreachable(
     dropped = ("OTEL_", "_OTEL_", "OPENAI_", "ANTHROPIC_", "CI", "NO_COLOR", "FORCE_COLOR")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     environment |= {"PYTHONPATH": str(site), "NETWORK_EVENTS": str(events), "NO_COLOR": "1", **variables}
-    if is_namespace_there():
-        environment["RAISE_LOOPBACK"] = "1"
     result = subprocess.run(
-        [*_namespace(), sys.executable, "-c", _INSIDE, json.dumps(commands)],
+        [*alone(), sys.executable, "-c", _INSIDE, json.dumps(commands)],
         cwd=folder,
         env=environment,
         capture_output=True,
