@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from otel_agenttrace.redact.addresses import without_credentials, without_user_info
+from otel_agenttrace.redact.beside import named_finding
 from otel_agenttrace.redact.builtin import secrets_in
 from otel_agenttrace.redact.environment_values import environment_values, known_values, secrets_of
 from otel_agenttrace.redact.findings import (
@@ -23,7 +24,7 @@ from otel_agenttrace.redact.findings import (
 )
 from otel_agenttrace.redact.headers import is_address, is_stored
 from otel_agenttrace.redact.memory import CleanTexts
-from otel_agenttrace.redact.names import kind_of_name, named_finding
+from otel_agenttrace.redact.names import kind_of_name
 from otel_agenttrace.redact.own import allowing, finder_detector, rule_detector
 from otel_agenttrace.redact.personal import personal_detector
 from otel_agenttrace.redact.streams import is_stream, stream_findings

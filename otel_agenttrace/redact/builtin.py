@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from otel_agenttrace.redact.beside import named_findings
 from otel_agenttrace.redact.commands import command_findings
 from otel_agenttrace.redact.findings import Finding
-from otel_agenttrace.redact.names import named_findings
 from otel_agenttrace.redact.scanned import Scanned
 from otel_agenttrace.redact.structures import structure_findings
 from otel_agenttrace.redact.tokens import token_findings

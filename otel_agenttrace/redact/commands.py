@@ -49,7 +49,7 @@ class _Way:
 
 
 def _is_chosen(value: bytes) -> bool:
-    return could_be_password(value, is_quoted=True)
+    return could_be_password(value, "quoted")
 
 
 def _is_meant(value: bytes) -> bool:
