@@ -19,6 +19,7 @@ from otel_agenttrace.redact.findings import (
     Detector,
     Finding,
     find,
+    merged,
     replaced,
     replaced_bytes,
 )
@@ -27,7 +28,7 @@ from otel_agenttrace.redact.memory import CleanTexts
 from otel_agenttrace.redact.names import kind_of_name
 from otel_agenttrace.redact.own import allowing, finder_detector, rule_detector
 from otel_agenttrace.redact.personal import personal_detector
-from otel_agenttrace.redact.streams import is_stream, stream_findings
+from otel_agenttrace.redact.streams import is_stream, stream_findings, told_by_token
 from otel_agenttrace.redaction import BUILT_IN, RedactionRules
 
 __all__ = ["RULES_VERSION", "Detector", "Finding", "Redacted", "Redactor", "environment_redactor", "redactor"]
@@ -74,7 +75,7 @@ class Redactor:
             found = find(text, self.detectors)
             if not found:
                 break
-            text = replaced(text, found)
+            text = replaced(text, _with_repetitions(text, found))
         return text
 
     def redact_named(self, name: str, text: str) -> str:
@@ -125,6 +126,7 @@ class Redactor:
             found = find(text, (*self.detectors, self._in_stream) if is_stream(text) else self.detectors)
             if not found:
                 break
+            found = merged([*_with_repetitions(text, found), *told_by_token(text)])
             body, sizes = replaced_bytes(text, found, sizes)
         return body, sizes
 
@@ -153,6 +155,12 @@ class Redactor:
 
     def _header_value(self, name: str, value: str) -> str:
         return self.redact_url(value) if is_address(name) else self.redact_named(name, value)
+
+
+def _with_repetitions(text: str, found: list[Finding]) -> list[Finding]:
+    """Return the findings in a text, and the places where what tells itself once stands there again."""
+    secrets = {finding.value: finding.kind for finding in found if _tells_itself(finding)}
+    return merged([*found, *find(text, (known_values(secrets),))]) if secrets else found
 
 
 def _tells_itself(found: Finding) -> bool:

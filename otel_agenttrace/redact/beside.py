@@ -19,31 +19,14 @@ from otel_agenttrace.redact.tables import column_findings
 
 __all__ = ["named_finding", "named_findings"]
 
-_LITERALS: Final = (
-    b"pass",
-    b"pwd",
-    b"secret",
-    b"token",
-    b"key",
-    b"cred",
-    b"auth",
-    b"cookie",
-    b"sessi",
-    b"mnemonic",
-    b"_pat",
-    b"phrase",
-    b"connect.sid",
-    b"kennwort",
-    b"contrase",
-    b"wachtwoord",
-    b"senha",
-    b"_pw",
-    b"pw:",
-    b"psk",
-)
-"""Each telling name holds one of these, and most texts hold few of them."""
+_LITERALS: Final = (b"pass", b"pwd", b"secret", b"token", b"key", b"cred", b"auth")
+"""Most telling names hold one of these, and most texts hold few of them."""
 
-_IN_QUERIES: Final = (b"sig=", b"signature=", b"pw=", b"mdp=")
+_LITERAL_WORDS: Final = frozenset(
+    b"""cookie cookies jsessionid phpsessid sessionid mnemonic pat phrase sid kennwort contrasena wachtwoord senha pw mdp psk haslo
+    losenord parola sig signature pasword passwrd""".split()
+)
+"""The others are, or end with, one of these words."""
 
 _LONGEST_NAME: Final = 80
 _SETTERS: Final = re.compile(rb"(?:\bENV|\bsetx|\bsetenv|\bset -g?x|\bset -xg|\bset -Ux|#define|\bconfigure set) $")
@@ -54,7 +37,7 @@ _EXACT: Final = frozenset({"sig", "signature", "x-amz-signature", "x-goog-signat
 
 _SIGNATURE: Final = re.compile(rb"=[0-9a-f]{64}")
 _SPACED: Final = re.compile(
-    rb"(?i:api|access|secret|private|auth|client|license|service|signing|encryption|subscription|unseal|seed|recovery) $"
+    rb"(?i:api|access|secret|private|auth|client|license|service|signing|encryption|subscription|unseal|seed|recovery|my|your new) $"
 )
 """What makes a secret of the `key` or `phrase` behind it, where people write."""
 
@@ -96,8 +79,13 @@ _VALUE: Final = re.compile(
 _NESTED: Final = re.compile(
     _QUOTE + rb"?[ \t]*[:=][ \t]*(?:\{[ \t]*\\*\"(?i:value|secret|token|key|plaintext)\\*\"[ \t]*:|\[)[ \t]*" + _OPENS
 )
+_DEFAULT: Final = re.compile(_QUOTE + rb"[ \t]*\{[^{}]{0,300}?\bdefault[ \t]*=[ \t]*" + _OPENS)
 _BLOCK: Final = re.compile(
-    rb"[ \t]*:[ \t]*(?:[|>][+-]?|!!str|&\w+)?[ \t]*(?:" + _NEWLINE + rb"[ \t]+)?(?P<quote>)(?=[^\s|>!&])"
+    rb"[ \t]*(?::[ \t]*(?:[|>][+-]?|!!str|&\w+)?[ \t]*(?:"
+    + _NEWLINE
+    + rb"[ \t]+)?|=[ \t]*<<[-~]?[\"']?\w+[\"']?"
+    + _NEWLINE
+    + rb"[ \t]*)(?P<quote>)(?=[^\s|>!&])"
 )
 _FLAG: Final = re.compile(rb"(?:[ \t]+|=)(?:" + _OPENS + rb"|(?P<bare>)(?!-))")
 _ELEMENT: Final = re.compile(
@@ -110,7 +98,7 @@ _CALL: Final = re.compile(
 _FIELD: Final = re.compile(
     rb"[\w \])]{0,20}"
     + _QUOTE
-    + rb"(?:,[ \t]*\\*\"\w{1,12}\\*\":[ \t]*\\*\"[^\"\\]{0,60}\\*\"){0,2},[ \t]*\\*\"(?:text|value)\\*\":[ \t]*"
+    + rb"(?:,[ \t]*\\*\"\w{1,12}\\*\":[ \t]*\\*\"[^\"\\]{0,60}\\*\"){0,2},[ \t]*\\*\"(?i:text|value)\\*\":[ \t]*"
     + _OPENS
 )
 _QUOTED: Final = re.compile(rb"[ \t]+" + _OPENS)
@@ -123,7 +111,7 @@ _PART: Final = re.compile(
     + _NEWLINE
     + rb"(?P<quote>)"
 )
-_VERB: Final = rb"(?:is|was|are|as|to|equals|ist|lautet|est|es|e|=)(?:[ \t]+set[ \t]+to)?"
+_VERB: Final = rb"(?:is|was|are|as|to|equals|ist|lautet|est|es|e|\?|=)(?:[ \t]+set[ \t]+to)?"
 _PROSE: Final = re.compile(
     rb"[*`]{0,3}(?:[ \t]+"
     + _VERB
@@ -132,14 +120,14 @@ _PROSE: Final = re.compile(
     + rb"))?"
 )
 _FURTHER: Final = re.compile(
-    rb"(?:[ \t]+[\w@.'()/-]{1,30}){0,8}?(?:[ \t]+"
+    rb"(?:[ \t]+[\w@.'()/`-]{1,30}){0,8}?(?:[ \t]+"
     + _VERB
     + rb"(?:[ \t]*:)?|[ \t]*[:=])(?:[ \t]+|[ \t]*"
     + _NEWLINE
     + rb"[ \t]*){1,3}"
     rb"(?:(?P<quote>[*`]{1,3}|" + _QUOTE + rb"))?"
 )
-_NEXT: Final = re.compile(rb"(?:[ \t]+|:?[ \t]*" + _NEWLINE + rb"[ \t]*)(?P<quote>[*`]{1,3}|" + _QUOTE + rb")?")
+_NEXT: Final = re.compile(rb"(?:[ \t]+|\\+t|:?[ \t]*" + _NEWLINE + rb"[ \t]*)(?P<quote>[*`]{1,3}|" + _QUOTE + rb")?")
 
 _ESCAPED: Final = rb"|\\+/|\\+u00(?:2[^27]|3[dDaAfF]|40|5[fF]|7[eE])"
 """What a value may hold in JSON's dress: a slash, and signs that are written as their numbers."""
@@ -147,6 +135,11 @@ _ESCAPED: Final = rb"|\\+/|\\+u00(?:2[^27]|3[dDaAfF]|40|5[fF]|7[eE])"
 _BARE: Final = re.compile(rb"(?:[^\s\"'`,;<>|&(){}\[\]\\]" + _ESCAPED + rb")+|\{[^\s{}\"']+\}(?=;)")
 _LINE: Final = re.compile(rb"(?:[^\s\"'`\\]|['`](?=[\w!#%*+./@^~-])" + _ESCAPED + rb")+")
 _INNER: Final = re.compile(rb"(?:[^<&\s\\]|&amp;" + _ESCAPED + rb")+")
+_NUMBERED: Final = re.compile(rb"[A-Za-z][A-Za-z_.#-]*\d{3,}\Z")
+"""What people make of a word that has to have numbers in it."""
+
+_GROUPS: Final = re.compile(rb"[a-z]{4}(?: [a-z]{4}){3}(?![a-z])")
+_MNEMONIC: Final = re.compile(rb"(?:[a-z]{3,8} ){11,23}[a-z]{3,8}\b")
 _MOST: Final = 8192
 
 _Expects: TypeAlias = Literal["any", "strong", "drawn"]
@@ -160,7 +153,7 @@ class _Way:
     expects: _Expects = "any"
 
 
-_SETTING: Final = tuple(_Way(pattern) for pattern in (_BETWEEN, _VALUE, _NESTED, _BLOCK))
+_SETTING: Final = tuple(_Way(pattern) for pattern in (_BETWEEN, _VALUE, _NESTED, _DEFAULT, _BLOCK))
 _WAYS: Final = (
     _SETTING[0],
     _Way(_PAIR, "strong"),
@@ -180,15 +173,31 @@ _IN_PROSE: Final = (_Way(_PROSE, "strong"), _Way(_FURTHER, "drawn"), _Way(_NEXT,
 
 def named_findings(scanned: Scanned) -> Iterator[Finding]:
     """Yield what stands beside telling names."""
+    if not scanned.text.isascii():
+        yield from _foreign_findings(scanned)
     lowered = scanned.lowered
     seen: set[int] = set()
-    for literal in (*_LITERALS, *_IN_QUERIES) if b"=" in lowered else _LITERALS:
+    for literal in (*_LITERALS, *(_LITERAL_WORDS & scanned.words)):
         if literal in lowered:
             for place in scanned.places(literal):
                 start, end = _name_around(scanned, place)
                 if end not in seen:
                     seen.add(end)
                     yield from _beside(scanned, start, end)
+
+
+_FOREIGN: Final = re.compile(
+    r"(?:пароль|密码|密碼|口令|密钥|密鑰|パスワード|비밀번호|암호)(?:\s|是|は|为|為|[:：=—-]|это|는|은)*\s*([!-~]{6,64})",
+    re.IGNORECASE,
+)
+"""The word in scripts of which no letter has a form in ASCII, and what follows."""
+
+
+def _foreign_findings(scanned: Scanned) -> Iterator[Finding]:
+    for found in _FOREIGN.finditer(scanned.text):
+        value = found[1].rstrip(".,;:!?\"'\\}])").encode()
+        if any(byte in b"0123456789" for byte in value) and could_be_password(value, "quoted"):
+            yield Finding.of(scanned.text, found.start(1), found.start(1) + len(value), "password")
 
 
 def named_finding(name: str, value: str) -> Finding | None:
@@ -265,6 +274,12 @@ class _Place:
         raw = self.scanned.raw
         return _BEGINNING.search(raw, max(0, self.start - 32), self.start) is not None
 
+    @property
+    def is_in_template(self) -> bool:
+        """Whether it stands in the braces of a template."""
+        before = self.scanned.raw[max(0, self.start - 120) : self.start]
+        return before.rfind(b"{{") > before.rfind(b"}}")
+
 
 _BEGINNING: Final = re.compile(
     rb"(?:\A|\n|\\n|[;&?])[ \t]*(?:[-+#>] ?)*(?:export |set |declare -x |ENV |-e |--?|\$env:)?\Z|-e |-D|--(?:env|build-arg|set|from-literal)[ =]\S{0,40}\Z"
@@ -291,7 +306,8 @@ def _beside(scanned: Scanned, start: int, end: int) -> Iterator[Finding]:
 
 def _ways(place: _Place) -> Iterator[_Way]:
     raw, end = place.scanned.raw, place.end
-    if raw[end : end + 1] == b" " and raw[end + 1 : end + 2].isalpha() and not place.is_flag:
+    is_tag = raw[place.start - 1 : place.start] in (b"<", b":")
+    if raw[end : end + 1] == b" " and raw[end + 1 : end + 2].isalpha() and not place.is_flag and not is_tag:
         yield _WAYS[0]
         yield from _IN_PROSE
         return
@@ -310,23 +326,27 @@ def _found(place: _Place, way: _Way, between: re.Match[bytes]) -> Finding | None
         return None
     raw, begin, end = place.scanned.raw, *value
     dress = _dress(place, way, between, end)
-    written = plain(place.scanned.text[begin:end]).encode("ascii", "replace")
+    written = plain(raw[begin:end].decode()).encode("ascii", "replace")
     if dress != "quoted" and raw[end : end + 1] in (b"(", b"[", b"{"):  # code
         return None
-    if not _tells(way, written) or not _is_secret(place.kind, written, dress):
+    if not _tells(place, way, written) or not _is_secret(place.kind, written, dress):
         return None
     closed = between.groupdict().get("closed")
     quote = closed.decode() if closed and not between["quote"] and written.isdigit() else ""
     return Finding.of(place.scanned.text, begin, end, _kind(place.kind, raw[begin:end]), quote)
 
 
-def _tells(way: _Way, value: bytes) -> bool:
+def _tells(place: _Place, way: _Way, value: bytes) -> bool:
     """Whether a value tells as much of itself as a way asks for."""
     if way.expects == "drawn":
         return is_drawn(value)
+    if way.pattern is _PROSE and place.is_in_template:
+        return False
     if way.expects == "any":
         return True
     is_word = value.replace(b"-", b"").replace(b"_", b"").isalpha()
+    if way.pattern is _PROSE and _NUMBERED.search(value):
+        return True
     if way.pattern is _PROSE and (is_word or (any(sign in value for sign in b"-_/") and not is_random(value))):
         return is_word and is_random(value)
     return len(value) >= 6 and (not is_word or is_random(value))
@@ -345,7 +365,7 @@ def _value(place: _Place, way: _Way, between: re.Match[bytes]) -> tuple[int, int
         return None
     written = found[0].rstrip(b".,;:)]*!?" if way.pattern in (_PROSE, _FURTHER, _NEXT) else b".,;:)]}*")
     if found[0][:1] == b"{" and found[0][-1:] == b"}":
-        written = found[0]
+        return begin + 1, found.end() - 1
     end = begin + len(written)
     if way is _AS_ELEMENT and not raw.startswith((b"</", b"<\\/", b"&lt;/", b"]]>", b"\\u003c/"), found.end()):
         return None
@@ -357,6 +377,10 @@ def _unquoted(place: _Place, way: _Way, between: re.Match[bytes]) -> re.Pattern[
     """Return what a value may hold that stands in no quotes: in a file of variables, and in prose, nearly all."""
     if way is _AS_ELEMENT:
         return _INNER
+    if place.kind == "phrase" and _MNEMONIC.match(place.scanned.raw, between.end()):
+        return _MNEMONIC
+    if place.kind == "password" and _GROUPS.match(place.scanned.raw, between.end()):
+        return _GROUPS
     told = place.scanned.raw[between.start() : between.end()]
     if (
         told == b"="

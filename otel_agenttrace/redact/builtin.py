@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from otel_agenttrace.redact.beside import named_findings
 from otel_agenttrace.redact.commands import command_findings
+from otel_agenttrace.redact.encoded import encoded_findings
 from otel_agenttrace.redact.findings import Finding
 from otel_agenttrace.redact.scanned import Scanned
 from otel_agenttrace.redact.structures import structure_findings
@@ -15,9 +18,11 @@ __all__ = ["secrets_in"]
 def secrets_in(text: str) -> list[Finding]:
     """Return the secrets of a text that tell themselves by form or name."""
     scanned = Scanned(text)
-    return [
-        *token_findings(scanned),
-        *structure_findings(scanned),
-        *command_findings(scanned),
-        *named_findings(scanned),
-    ]
+    return [*_plain_secrets(scanned), *encoded_findings(scanned, lambda plain: list(_plain_secrets(Scanned(plain))))]
+
+
+def _plain_secrets(scanned: Scanned) -> Iterator[Finding]:
+    yield from token_findings(scanned)
+    yield from structure_findings(scanned)
+    yield from command_findings(scanned)
+    yield from named_findings(scanned)

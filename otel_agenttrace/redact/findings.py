@@ -18,6 +18,7 @@ __all__ = [
     "Finding",
     "find",
     "is_placeholder",
+    "merged",
     "plain",
     "replaced",
     "replaced_bytes",
@@ -49,7 +50,8 @@ class Finding:
     """A secret in a text, from `start` to before `end`. `value` is its plain form, the text may hold an escaped one.
 
     A secret in several places of a stream has one finding for each: the first is replaced, those that `continue` it are
-    dropped. `quote` stands on both sides of the placeholder, where a number becomes a text.
+    dropped. `quote` stands on both sides of the placeholder, where a number becomes a text. `instead` is what stands there,
+    if that is no placeholder.
     """
 
     start: int
@@ -58,6 +60,7 @@ class Finding:
     value: str
     continues: bool = False
     quote: str = ""
+    instead: str | None = None
 
     @classmethod
     def of(cls, text: str, start: int, end: int, kind: str, quote: str = "") -> Finding:
@@ -72,8 +75,8 @@ class Finding:
     @property
     def placeholder(self) -> str:
         """What stands in the secret's place: kind and digest, the same for every form of the value."""
-        if self.continues:
-            return ""
+        if self.continues or self.instead is not None:
+            return self.instead or ""
         if self.is_blind:
             return f"{self.quote}{_MARK}{self.kind}]{self.quote}"
         digest = hashlib.sha256(self.value.encode("utf-8", "surrogatepass")).hexdigest()[:8]
@@ -117,7 +120,7 @@ def _detected(text: str, detectors: Iterable[Detector]) -> list[Finding]:
     found: list[Finding] = []
     for detector in detectors:
         found += detector(text)
-    return _merged(found) if found else found
+    return merged(found) if found else found
 
 
 def _gaps(text: str) -> Iterator[tuple[int, int]]:
@@ -126,7 +129,7 @@ def _gaps(text: str) -> Iterator[tuple[int, int]]:
     return zip(edges[::2], edges[1::2], strict=True)
 
 
-def _merged(found: Iterable[Finding]) -> list[Finding]:
+def merged(found: Iterable[Finding]) -> list[Finding]:
     """Join overlapping findings; the widest one gives its kind and value."""
     merged: list[Finding] = []
     for each in sorted(found, key=lambda finding: (finding.start, -finding.end)):

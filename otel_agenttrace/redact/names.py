@@ -24,7 +24,7 @@ _TAILS: Final = _words(
 """Words behind the one that tells."""
 
 _PASSWORDS: Final = ("password", "passwd", "passwort", "kennwort", "passcode", "wachtwoord", "contrasena", "senha")
-_SHORT_PASSWORDS: Final = _words("pwd pass pw psk mdp pasword passwrd")
+_SHORT_PASSWORDS: Final = _words("pwd pass passe pw psk mdp pasword passwrd haslo losenord parola")
 _NO_PASSES: Final = _words("bypass compass trespass surpass encompass overpass underpass")
 _PHRASES: Final = _words("passphrase mnemonic phrase")
 _OF_PHRASES: Final = _words("pass seed recovery secret backup wallet")
@@ -48,7 +48,7 @@ _KEYS: Final = _words(
     cloudflare mailgun algolia alchemy infura etherscan serpapi serper tavily exa firecrawl elevenlabs deepgram assemblyai
     together fireworks perplexity xai openrouter voyage jina nvidia cerebras bedrock search maps firebase supabase airtable
     notion linear figma shopify square paypal fernet django flask rails base ocp apim wallet signer partner merchant vault
-    token security validation"""
+    token security validation preshared"""
 )
 """Words that make a secret of the `key` behind them."""
 

@@ -1,7 +1,7 @@
 """A text as detectors look at it: in bytes, in lower case, and by its long runs. Text in, cheap views of it out.
 
 What holds no secret is told so by searches for a few fixed strings, each some microseconds for 4 KB; an expression looks
-only where one of them was found. Characters beyond ASCII count as `?`, so that places in the bytes are places in the text.
+only where one of them was found. Letters lose their accents, other characters beyond ASCII count as `?`, so that places in the bytes are places in the text.
 """
 
 from __future__ import annotations
@@ -19,10 +19,21 @@ RUN: Final = 16
 GLUED: Final = re.compile(rb"(?<=\\)(?:u[0-9a-fA-F]{4}|[nrtbf])|(?<=%)[0-9a-fA-F]{2}|(?<=[\[;])[0-9]{1,3}m")
 """What may stand before a word in the dress of letters and digits: escapes of JSON, of a URL, of a terminal."""
 
+_ACCENTED: Final = bytes(range(256)).translate(
+    bytes.maketrans(
+        "áàâäãåéèêëíìîïóòôöõúùûüñçÁÀÂÄÃÅÉÈÊËÍÌÎÏÓÒÔÖÕÚÙÛÜÑÇ\u00a0".encode("latin-1"),
+        b"aaaaaaeeeeiiiiooooouuuuncAAAAAAEEEEIIIIOOOOOUUUUNC ",
+    )
+)
+_LATIN: Final = bytes(byte if byte < 128 else ord("?") for byte in _ACCENTED)
+"""Letters as they are without their accents: `contraseña` is a name, too."""
+
 _IN_RUN: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 _CLASSES: Final = bytes(ord("a") if byte in _IN_RUN else ord(" ") for byte in range(256))
 _LONG: Final = b"a" * RUN
 _IN_NAME: Final = _IN_RUN | frozenset(b".$")
+_ESCAPES: Final = re.compile(rb"\\(?:[nrt]|u[0-9a-f]{4})")
+_WORDS: Final = bytes(byte if chr(byte).isalnum() and byte < 128 else ord(" ") for byte in range(256))
 _NAMES: Final = bytes(ord("a") if byte in _IN_NAME else ord(" ") for byte in range(256))
 
 
@@ -31,12 +42,24 @@ class Scanned:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.raw = text.encode("ascii", "replace")
+        self.raw = (
+            text.encode("ascii")
+            if text.isascii()
+            else text.replace("：", ":").encode("latin-1", "replace").translate(_LATIN)
+        )
 
     @cached_property
     def lowered(self) -> bytes:
         """The text in lower case."""
         return self.raw.lower()
+
+    @cached_property
+    def words(self) -> frozenset[bytes]:
+        """The words of the text in lower case, digits among them. To look a word up costs next to nothing."""
+        text = self.lowered
+        if b"\\" in text:
+            text = _ESCAPES.sub(b" ", text)
+        return frozenset(text.translate(_WORDS).split())
 
     @cached_property
     def names(self) -> bytes:

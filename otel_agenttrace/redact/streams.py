@@ -6,6 +6,7 @@ choice, tool call or content block are joined, looked at as one text, and what i
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
@@ -13,11 +14,11 @@ from typing import Final, TypeAlias
 
 from otel_agenttrace.redact.findings import Finding
 
-__all__ = ["is_stream", "stream_findings"]
+__all__ = ["is_stream", "stream_findings", "told_by_token"]
 
 _PIECE: Final = re.compile(
     r'"(?P<name>content|text|delta|arguments|partial_json|thinking|reasoning_content|reasoning|refusal|transcript|response|'
-    r'completion|generated_text|output_text|code|input|query)"\s?:\s?"(?P<piece>(?:[^"\\\n]|\\.)+)"'
+    r'completion|generated_text|output_text|value|code|input|query)"\s?:\s?"(?P<piece>(?:[^"\\\n]|\\.)+)"'
 )
 _PLACE: Final = re.compile(
     r'"(?:index|output_index|content_index|summary_index|item_id|choice|candidate)"\s?:\s?("[^"\n]*"|\d+)'
@@ -64,6 +65,20 @@ def _spread(found: Finding, pieces: _Pieces) -> Iterator[Finding]:
                 quote=found.quote if is_first else "",
             )
             is_first = False
+
+
+_LOG_PROBABILITIES: Final = re.compile(r'"logprobs"\s?:\s?(?=[\[{])')
+_decode: Final = json.JSONDecoder().raw_decode
+
+
+def told_by_token(text: str) -> Iterator[Finding]:
+    """Yield the log probabilities of a body: they say once more, token by token, what a secret was removed from."""
+    for found in _LOG_PROBABILITIES.finditer(text):
+        try:
+            _, end = _decode(text, found.end())
+        except (ValueError, RecursionError):  # cut off: all that is left goes
+            end = len(text)
+        yield Finding(found.end(), end, "token", "", instead="[]" if text[found.end()] == "[" else "null")
 
 
 def is_stream(text: str) -> bool:

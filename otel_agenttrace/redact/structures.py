@@ -41,14 +41,35 @@ _AUTHORIZATION: Final = re.compile(rb"authorization[\"'`\\\]):,=> ]{0,12}", re.I
 _DIGEST: Final = re.compile(rb"(?i:(?:response|nonce|cnonce|signature)=\\*\"?)([A-Za-z0-9+/=_-]{16,})")
 _BEGIN: Final = rb"(?<![A-Za-z0-9])(?:(?<=\\)(?:[nrt]|u[0-9a-fA-F]{4})|(?<=%)[0-9a-fA-F]{2})?"
 _ENTRA: Final = re.compile(_BEGIN + rb"([A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34})")
+_WEB_KEY: Final = re.compile(rb"\\*\"(?:d|p|q|dp|dq|qi|k)\\*\"\s*:\s*\\*\"([A-Za-z0-9_-]{20,})")
+_PUTTY: Final = re.compile(rb"Private-Lines: \d+((?:(?:\r?\n|(?:\\+r)?\\+n)[A-Za-z0-9+/=]+)+)")
+_CODE: Final = re.compile(
+    rb"(?i:\bcode|code_verifier|device_code|SAMLResponse|SAMLRequest)(?:=|\\*\"\s*:\s*\\*\")([A-Za-z0-9/._~+=%-]{20,})"
+)
+_LISTED_COOKIE: Final = re.compile(
+    rb"\\*\"name\\*\"\s*:\s*\\*\"[^\"\\]{1,80}\\*\"\s*,\s*\\*\"value\\*\"\s*:\s*\\*\"([^\"\\\s]{16,})"
+)
+_RESULT: Final = re.compile(rb"\\*\"result\\*\"\s*:\s*\\*\"([^\"\\\s]{8,})")
+_IDENTIFIED: Final = re.compile(
+    rb"(?i:identified(?:\s+with\s+[\w'\"]+)?\s+(?:by|as)\s+)(?:password\s+)?(\\*['\"])([^'\"\\\s]{3,})"
+)
+_MANIFEST: Final = re.compile(
+    rb"kind(?:: |\\*\"\s*:\s*\\*\")Secret\b.{0,2000}?(?:data|stringData)(?:\\*\"\s*:\s*\{([^{}]*)\}|:((?:(?:\r?\n|(?:\\+r)?\\+n)[ \t]+[^\n\\]*(?:\\+/[^\n\\]*)*)+))",
+    re.DOTALL,
+)
+_DATUM: Final = re.compile(rb"[\w.-]+\\*\"?:[ \t]*\\*\"?((?:[^\s\"'\\|>{}]|\\+/){6,})")
 _OTP: Final = re.compile(rb"otpauth:(?:\\*/){2}[^\s\"'<>]*?secret=([A-Za-z2-7]{10,})", re.IGNORECASE)
 
 
 def structure_findings(scanned: Scanned) -> Iterator[Finding]:
     """Yield private keys, and credentials in addresses and headers."""
-    lowered = scanned.lowered
-    for literal, detect in _DETECTORS:
-        if literal in lowered:
+    lowered, words = scanned.lowered, scanned.words
+    if b"@" in lowered:
+        yield from _user_infos(scanned)
+    if b"~" in lowered and b"q~" in lowered:
+        yield from _entra_secrets(scanned)
+    for word, literal, detect in _DETECTORS:
+        if word in words and literal in lowered:
             yield from detect(scanned)
 
 
@@ -60,6 +81,8 @@ def _private_keys(scanned: Scanned) -> Iterator[Finding]:
     raw = scanned.raw
     for found in _PEM.finditer(raw):
         last = _PEM_LAST.search(raw, found.end(), found.end() + _MOST_PEM)
+        if last is not None and _PEM.search(raw, found.end(), last.start()):  # the end of another key: this one is cut off
+            last = None
         body = _PEM_BODY.match(raw, found.end(), found.end() + _MOST_PEM)
         end = last.start() if last is not None else body.end() if body is not None else found.end()
         value = re.sub(r"\\+[nrtu\"']|[\s>|\"'#*]", "", scanned.text[found.end() : end])
@@ -122,6 +145,49 @@ def _digests(scanned: Scanned) -> Iterator[Finding]:
         yield _finding(scanned, "auth", found.span(1))
 
 
+def _web_keys(scanned: Scanned) -> Iterator[Finding]:
+    """Yield the private members of JSON web keys."""
+    for found in _WEB_KEY.finditer(scanned.raw):
+        yield _finding(scanned, "key", found.span(1))
+
+
+def _putty_keys(scanned: Scanned) -> Iterator[Finding]:
+    for found in _PUTTY.finditer(scanned.raw):
+        yield _finding(scanned, "pem", found.span(1))
+
+
+def _codes(scanned: Scanned) -> Iterator[Finding]:
+    """Yield the codes that stand for a login: of an OAuth redirect, of a device, a SAML response."""
+    for found in _CODE.finditer(scanned.raw):
+        if is_random(found[1], 20):
+            yield _finding(scanned, "auth", found.span(1))
+
+
+def _listed_cookies(scanned: Scanned) -> Iterator[Finding]:
+    for found in _LISTED_COOKIE.finditer(scanned.raw):
+        if is_random(found[1], 16):
+            yield _finding(scanned, "secret", found.span(1))
+
+
+def _drawn_passwords(scanned: Scanned) -> Iterator[Finding]:
+    for found in _RESULT.finditer(scanned.raw):
+        yield _finding(scanned, "password", found.span(1))
+
+
+def _manifests(scanned: Scanned) -> Iterator[Finding]:
+    """Yield the data of Kubernetes secrets, whatever their names."""
+    for block in _MANIFEST.finditer(scanned.raw):
+        for found in _DATUM.finditer(scanned.raw, *block.span(block.lastindex or 0)):
+            if not is_stand_in(found[1]):
+                yield _finding(scanned, "secret" if len(found[1]) >= 16 else "password", found.span(1))
+
+
+def _sql_passwords(scanned: Scanned) -> Iterator[Finding]:
+    for found in _IDENTIFIED.finditer(scanned.raw):
+        if not is_stand_in(found[2]):
+            yield _finding(scanned, "password", found.span(2))
+
+
 def _entra_secrets(scanned: Scanned) -> Iterator[Finding]:
     for found in _ENTRA.finditer(scanned.raw):
         if is_random(found[1]):
@@ -142,14 +208,23 @@ def is_basic(value: bytes) -> bool:
     return b":" in plain[1:] and len(plain) >= 5 and all(32 <= byte < 127 for byte in plain)
 
 
-_DETECTORS: Final[tuple[tuple[bytes, Callable[[Scanned], Iterator[Finding]]], ...]] = (
-    (b"@", _user_infos),
-    (b"-----begin", _private_keys),
-    (b"authorization", _told_schemes),
-    (b"bearer", _bearers),
-    (b"basic ", _basics),
-    (b"digest ", _digests),
-    (b"otpauth:", _seeds),
-    (b"q~", _entra_secrets),
+_DETECTORS: Final[tuple[tuple[bytes, bytes, Callable[[Scanned], Iterator[Finding]]], ...]] = (
+    (b"begin", b"-----begin", _private_keys),
+    (b"authorization", b"", _told_schemes),
+    (b"bearer", b"", _bearers),
+    (b"basic", b"", _basics),
+    (b"digest", b"digest ", _digests),
+    (b"otpauth", b"", _seeds),
+    (b"kty", b"", _web_keys),
+    (b"private", b"private-lines:", _putty_keys),
+    (b"samlresponse", b"", _codes),
+    (b"samlrequest", b"", _codes),
+    (b"verifier", b"code_verifier", _codes),
+    (b"device", b"device_code", _codes),
+    (b"code", b"code=", _codes),
+    (b"cookies", b"", _listed_cookies),
+    (b"random", b"random_password", _drawn_passwords),
+    (b"kind", b"secret", _manifests),
+    (b"identified", b"", _sql_passwords),
 )
-"""A string in lower case without which there is none, and who looks then."""
+"""A word without which there is none, more of it, and who looks then; all in lower case."""

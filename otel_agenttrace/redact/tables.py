@@ -12,6 +12,9 @@ from otel_agenttrace.redact.scanned import Scanned
 __all__ = ["column_findings"]
 
 _BREAK: Final = re.compile(rb"\r?\n|(?:\\+r)?\\+n")
+_END: Final = re.compile(_BREAK.pattern + rb"|\\*\"(?=[ \t]*[,}\]]|\Z)")
+"""Where a row ends that has no quotes of its own: in JSON, where its text ends."""
+
 _TAB: Final = rb"\t|\\+t"
 _SEPARATORS: Final = (re.compile(rb"\|"), re.compile(_TAB), re.compile(rb","), re.compile(rb";"))
 _RULE: Final = re.compile(rb"[-+=|: \t]*")
@@ -50,7 +53,8 @@ def column_findings(
         return
     count = len(separator.findall(raw, first, last.start()))
     column = len(separator.findall(raw, first, start))
-    for row in _rows(raw, last.end()):
+    ends = _BREAK if b'"' in raw[first : last.start()] else _END
+    for row in _rows(raw, last.end(), ends):
         if _RULE.fullmatch(raw, *row):
             continue
         if len(separator.findall(raw, *row)) != count:
@@ -73,9 +77,9 @@ def _line_start(raw: bytes, start: int) -> int:
     return max([begin, opened + 1 if opened >= 0 and raw.count(b",", opened, start) else 0, *breaks[-1:]])
 
 
-def _rows(raw: bytes, begin: int) -> Iterator[tuple[int, int]]:
+def _rows(raw: bytes, begin: int, ends: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
     for _ in range(_ROWS):
-        found = _BREAK.search(raw, begin, begin + _WIDEST)
+        found = ends.search(raw, begin, begin + _WIDEST)
         end = found.start() if found is not None else min(len(raw), begin + _WIDEST)
         if end > begin:
             yield begin, end

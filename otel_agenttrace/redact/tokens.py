@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from otel_agenttrace.redact.findings import Finding
-from otel_agenttrace.redact.scanned import Scanned
+from otel_agenttrace.redact.scanned import GLUED, Scanned
 from otel_agenttrace.redact.standins import is_random, is_stand_in
 
 __all__ = ["token_findings"]
@@ -122,6 +122,17 @@ _FORMATS: Final[tuple[tuple[str, str], ...]] = (
     ("hv[sbr]\\.", f"{_W}{{20,}}"),  # Vault
     ("dp\\.(?:pt|st|ct|sa|scim|audit)\\.(?:[a-z0-9_-]{2,35}\\.)?", f"{_A}{{40,}}"),  # Doppler
     ("dvc_|dg\\.", f"{_A}{{40,}}"),
+    ("bkua_|bkct_", f"{_H}{{40}}"),  # Buildkite
+    ("esecret_", f"{_A}{{20,}}"),  # Anyscale
+    ("ek_", f"{_H}{{32}}"),  # OpenAI, a session of its Realtime API
+    ("syt_", f"{_W}{{20,}}"),  # Matrix
+    ("AAAA(?=[A-Za-z0-9_-]{7}:APA91b)", f"{_W}{{7}}:APA91b{_W}{{100,}}"),  # Firebase
+    ("eyJwYXlsb2FkIjoi", f"{_B}{{100,}}{_P}"),  # Amazon, container registry
+    (
+        "LS0tLS1CRUdJTi(?=[A-Za-z0-9+/]{0,40}(?:UFJJVkFURS|QUklWQVRF|BSSVZBVE))",
+        f"{_B}{{60,}}{_P}",
+    ),  # a private key in base64
+    ("GOOG1E", f"{_A}{{50,}}"),  # Google, HMAC
     ("ops_eyJ", "[A-Za-z0-9+/_=-]{80,}"),  # 1Password
     ("A3-", "[A-Z0-9]{6}-(?:[A-Z0-9]{5,6}-){3,5}[A-Z0-9]{5}"),
     ("AGE-SECRET-KEY-1|AGE-PLUGIN-[A-Z]+-1", "[0-9A-Z]{40,}"),
@@ -144,12 +155,14 @@ _TELEGRAM: Final = re.compile(rb"(?<!\d)(\d{8,10}(?::|%3[Aa])AA[A-Za-z0-9_-]{30,
 _TERRAFORM: Final = re.compile(_BEGIN + rb"([A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{40,})")
 _HOOK: Final = re.compile(
     rb"(?:hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/(?:v\d+/)?webhooks/\d+/|"
-    rb"webhook\.office\.com/webhookb2/|chat\.googleapis\.com/v1/spaces/[^\s\"'<>]*?key=)".replace(
+    rb"hooks\.zapier\.com/hooks/catch/|hook\.\w+\.make\.com/|webhook\.office\.com/webhookb2/|chat\.googleapis\.com/v1/spaces/[^\s\"'<>]*?key=)".replace(
         b"/", rb"(?:\\*/|%2[Ff])"
     )
     + rb"((?:[A-Za-z0-9@.%_-]|\\*/){20,})"
 )
-_AWS_SECRET: Final = re.compile(rb"(?<![A-Za-z0-9/+=_.-])(?:[A-Za-z0-9/+]|\\+/){40}(?![A-Za-z0-9/+=_-])")
+_AWS_SECRET: Final = re.compile(
+    rb"(?<![A-Za-z0-9/+=_.-])(?:(?<=\\)[nrt])?((?:[A-Za-z0-9/+]|\\+/){40})(?![A-Za-z0-9/+=_-])"
+)
 _NEAR: Final = 300
 """So far from the id of an access key its secret may stand without a name."""
 
@@ -175,6 +188,7 @@ def _by_beginning() -> Mapping[bytes, re.Pattern[bytes]]:
 
 
 _TOKENS: Final = _by_beginning()
+_HEADS: Final = frozenset(_TOKENS)
 _STARTS: Final = re.compile(rb"(?:(?<![A-Za-z0-9\\])|(?<=\\)(?![nrtbfu]))[A-Za-z0-9]")
 _GLUED_STARTS: Final = re.compile(
     rb"(?:(?<![A-Za-z0-9\\])|(?<=\\)(?![nrtbfu])|(?<=\\[nrtbf])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2})|(?<=[0-9]m))[A-Za-z0-9]"
@@ -182,6 +196,8 @@ _GLUED_STARTS: Final = re.compile(
 _LEADS: Final = b".:$/+=\\%[;"
 """What may stand before a run that is not where its token begins: the beginning is too short to be a run, or an escape."""
 
+_ESCAPING: Final = b"\\%[;"
+_PARTED: Final = bytes(byte if chr(byte).isalnum() and byte < 128 else ord(" ") for byte in range(256))
 _LEAD: Final = 24
 _HOST: Final = 160
 """So far before a run the host may stand that makes a token of it, and so far behind its beginning a token may go on."""
@@ -196,11 +212,13 @@ def token_findings(scanned: Scanned) -> Iterator[Finding]:
     for start, end in scanned.runs():
         if end <= done:
             continue
+        if _HEADS.isdisjoint(_heads(raw, start, end)) and not _may_tell_itself(raw, start, end):
+            continue
         inner = _known_by_the_middle(raw, start, end)
         if inner is not None:
             done = inner.end(1)
             yield Finding.of(scanned.text, *inner.span(1), "token")
-        elif raw[start:end].translate(None, _HEX):
+        elif raw[start:end].translate(None, _HEX) or raw[start - 1 : start] == b".":
             for place in _places(raw, start, end):
                 found = _TOKENS[raw[place : place + 2]].match(raw, place) if place >= done else None
                 if found is not None and not _stands_in(found[0]):
@@ -208,6 +226,27 @@ def token_findings(scanned: Scanned) -> Iterator[Finding]:
                     yield Finding.of(scanned.text, place, done, found.lastgroup or "token")
                     if raw[place : place + 4] in (b"AKIA", b"ASIA"):
                         yield from _near(scanned, place, done)
+
+
+def _heads(raw: bytes, start: int, end: int) -> set[bytes]:
+    """Return the first two characters of each part of a run, and of what stands before it."""
+    found = {part[:2] for part in raw[start:end].replace(b"-", b"_").split(b"_")}
+    before = raw[start - 1] if start else 0
+    if before in _ESCAPING:
+        glue = GLUED.match(raw, start)
+        found.add(raw[glue.end() : glue.end() + 2] if glue is not None else b"")
+    if before in _LEADS:
+        lead = raw[max(0, start - _LEAD) : start].replace(b"\\n", b" ").replace(b"\\t", b" ").replace(b"%", b" ZZ")
+        found.update(part[:2] for part in lead.translate(_PARTED).split())
+    return found
+
+
+def _may_tell_itself(raw: bytes, start: int, end: int) -> bool:
+    """Whether a run is long enough for what is known by its middle, and has one of its signs."""
+    return raw[start - 1 : start] in (b"/", b".") or (
+        end - start >= 32
+        and (b"AA" in raw[start : start + 4] or b"-" in raw[start + 32 : start + 39] or b"JQQJ99" in raw[start:end])
+    )
 
 
 def _known_by_the_middle(raw: bytes, start: int, end: int) -> re.Match[bytes] | None:
@@ -238,9 +277,9 @@ def _middles(raw: bytes, start: int, end: int) -> Iterator[tuple[re.Pattern[byte
 def _near(scanned: Scanned, start: int, end: int) -> Iterator[Finding]:
     """Yield the secrets that stand near the id of an access key, without a name."""
     for found in _AWS_SECRET.finditer(scanned.raw, max(0, start - _NEAR), end + _NEAR):
-        secret = found[0]
+        secret = found[1]
         if not (secret.islower() or secret.isupper() or secret.isdigit()) and is_random(secret):
-            yield Finding.of(scanned.text, *found.span(), "secret")
+            yield Finding.of(scanned.text, *found.span(1), "secret")
 
 
 def _places(raw: bytes, start: int, end: int) -> list[int]:

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pytest
 
@@ -150,7 +150,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(
-    folder: Path, *command: str | Path, before: tuple[str, ...] | None = None, **more: str
+    folder: Path, *command: str | Path, before: tuple[str, ...] | None = None, **more: Any
 ) -> subprocess.CompletedProcess[str]:
     """Run a command without a network but loopback, unless told what else stands `before` it."""
     environment = instrumented_environment(None, None, OPENAI_API_KEY=fake_key()) | more
