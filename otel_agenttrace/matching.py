@@ -213,9 +213,9 @@ def key_of(request: HttpRequest) -> str:
 
 def redacted_again(request: HttpRequest, redactor: Redactor) -> HttpRequest:
     """Return a stored request as it would be stored by other rules of redaction."""
-    if not request.body:
-        return request
-    return replace(request, body=_redacted(body_of(parse(request.body)), redactor).text)
+    target, mark, part = request.target.partition("#")
+    body = _redacted(body_of(parse(request.body)), redactor).text if request.body else request.body
+    return replace(request, target=f"{redactor.redact_target(target)}{mark}{part}", body=body)
 
 
 def _key(request: HttpRequest, body: str) -> str:

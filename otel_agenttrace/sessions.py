@@ -75,6 +75,7 @@ __all__ = [
     "is_guarded_here",
     "is_loopback",
     "open_sessions",
+    "redactor_in_force",
 ]
 
 _log = logging.getLogger("otel_agenttrace")
@@ -848,6 +849,13 @@ def current_session() -> Session | None:
             "  to fix   wait for threads and tasks before the session ends"
         )
     return None
+
+
+def redactor_in_force(rules: RedactionRules | None) -> Redactor:
+    """Return the redactor of the session in force; without one, that of these rules for this process's environment."""
+    held = _context.get()
+    found = [held] if held is not None and held.is_open else _open_sessions
+    return found[-1].redactor if found else environment_redactor(os.environ, rules or BUILT_IN)
 
 
 def is_guarded_here() -> bool:
