@@ -114,11 +114,15 @@ class Redactor:
         sizes = tuple(chunk_sizes)
         for _ in range(_ROUNDS):
             text = body.decode("utf-8", "surrogateescape")
-            found = find(text, (*self.detectors, self._in_stream) if is_stream(text) else self.detectors)
+            found = self.findings(text)
             if not found:
                 break
             body, sizes = replaced_bytes(text, found, sizes)
         return body, sizes
+
+    def findings(self, text: str) -> list[Finding]:
+        """Return the secrets of a text, in order; in a stream of events also those that are spread over several."""
+        return find(text, (*self.detectors, self._in_stream) if is_stream(text) else self.detectors)
 
     def _in_stream(self, text: str) -> Sequence[Finding]:
         return list(stream_findings(text, lambda joined: find(joined, self.detectors)))
