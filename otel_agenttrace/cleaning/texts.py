@@ -24,20 +24,32 @@ def leaks_of_texts(file: BinaryIO, redactor: Redactor, block: int = _BLOCK) -> I
     held = b""
     while piece := file.read(block):
         piece += file.readline(block)
-        text = (held + piece).decode("utf-8", "replace")
-        yield from leaks_of_text(text, redactor, line, len(held.decode("utf-8", "replace")))
+        goes_on = len(piece) == 2 * block and not piece.endswith(b"\n")
+        text, before = (held + piece).decode("utf-8", "replace"), len(held.decode("utf-8", "replace"))
+        yield from leaks_of_text(text, redactor, line, told=before, goes_on=goes_on)
         line += piece.count(b"\n")
-        held = b"" if piece.endswith(b"\n") else piece[-_OVERLAP:].rpartition(b"\n")[2]
+        held = piece[-_OVERLAP:].rpartition(b"\n")[2] if goes_on else b""
 
 
-def leaks_of_text(text: str, redactor: Redactor, line: int = 1, told: int = 0) -> Iterator[Leak]:
-    """Yield what leaks in a text that begins on this line; what ends in its first `told` characters was told before."""
+def leaks_of_text(
+    text: str, redactor: Redactor, line: int = 1, *, told: int = 0, goes_on: bool = False
+) -> Iterator[Leak]:
+    """Yield what leaks in a text.
+
+    Args:
+        text: The text.
+        redactor: The rules.
+        line: Its first line.
+        told: What ends within so many characters was told before.
+        goes_on: Whether what stands at its end may be the beginning of something longer, which is told later.
+    """
     at = 0
     found = redactor.findings(text)
     for index, each in enumerate(found):
         line += text.count("\n", at, each.start)
         at = each.start
-        if each.end > told and not each.continues:
+        is_whole = each.end >= told and not (goes_on and each.end == len(text))
+        if is_whole and not each.continues:
             yield Leak(line, "", each.kind, _excerpt(text, found, index, redactor))
 
 

@@ -29,7 +29,16 @@ from otel_agenttrace.redact.personal import personal_detector
 from otel_agenttrace.redact.streams import is_stream, stream_findings
 from otel_agenttrace.redaction import BUILT_IN, RedactionRules
 
-__all__ = ["RULES_VERSION", "Detector", "Finding", "Redacted", "Redactor", "environment_redactor", "redactor"]
+__all__ = [
+    "RULES_VERSION",
+    "Detector",
+    "Finding",
+    "Redacted",
+    "Redactor",
+    "environment_redactor",
+    "has_own_rules",
+    "redactor",
+]
 
 RULES_VERSION: Final = 3
 """Grows with every change of what is redacted, or of the canonical request: request keys depend on both."""
@@ -154,6 +163,11 @@ def _tells_itself(found: Finding) -> bool:
     return (
         found.kind not in ("env", "pem") and _MIN_KNOWN <= len(found.value) <= _MAX_KNOWN and not found.value.isalpha()
     )
+
+
+def has_own_rules(version: int) -> bool:
+    """Whether the rules of this version hold some of a user's own."""
+    return version >= _OWN_RULES
 
 
 def redactor(environ: Mapping[str, str], rules: RedactionRules = BUILT_IN) -> Redactor:
