@@ -194,6 +194,11 @@ def test_what_is_allowed_is_let_through_as_a_whole_only() -> None:
     assert redactor({}, RedactionRules(("email",), allow=("jane",))).redact_text(_JANE) == "[REDACTED:email]"
 
 
+def test_an_allowed_expression_may_begin_with_flags() -> None:
+    rules = RedactionRules(("email",), allow=("(?i)JANE@.*", "x"))
+    assert redactor({}, rules).redact_text(f"{_JANE} {_JOHN}") == f"{_JANE} [REDACTED:email]"
+
+
 def test_spans_outside_of_a_text_are_no_findings() -> None:
     rules = RedactionRules(finders=(lambda _: [(-1, 3), (2, 2), (5, 3), (0, 99)],))
     assert redactor({}, rules).redact_text("hello") == "hello"
