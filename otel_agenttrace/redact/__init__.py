@@ -95,14 +95,27 @@ class Redactor:
 
         A secret that tells itself in one piece is removed from all. Pieces that were looked at before cost their digest.
         """
-        unknown = self._clean.unknown(list(pieces))
-        if not find("\n".join(text for text, _ in unknown), self.detectors):
-            self._clean.add([digest for _, digest in unknown if digest is not None])
+        suspect = self._suspect(pieces)
+        if not suspect:
             return None
-        found = [finding for text, _ in unknown for finding in find(text, self.detectors)]
+        found = [finding for text in suspect for finding in find(text, self.detectors)]
         secrets = {finding.value: finding.kind for finding in found if _tells_itself(finding)}
         made = tuple(map(self.knowing(secrets).redact_text, pieces))
         return Redacted(made, secrets, any(finding.is_blind for finding in found)) if made != tuple(pieces) else None
+
+    def is_clean(self, named: Sequence[tuple[str, str]]) -> bool:
+        """Whether `redact_named` would leave each of these names and texts as it is; they are looked at as one text."""
+        if any(named_finding(name, text) is not None for name, text in named):
+            return False
+        return not self._suspect([text for _, text in named])
+
+    def _suspect(self, texts: Sequence[str]) -> list[str]:
+        """Return the texts among which is a secret, without those that are known to be clean; none if none is."""
+        unknown = self._clean.unknown(list(texts))
+        if find("\n".join(text for text, _ in unknown), self.detectors):
+            return [text for text, _ in unknown]
+        self._clean.add([digest for _, digest in unknown if digest is not None])
+        return []
 
     def knowing(self, secrets: Mapping[str, str]) -> Redactor:
         """Return the redactor that removes these values, too, wherever they stand; `secrets` has the kind of each."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from otel_agenttrace.model import AttributeValue, Event, Span
 from otel_agenttrace.redact import Redactor
@@ -35,14 +35,29 @@ def redacted_span(span: Span, redactor: Redactor) -> Span:
 
 def redacted_values(attributes: Mapping[str, AttributeValue], redactor: Redactor) -> dict[str, AttributeValue]:
     """Return attributes with a placeholder for each secret in their names and values."""
-    return {redactor.redact_text(key): _redacted_value(key, value, redactor) for key, value in attributes.items()}
+    found: list[tuple[str, str]] = []
+
+    def take_note(name: str, text: str) -> str:
+        found.append((name, text))
+        return text
+
+    plain = _changed(attributes, take_note)
+    return plain if redactor.is_clean(found) else _changed(attributes, redactor.redact_named)
 
 
-def _redacted_value(key: str, value: AttributeValue, redactor: Redactor) -> AttributeValue:
+_Change: TypeAlias = "Callable[[str, str], str]"
+"""Gives what is stored of a text, by the name of the attribute it stands in."""
+
+
+def _changed(attributes: Mapping[str, AttributeValue], change: _Change) -> dict[str, AttributeValue]:
+    return {change("", key): _changed_value(key, value, change) for key, value in attributes.items()}
+
+
+def _changed_value(key: str, value: AttributeValue, change: _Change) -> AttributeValue:
     if isinstance(value, str):
-        return redactor.redact_named(key, value)
+        return change(key, value)
     if isinstance(value, Mapping):
-        return redacted_values(value, redactor)
+        return _changed(value, change)
     if isinstance(value, Sequence) and not isinstance(value, bytes):
-        return tuple(_redacted_value(key, item, redactor) for item in value)
-    return value if type(value) in _PLAIN else redactor.redact_named(key, str(value))
+        return tuple(_changed_value(key, item, change) for item in value)
+    return value if type(value) in _PLAIN else change(key, str(value))
