@@ -18,6 +18,7 @@ from otel_agenttrace.cassette.reader import Cassette
 from otel_agenttrace.cassette.rewriting import Change
 from otel_agenttrace.cassette.sidecars import sidecar_digest
 from otel_agenttrace.cleaning.leaks import Leak, leaks_between
+from otel_agenttrace.errors import CassetteCorrupt
 from otel_agenttrace.jsonvalue import parse
 from otel_agenttrace.matching import Stored, stored_again
 from otel_agenttrace.model import AttributeValue, Call, Chunk, Exchange, Span
@@ -88,6 +89,14 @@ class _Cleaning:
 
     def look_at(self, line: Line) -> None:
         """Take note of what leaks on a line, and of what is to stand in its place."""
+        try:
+            self._look_at(line)
+        except CassetteCorrupt:
+            raise
+        except (ValueError, RecursionError) as error:
+            raise CassetteCorrupt(self.cassette.path, line.number, f"damaged: {error}") from error
+
+    def _look_at(self, line: Line) -> None:
         for position, span in enumerate(self.cassette.decoded(line)):
             at = (line.offset, position)
             entry = self._entries.get(at)

@@ -31,7 +31,10 @@ def cleaned_documents(path: Path, content: bytes, redactor: Redactor) -> tuple[b
         whole = parse(content)
     except (ValueError, RecursionError):
         return _cleaned_lines(path, content, redactor)
-    clean, leaks = _cleaned(1, whole, redactor)
+    try:
+        clean, leaks = _cleaned(1, whole, redactor)
+    except RecursionError as error:
+        raise CassetteCorrupt(path, 1, "nested too deep") from error
     return (_written(clean, content), leaks) if leaks else (content, ())
 
 
@@ -42,10 +45,9 @@ def _cleaned_lines(path: Path, content: bytes, redactor: Redactor) -> tuple[byte
         if not line.strip():
             continue
         try:
-            value = parse(line)
+            clean, leaks = _cleaned(index + 1, parse(line), redactor)
         except (ValueError, RecursionError) as error:
-            raise CassetteCorrupt(path, index + 1, f"not JSON: {error}") from error
-        clean, leaks = _cleaned(index + 1, value, redactor)
+            raise CassetteCorrupt(path, index + 1, f"not JSON, or nested too deep: {error}") from error
         if leaks:
             found += leaks
             lines[index] = _bytes(compact(clean)) + line[len(line.rstrip(b"\r\n")) :]

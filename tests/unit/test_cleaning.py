@@ -132,6 +132,17 @@ def test_the_answer_loses_what_its_question_told(tmp_path: Path) -> None:
     assert secret not in path.read_text()
 
 
+def test_the_digest_of_the_bytes_goes_with_a_secret_in_them_and_stays_where_only_the_answer_leaks(
+    tmp_path: Path,
+) -> None:
+    path = _written(tmp_path / "c.otlp.jsonl", _bodies([1])[:2], answer=b'{"a":"%s"}' % KEY.encode())
+    before = [entry.raw_key for entry in open_cassette(path).index.calls]
+    clean(path, _NOW)
+    after = [entry.raw_key for entry in open_cassette(path).index.calls]
+    assert None not in before
+    assert after == [before[0], None]
+
+
 def test_chunks_still_partition_the_body(tmp_path: Path) -> None:
     body = f'data: {{"a":"{KEY}"}}\n\ndata: [DONE]\n\n'.encode()
     sizes = [7, 30, len(body) - 37]
@@ -289,6 +300,15 @@ def test_what_is_no_json_is_refused(tmp_path: Path) -> None:
     path.write_text("hello\n")
     with pytest.raises(CassetteCorrupt):
         clean(path, _NOW)
+
+
+def test_what_is_nested_too_deep_is_looked_at_as_text_and_not_cleaned(tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    deep = 900
+    path.write_text('{"resourceSpans":' + "[" * deep + f'"{KEY}"' + "]" * deep + "}")
+    with pytest.raises(CassetteCorrupt, match="nested too deep"):
+        clean(path, _NOW)
+    assert [leak.kind for leak in _scan(tmp_path)["trace.json"].leaks] == ["token"]
 
 
 # --- looking for leaks --------------------------------------------------------------------------------------------------
