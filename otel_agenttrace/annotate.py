@@ -17,10 +17,11 @@ from otel_agenttrace.errors import ToolFault, error_type
 from otel_agenttrace.jsonvalue import Json
 from otel_agenttrace.model import AttributeValue, Message, SpanKind, Usage
 from otel_agenttrace.sessions import Session, current_session
-from otel_agenttrace.spans import LiveSpan, active_span, attached, open_span
+from otel_agenttrace.spans import LiveSpan, active_span, attached, open_span, telemetry
 from otel_agenttrace.stepping import Listener, Steps, stepped, stepped_async
 from otel_agenttrace_instrumentation.border import observe
 from otel_agenttrace_instrumentation.content import emit_details, export_content, message_json
+from otel_agenttrace_instrumentation.redacting import settle_rules
 
 __all__ = ["OpenSpan", "Ran", "Role", "agent", "decision", "decorator", "inference", "retrieval", "span", "text_of"]
 
@@ -131,6 +132,7 @@ def _repr(value: object) -> str:
 
 
 def _open(name: str, attributes: Mapping[str, AttributeValue], kind: SpanKind = "INTERNAL") -> OpenSpan:
+    settle_rules()
     return OpenSpan(open_span(name, attributes, kind=kind), _current())
 
 
@@ -205,7 +207,8 @@ def decision(choice: str, reason: str = "", alternatives: Sequence[str] = ()) ->
     if live is not None:
         live.add_event(semconv.EVENT_AGENTTRACE_DECISION, attributes)
     else:
-        otel_trace.get_current_span().add_event(semconv.EVENT_AGENTTRACE_DECISION, cast("Any", attributes))
+        settle_rules()
+        otel_trace.get_current_span().add_event(semconv.EVENT_AGENTTRACE_DECISION, telemetry.exported(attributes))
 
 
 # --- decorators -----------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.redaction import BUILT_IN, RedactionRules, redaction_rules
 from otel_agenttrace.volatile import MATCH_ACTIONS, NO_RULES, MatchRule, MatchRules
 
-__all__ = ["Config", "RecordMode", "UrlPolicy", "Verdict", "is_true", "record_mode", "resolve"]
+__all__ = ["Config", "RecordMode", "UrlPolicy", "Verdict", "is_true", "record_mode", "redaction_settings", "resolve"]
 
 RecordMode: TypeAlias = Literal["none", "once", "new", "all"]
 """VCR's four: replay only; record if there is no cassette; record what is missing; record everything anew."""
@@ -128,7 +128,7 @@ def resolve(
         policy=UrlPolicy(_patterns(pyproject, "pass"), _patterns(pyproject, "block")),
         prices=cast("Mapping[str, object]", pyproject.get("prices", {})),
         match=MatchRules((*match, *_match_rules(cast("list[object]", pyproject.get("match", []))))),
-        redact=redact or _redaction(environ, pyproject),
+        redact=redact or redaction_settings(environ, pyproject),
         allow=_allowed(environ.get(OTEL_AGENTTRACE_ALLOW, ""), _patterns(pyproject, "allow")),
     )
 
@@ -143,7 +143,12 @@ def _allowed(told: str, listed: tuple[str, ...]) -> tuple[str, ...]:
     return AllowList((*filter(None, named), *listed)).entries
 
 
-def _redaction(environ: Mapping[str, str], pyproject: Mapping[str, object]) -> RedactionRules:
+def redaction_settings(environ: Mapping[str, str], pyproject: Mapping[str, object]) -> RedactionRules:
+    """Return what the environment, else the table `[tool.otel-agenttrace]`, says of redaction.
+
+    Raises:
+        ConfigError: If that has no meaning.
+    """
     written = environ.get(OTEL_AGENTTRACE_REDACT)
     if written:
         return redaction_rules(written, OTEL_AGENTTRACE_REDACT)

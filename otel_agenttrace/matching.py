@@ -28,8 +28,8 @@ __all__ = [
     "digested",
     "key_of",
     "normalised_key",
-    "redacted_again",
     "requested",
+    "stored_again",
 ]
 
 _CONVERSATIONS: Final = ("messages", "input", "contents")
@@ -211,11 +211,13 @@ def key_of(request: HttpRequest) -> str:
     return _key(request, digested(request.body))
 
 
-def redacted_again(request: HttpRequest, redactor: Redactor) -> HttpRequest:
-    """Return a stored request as it would be stored by other rules of redaction."""
-    if not request.body:
-        return request
-    return replace(request, body=_redacted(body_of(parse(request.body)), redactor).text)
+def stored_again(request: HttpRequest, redactor: Redactor) -> Stored:
+    """Return what other rules of redaction would keep of a stored request."""
+    target, mark, part = request.target.partition("#")
+    plain = body_of(parse(request.body)) if request.body else EMPTY
+    clean = _redacted(plain, redactor)
+    made = replace(request, target=f"{redactor.redact_target(target)}{mark}{part}", body=clean.text)
+    return Stored(made, clean.body, _key(made, clean.text), clean.body is not plain, clean.secrets, clean.is_blind)
 
 
 def _key(request: HttpRequest, body: str) -> str:

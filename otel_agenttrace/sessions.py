@@ -75,6 +75,7 @@ __all__ = [
     "is_guarded_here",
     "is_loopback",
     "open_sessions",
+    "redactor_in_force",
 ]
 
 _log = logging.getLogger("otel_agenttrace")
@@ -129,6 +130,7 @@ class Session:
         self.given_path = path
         self.path = path.absolute()
         self.options = options
+        self._rules = options.redact
         self.counts: Counter[OutcomeKind] = Counter()
         self.tool_counts: Counter[OutcomeKind] = Counter()
         self.egress: Counter[str] = Counter()
@@ -263,7 +265,7 @@ class Session:
     @property
     def redactor(self) -> Redactor:
         """The redactor for the secrets that the environment holds by now, and for what the user's rules add."""
-        return environment_redactor(self.options.environ, self.options.redact)
+        return environment_redactor(self.options.environ, self._rules)
 
     @property
     def is_recording(self) -> bool:
@@ -362,7 +364,7 @@ class Session:
         known = self.run.known
         player = open_player(
             self.given_path,
-            self.redactor,
+            self._redactor_beside,
             self._claims.take,
             self.options.match,
             only_answers=self.mode == "none",
@@ -376,6 +378,11 @@ class Session:
         self._director = Director(player, self.plan, self._gone_live, self.options.patches, self._note_met)
         if self.freezes_tools or self._director.changes_tools or self._director.leaves_by_selector:
             self._tools = ToolPlayer(self.given_path, player.trace().spans, self._tool_claims.take)
+
+    def _redactor_beside(self, kinds: frozenset[str]) -> Redactor:
+        """Return the redactor for what is asked of a recording that lacks these kinds of personal data."""
+        self._rules = replace(self._rules, personal=tuple(sorted({*self._rules.personal, *kinds})))
+        return self.redactor
 
     def _open_writer(self) -> Writer:
         resource = {
@@ -848,6 +855,13 @@ def current_session() -> Session | None:
             "  to fix   wait for threads and tasks before the session ends"
         )
     return None
+
+
+def redactor_in_force(rules: RedactionRules | None) -> Redactor:
+    """Return the redactor of the session in force; without one, that of these rules for this process's environment."""
+    held = _context.get()
+    found = [held] if held is not None and held.is_open else _open_sessions
+    return found[-1].redactor if found else environment_redactor(os.environ, rules or BUILT_IN)
 
 
 def is_guarded_here() -> bool:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer, TracerProvider
 
     from otel_agenttrace.cassette.writer import RecordedCall
+    from otel_agenttrace.redact import Redactor
+    from otel_agenttrace.redaction import RedactionRules
     from otel_agenttrace.sessions import Session
 
 __all__ = [
@@ -45,11 +47,15 @@ __all__ = [
 
 @dataclass(slots=True)
 class Telemetry:
-    """Where spans and metrics go: the providers given by hand, else the global ones."""
+    """Where spans and metrics go: the providers given by hand, else the global ones; and what they may not say.
+
+    `rules` are those of the settings, for what is exported while no session is in force; None until they are read.
+    """
 
     tracer_provider: TracerProvider | None = None
     meter_provider: MeterProvider | None = None
     spans_on: bool = True
+    rules: RedactionRules | None = None
     _tracer: tuple[TracerProvider, Tracer] | None = None
 
     def tracer(self) -> Tracer:
@@ -58,6 +64,18 @@ class Telemetry:
         if self._tracer is None or self._tracer[0] is not provider:
             self._tracer = provider, provider.get_tracer(SCOPE, VERSION, semconv.SCHEMA_URL)
         return self._tracer[1]
+
+    def redactor(self) -> Redactor:
+        """Return what everything of ours passes before it is exported."""
+        from otel_agenttrace.sessions import redactor_in_force  # it knows of spans itself, by way of its guard
+
+        return redactor_in_force(self.rules)
+
+    def exported(self, attributes: Mapping[str, AttributeValue]) -> Any:
+        """Return attributes as they may be exported: without secrets."""
+        from otel_agenttrace.redact.spans import redacted_values
+
+        return redacted_values(attributes, self.redactor())
 
 
 telemetry: Final = Telemetry()
@@ -130,7 +148,7 @@ class LiveSpan:
         fresh = {name: value for name, value in attributes.items() if value is not None and name not in held}
         self.attributes.update(fresh)
         if fresh and self.otel.is_recording():
-            self.otel.set_attributes(cast("Any", fresh))
+            self.otel.set_attributes(telemetry.exported(fresh))
 
     def _held(self) -> Mapping[str, AttributeValue]:
         return cast("Mapping[str, AttributeValue]", getattr(self.otel, "attributes", None) or {})
@@ -139,14 +157,14 @@ class LiveSpan:
         """Add an event to both sides."""
         self._events.append(Event(name, time.time_ns(), attributes))
         if self.otel.is_recording():
-            self.otel.add_event(name, cast("Any", attributes))
+            self.otel.add_event(name, telemetry.exported(attributes))
 
     def add_link(self, trace_id: str, span_id: str, attributes: Mapping[str, AttributeValue]) -> None:
         """Add a link to another span on both sides."""
         self._links.append(Link(trace_id, span_id, attributes))
         if self.otel.is_recording():
             target = SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(1))
-            self.otel.add_link(target, cast("Any", attributes))
+            self.otel.add_link(target, telemetry.exported(attributes))
 
     def fail(self, error_type: str, message: str, *, is_exported: bool = True) -> None:
         """Mark the span as failed, by the class or code of the error; an adopted span keeps its own verdict.
@@ -159,7 +177,7 @@ class LiveSpan:
         self._status = ("ERROR", message)
         self.set({semconv.ERROR_TYPE: error_type})
         if self.otel.is_recording() and not self.adopted:
-            description = message if is_exported else None
+            description = telemetry.redactor().redact_text(message) if is_exported else None
             self.otel.set_status(otel_trace.Status(otel_trace.StatusCode.ERROR, description))
 
     def hide(self) -> None:
@@ -281,6 +299,8 @@ def _above(outer: SpanContext, parent: LiveSpan | None) -> tuple[str, str] | Non
 def _start(name: str, kind: SpanKind, attributes: Mapping[str, AttributeValue], start_ns: int) -> otel_trace.Span:
     if not telemetry.spans_on:
         return otel_trace.INVALID_SPAN
+    if not isinstance(telemetry.tracer(), otel_trace.NoOpTracer | otel_trace.ProxyTracer):  # somebody hears of it
+        name, attributes = telemetry.redactor().redact_text(name), telemetry.exported(attributes)
     return telemetry.tracer().start_span(
         name, kind=_KINDS[kind], attributes=cast("Any", attributes), start_time=start_ns
     )

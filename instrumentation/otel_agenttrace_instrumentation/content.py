@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_agenttrace import semconv
 from otel_agenttrace.jsonvalue import Json, compact, parse
 from otel_agenttrace.model import SCOPE, VERSION, InferenceRequest, InferenceResponse, Message
-from otel_agenttrace.redact import environment_redactor
+from otel_agenttrace.redact.findings import FAILED_TEXT
+from otel_agenttrace.spans import telemetry
 
 if TYPE_CHECKING:
     from otel_agenttrace.spans import LiveSpan
@@ -89,8 +90,7 @@ def tell(span: LiveSpan, asked: InferenceRequest, response: InferenceResponse) -
 def export_content(span: LiveSpan, written: Mapping[str, str]) -> None:
     """Put content on an exported span, as JSON strings, if the switch says so."""
     if capture_from(os.environ).on_spans and span.otel.is_recording():
-        redactor = environment_redactor(os.environ)
-        span.otel.set_attributes({name: redactor.redact_text(value) for name, value in written.items()})
+        span.otel.set_attributes(telemetry.exported(written))
 
 
 def emit_details(span: LiveSpan, written: Mapping[str, str]) -> None:
@@ -101,14 +101,18 @@ def emit_details(span: LiveSpan, written: Mapping[str, str]) -> None:
     from opentelemetry._logs import SeverityNumber, get_logger
     from opentelemetry.trace import set_span_in_context
 
-    redactor = environment_redactor(os.environ)
     logger = get_logger(SCOPE, VERSION, schema_url=semconv.SCHEMA_URL)
     plain = {name: value for name, value in span.attributes.items() if not name.startswith("agenttrace.")}
-    structured = {name: parse(redactor.redact_text(value)) for name, value in written.items()}
-    told: Any = {**plain, **structured}
+    structured = {name: _structured(value) for name, value in telemetry.exported(written).items()}
+    told: Any = {**telemetry.exported(plain), **structured}
     logger.emit(
         context=set_span_in_context(span.otel),
         severity_number=SeverityNumber.DEBUG,
         attributes=told,
         event_name=semconv.EVENT_GEN_AI_CLIENT_INFERENCE_OPERATION_DETAILS,
     )
+
+
+def _structured(written: str) -> Json:
+    """Return what a JSON text tells, and the text that is left of content in which a detector failed."""
+    return written if written == FAILED_TEXT else parse(written)

@@ -101,8 +101,8 @@ def record(span: LiveSpan, asked: InferenceRequest, last: Attempt, end_ns: int) 
         return
     instruments = _current()
     held = span.attributes
-    common = {name: held[name] for name in _COMMON if name in held}
-    judged = {**common, semconv.ERROR_TYPE: held[semconv.ERROR_TYPE]} if semconv.ERROR_TYPE in held else common
+    judged = telemetry.exported({name: held[name] for name in (*_COMMON, semconv.ERROR_TYPE) if name in held})
+    common = {name: value for name, value in judged.items() if name != semconv.ERROR_TYPE}
     duration_s = (end_ns - span.head.start_ns) / 1e9
     if asked.operation not in _INFERENCES:
         instruments.observe("gen_ai.client.operation.duration", duration_s, judged)

@@ -29,6 +29,7 @@ from otel_agenttrace.wire.telling import (
 )
 from otel_agenttrace_instrumentation import content, metrics
 from otel_agenttrace_instrumentation.attempts import Attempt
+from otel_agenttrace_instrumentation.redacting import settle_rules
 
 __all__ = ["CallSpan", "tell_outcome", "tell_replayed"]
 
@@ -41,6 +42,7 @@ class CallSpan:
     """The span of one call, ours or an adopted one. `asked` is None for a request that is no inference."""
 
     def __init__(self, method: str, place: Place, body: Json, start_ns: int, session: Session | None) -> None:
+        settle_rules()
         self.method = method
         self.place = place
         self.start_ns = start_ns

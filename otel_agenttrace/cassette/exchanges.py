@@ -14,7 +14,7 @@ from typing import Final, cast
 
 from otel_agenttrace import semconv
 from otel_agenttrace.jsonvalue import Json, array, compact, integer, obj, parse, text
-from otel_agenttrace.matching import EMPTY, Body, Requested, body_of
+from otel_agenttrace.matching import EMPTY, Body, body_of
 from otel_agenttrace.model import AttributeValue, Call, Chunk, End, Event, Exchange, HttpRequest, RaisedError, Span
 
 __all__ = [
@@ -132,10 +132,9 @@ def definitions(written: str) -> Iterator[Definition]:
 
 
 def call_attributes(
-    call: Call, requested: Requested, plan: StoredBody, replaces: str | None = None
+    call: Call, request: HttpRequest, raw_key: str | None, plan: StoredBody, replaces: str | None = None
 ) -> tuple[tuple[str, AttributeValue], ...]:
     """Return the attributes of a call's line; the index reads the first six, in this order."""
-    request, raw_key = requested.request, requested.stored_raw_key
     stored: list[tuple[str, AttributeValue]] = [
         (semconv.AGENTTRACE_CALL_KEY, call.key),
         (semconv.AGENTTRACE_CALL_TICKET, call.ticket),

@@ -26,7 +26,7 @@ try:
 except ImportError:  # no advisory locks on this system: one root per cassette
     fcntl = None
 
-__all__ = ["Recording"]
+__all__ = ["Recording", "is_held"]
 
 _LOOKED_AT: Final = 4096
 _SUFFIX: Final = ".otlp.jsonl"
@@ -147,6 +147,19 @@ def _begun(partial: Path, *, goes_on: bool) -> HeldFile:
         if life.is_at(partial):
             return life
         life.close()  # another root removed it, or gave it its name, between our open and our lock
+
+
+def is_held(partial: Path) -> bool:
+    """Whether a run that is alive records to a partial.
+
+    Raises:
+        OSError: If it cannot be opened.
+    """
+    held = HeldFile(partial, os.O_RDWR)
+    try:
+        return not _lock(held.descriptor(), exclusive=True, wait=False)
+    finally:
+        held.close()
 
 
 def _lock(descriptor: int, *, exclusive: bool, wait: bool) -> bool:

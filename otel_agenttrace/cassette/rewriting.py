@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +34,7 @@ __all__ = ["Change", "Changes", "changes_of", "rewrite"]
 _CARRIER: Final = "shared content"
 _OF_RUN: Final = (semconv.AGENTTRACE_CALL_REPLACES, "agenttrace.replay.")
 _OF_CALL: Final = ("agenttrace.call.", "agenttrace.request.")
+_NO_SPANS: Final[Mapping[tuple[int, int], bytes]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +137,22 @@ def _line(span: Span) -> bytes:
 # --- writing ------------------------------------------------------------------------------------------------------------
 
 
-def rewrite(path: Path, changes: Sequence[Change], appended: Sequence[bytes] = ()) -> None:
+def rewrite(
+    path: Path,
+    changes: Sequence[Change],
+    appended: Sequence[bytes] = (),
+    *,
+    spans: Mapping[tuple[int, int], bytes] = _NO_SPANS,
+    to: Path | None = None,
+) -> None:
     """Write a cassette anew with these changes, and these lines after all others; its mode stays. Large bodies nobody names any more go.
 
     Args:
         path: The cassette.
         changes: What to put in the place of which recorded call.
         appended: Further lines, each with its newline.
+        spans: Lines in the place of spans that are no calls, by offset of the line and position in it.
+        to: Where the changed cassette goes; None is its own place. Large bodies are not copied there.
 
     Raises:
         CassetteError: If a call to be changed does not stand where it stood when the cassette was read.
@@ -149,13 +160,15 @@ def rewrite(path: Path, changes: Sequence[Change], appended: Sequence[bytes] = (
         CassetteInaccessible: If the cassette cannot be read or written, or is a link; it stays as it was.
     """
     try:
-        with kept_still(path):
+        with kept_still(path) if to is None else contextlib.nullcontext():
             sheet = _Sheet(path, path.read_bytes())
-            write_private(path, sheet.rewritten(changes, appended), durable=True)
+            mode = None if to is None else stat.S_IMODE(path.stat().st_mode)
+            write_private(to or path, sheet.rewritten(changes, appended, spans), mode, durable=True)
     except OSError as error:
         raise CassetteInaccessible(path, "written", f"{error.strerror}") from error
-    with contextlib.suppress(OSError):  # what is left over takes room, no more
-        remove_unused(path, sheet.unnamed)
+    if to is None:
+        with contextlib.suppress(OSError):  # what is left over takes room, no more
+            remove_unused(path, sheet.unnamed)
 
 
 @dataclass(slots=True)
@@ -182,12 +195,14 @@ class _Sheet:
         self._defined: set[str] = set()
         self._referred: list[str] = []
 
-    def rewritten(self, changes: Sequence[Change], appended: Sequence[bytes]) -> bytes:
+    def rewritten(
+        self, changes: Sequence[Change], appended: Sequence[bytes], spans: Mapping[tuple[int, int], bytes]
+    ) -> bytes:
         """Return the content of the changed cassette."""
-        placed = self._placed(changes)
+        placed = {**self._placed(changes), **{at: (line,) for at, line in spans.items()}}
         for line in self._index.lines:
             self._look_at(line, placed)
-        new = [*(line for change in changes for line in change.lines), *appended]
+        new = [*(line for lines in placed.values() for line in lines), *appended]
         for span in (span for line in new for span in decode_spans(parse(line))):
             self._keep(span)
         self._find_needed()

@@ -12,7 +12,7 @@ from typing import Final
 
 from otel_agenttrace.cassette.private import make_private_folder, read_regular, refuse_link, write_private
 
-__all__ = ["read_sidecar", "remove_unused", "sidecar_folder", "sidecars", "spilled"]
+__all__ = ["read_sidecar", "remove_unused", "sidecar_digest", "sidecar_folder", "sidecars", "spilled"]
 
 _SPILL_FROM: Final = 1 << 20
 """Bodies above this many bytes stand in a file of their own."""
@@ -26,6 +26,11 @@ def sidecar_folder(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(".zst").removesuffix(".partial") + ".bodies")
 
 
+def sidecar_digest(body: bytes) -> str | None:
+    """Return the name of the file that a large body stands in; None for one that stands in its line."""
+    return None if len(body) <= _SPILL_FROM else hashlib.sha256(body).hexdigest()
+
+
 def spilled(path: Path, body: bytes) -> str | None:
     """Write a large body to its own file and return its digest; None for one that stands in its line.
 
@@ -33,9 +38,9 @@ def spilled(path: Path, body: bytes) -> str | None:
         CassetteInaccessible: If a link stands in the place of the file or its folder.
         OSError: If it cannot be written.
     """
-    if len(body) <= _SPILL_FROM:
+    digest = sidecar_digest(body)
+    if digest is None:
         return None
-    digest = hashlib.sha256(body).hexdigest()
     whole = sidecar_folder(path) / digest
     make_private_folder(whole.parent)
     refuse_link(whole)

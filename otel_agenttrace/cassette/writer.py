@@ -103,12 +103,12 @@ class Writer:
             return self._file.size()
 
     def _write_call(self, span: Span, recorded: RecordedCall) -> None:
-        request = recorded.requested.request
+        request, raw_key = recorded.requested.request, recorded.requested.stored_raw_key
         plan = self._sharing.plan(recorded.requested.body, request.body)
         events = [
             exchange_event(attempt, request, spilled(self.path, attempt.body)) for attempt in recorded.call.attempts
         ]
-        attributes = call_attributes(recorded.call, recorded.requested, plan, recorded.replaces)
+        attributes = call_attributes(recorded.call, request, raw_key, plan, recorded.replaces)
         self._append(encode_line(span, self._first_resource or self._resource, attributes, events))
         self._sharing.commit(plan)
 

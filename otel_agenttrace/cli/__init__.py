@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "learn": ("learn", "learn"),
     "pack": ("look", "pack"),
     "record": ("run", "record"),
+    "redact": ("redact", "redact"),
     "refresh": ("run", "refresh"),
     "replay": ("run", "replay"),
     "serve": ("serve", "serve"),

@@ -1,4 +1,4 @@
-"""`doctor`: is it installed right."""
+"""`doctor`: is it installed right; with `--scan`, what leaks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Final
 import click
 from rich.text import Text
 
+from otel_agenttrace.cli.redact import PERSONAL_TOO
+from otel_agenttrace.cli.redact import scan as leaks_below
 from otel_agenttrace.report.terminal import console
 from otel_agenttrace.report.text import escaped_lines
 from otel_agenttrace_instrumentation.checkup import Check, checkup
@@ -23,10 +25,20 @@ _MARKS: Final = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": 
 _GAPS: Final = len("  ✓    ")
 
 
-@click.command(epilog="Example: otel-agenttrace doctor")
-@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
-def doctor(*, as_json: bool) -> None:
-    """Check the installation: hooks, SDKs and seams, mode, cassette, guard. Exits 1 if something is wrong."""
+@click.command(epilog="Example: otel-agenttrace doctor --scan tests/cassettes")
+@click.option("--scan", type=click.Path(path_type=Path, exists=True), help="Look for secrets in and below this folder.")
+@PERSONAL_TOO
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def doctor(scan: Path | None, *, personal: bool, as_json: bool) -> None:
+    """Check the installation: hooks, SDKs and seams, mode, cassette, guard. Exits 1 if something is wrong.
+
+    With --scan: look for secrets in cassettes, packed ones and their bodies included, and in any other text file. Exits 1
+    if one is there, 3 if a file could not be looked at.
+    """
+    if scan is not None:
+        raise SystemExit(leaks_below(scan, personal=personal, as_json=as_json))
+    if personal:
+        raise click.UsageError("--personal goes with --scan.")
     checks = checkup(os.environ, Path.cwd())
     if as_json:
         click.echo(json.dumps([asdict(check) for check in checks], indent=2))

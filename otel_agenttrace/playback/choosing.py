@@ -8,10 +8,13 @@ from shlex import quote
 from typing import TypeAlias
 
 from otel_agenttrace.cassette.foreign import open_trace
+from otel_agenttrace.cassette.reader import Cassette
 from otel_agenttrace.errors import CassetteCorrupt, CassetteError
 from otel_agenttrace.playback.foreign import ForeignPlayer
 from otel_agenttrace.playback.player import Player
-from otel_agenttrace.redact import Redactor
+from otel_agenttrace.redact import Redactor, has_own_rules
+from otel_agenttrace.redact.findings import placeholders_in
+from otel_agenttrace.redaction import PERSONAL
 from otel_agenttrace.volatile import NO_RULES, MatchRules
 
 __all__ = ["AnyPlayer", "open_player"]
@@ -21,7 +24,7 @@ AnyPlayer: TypeAlias = "Player | ForeignPlayer"
 
 def open_player(
     path: Path,
-    redactor: Redactor,
+    redactor_beside: Callable[[frozenset[str]], Redactor],
     take: Callable[[str], bool],
     rules: MatchRules = NO_RULES,
     *,
@@ -32,7 +35,8 @@ def open_player(
 
     Args:
         path: A cassette, or a trace that others exported.
-        redactor: What requests go through before they are compared.
+        redactor_beside: Gives what requests go through before they are compared, for the kinds of personal data that
+            were removed from the recorded ones.
         take: Takes a recording for this process.
         rules: The user's own rules of what changes from run to run.
         only_answers: Whether nothing is recorded into the same file.
@@ -43,7 +47,7 @@ def open_player(
     """
     opened = open_trace(path, strict=True)
     if opened.foreign is not None:
-        foreign = ForeignPlayer(path, opened.foreign, take, redactor.redact_text)
+        foreign = ForeignPlayer(path, opened.foreign, take, redactor_beside(frozenset()).redact_text)
         if foreign.is_any:
             if not only_answers:
                 raise CassetteError(
@@ -56,4 +60,11 @@ def open_player(
     if known is not None:
         calls = opened.cassette.index.calls
         opened.cassette.index.calls = [entry for entry in calls if entry.line.offset < known]
-    return Player(opened.cassette, redactor, take, rules)
+    return Player(opened.cassette, redactor_beside(_removed_kinds(opened.cassette)), take, rules)
+
+
+def _removed_kinds(cassette: Cassette) -> frozenset[str]:
+    """Return the kinds of personal data that were removed from recorded requests, by rules of a user's own."""
+    ruled = (entry for entry in cassette.index.calls if entry.rules is not None and has_own_rules(entry.rules))
+    bodies = (cassette.request(entry).body for entry in ruled)
+    return frozenset(kind for body in bodies for _, _, kind in placeholders_in(body) if kind in PERSONAL)

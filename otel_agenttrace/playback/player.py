@@ -14,7 +14,7 @@ from otel_agenttrace.cassette.index import Entry
 from otel_agenttrace.cassette.reader import Cassette
 from otel_agenttrace.differing import Difference, differences, first_difference, similarity
 from otel_agenttrace.errors import ReplayExhausted, ReplayMiss
-from otel_agenttrace.matching import Requested, key_of, normalised_key, redacted_again
+from otel_agenttrace.matching import Requested, key_of, normalised_key, stored_again
 from otel_agenttrace.model import Exchange, HttpRequest, Trace
 from otel_agenttrace.redact import Redactor
 from otel_agenttrace.volatile import NO_RULES, MatchRules
@@ -251,7 +251,7 @@ class Player:
 
     def _request(self, entry: Entry) -> HttpRequest:
         request = self.cassette.request(entry)
-        return request if self._is_of_our_rules(entry) else redacted_again(request, self._redactor)
+        return request if self._is_of_our_rules(entry) else stored_again(request, self._redactor).request
 
     def _shelf_of_normalised(self) -> _Shelf:
         if self._normalised is None:

@@ -25,13 +25,21 @@ from otel_agenttrace.redact.findings import (
 )
 from otel_agenttrace.redact.headers import is_address, is_stored
 from otel_agenttrace.redact.memory import CleanTexts
-from otel_agenttrace.redact.names import kind_of_name
 from otel_agenttrace.redact.own import allowing, finder_detector, rule_detector
 from otel_agenttrace.redact.personal import personal_detector
 from otel_agenttrace.redact.streams import is_stream, stream_findings, told_by_token
 from otel_agenttrace.redaction import BUILT_IN, RedactionRules
 
-__all__ = ["RULES_VERSION", "Detector", "Finding", "Redacted", "Redactor", "environment_redactor", "redactor"]
+__all__ = [
+    "RULES_VERSION",
+    "Detector",
+    "Finding",
+    "Redacted",
+    "Redactor",
+    "environment_redactor",
+    "has_own_rules",
+    "redactor",
+]
 
 RULES_VERSION: Final = 3
 """Grows with every change of what is redacted, or of the canonical request: request keys depend on both."""
@@ -83,26 +91,32 @@ class Redactor:
         found = named_finding(name, text)
         return found.placeholder if found is not None else self.redact_text(text)
 
-    def are_clean(self, named: Iterable[tuple[str, str]]) -> bool:
-        """Whether none of these texts, each with the name it stands under, has a secret in it, by one look at them all."""
-        texts = [(name, text) for name, text in named if name or text]
-        if any(kind_of_name(name) is not None for name, _ in texts):
-            return False
-        return not find("\n".join(f"{name}\n{text}" for name, text in texts), self.detectors)
-
     def redact_pieces(self, pieces: Sequence[str]) -> Redacted | None:
         """Return the pieces of one content with a placeholder for each secret, and None if there is none.
 
         A secret that tells itself in one piece is removed from all. Pieces that were looked at before cost their digest.
         """
-        unknown = self._clean.unknown(list(pieces))
-        if not find("\n".join(text for text, _ in unknown), self.detectors):
-            self._clean.add([digest for _, digest in unknown if digest is not None])
+        suspect = self._suspect(pieces)
+        if not suspect:
             return None
-        found = [finding for text, _ in unknown for finding in find(text, self.detectors)]
+        found = [finding for text in suspect for finding in find(text, self.detectors)]
         secrets = {finding.value: finding.kind for finding in found if _tells_itself(finding)}
         made = tuple(map(self.knowing(secrets).redact_text, pieces))
         return Redacted(made, secrets, any(finding.is_blind for finding in found)) if made != tuple(pieces) else None
+
+    def is_clean(self, named: Sequence[tuple[str, str]]) -> bool:
+        """Whether `redact_named` would leave each of these names and texts as it is; they are looked at as one text."""
+        if any(named_finding(name, text) is not None for name, text in named):
+            return False
+        return not self._suspect([text for _, text in named])
+
+    def _suspect(self, texts: Sequence[str]) -> list[str]:
+        """Return the texts among which is a secret, without those that are known to be clean; none if none is."""
+        unknown = self._clean.unknown(list(texts))
+        if find("\n".join(text for text, _ in unknown), self.detectors):
+            return [text for text, _ in unknown]
+        self._clean.add([digest for _, digest in unknown if digest is not None])
+        return []
 
     def knowing(self, secrets: Mapping[str, str]) -> Redactor:
         """Return the redactor that removes these values, too, wherever they stand; `secrets` has the kind of each."""
@@ -123,12 +137,16 @@ class Redactor:
         sizes = tuple(chunk_sizes)
         for _ in range(_ROUNDS):
             text = body.decode("utf-8", "surrogateescape")
-            found = find(text, (*self.detectors, self._in_stream) if is_stream(text) else self.detectors)
+            found = self.findings(text)
             if not found:
                 break
             found = merged([*_with_repetitions(text, found), *told_by_token(text)])
             body, sizes = replaced_bytes(text, found, sizes)
         return body, sizes
+
+    def findings(self, text: str) -> list[Finding]:
+        """Return the secrets of a text, in order; in a stream of events also those that are spread over several."""
+        return find(text, (*self.detectors, self._in_stream) if is_stream(text) else self.detectors)
 
     def _in_stream(self, text: str) -> Sequence[Finding]:
         return list(stream_findings(text, lambda joined: find(joined, self.detectors)))
@@ -149,7 +167,7 @@ class Redactor:
         Where there is no body, as after HEAD, what they say of it is the answer, and kept.
         """
         stored = tuple((name, value) for name, value in headers if is_stored(name, has_body=has_body))
-        if not any(is_address(name) for name, _ in stored) and self.are_clean(stored):
+        if not any(is_address(name) for name, _ in stored) and self.is_clean(stored):
             return stored
         return tuple((name, self._header_value(name, value)) for name, value in stored)
 
@@ -167,6 +185,11 @@ def _tells_itself(found: Finding) -> bool:
     return (
         found.kind not in ("env", "pem") and _MIN_KNOWN <= len(found.value) <= _MAX_KNOWN and not found.value.isalpha()
     )
+
+
+def has_own_rules(version: int) -> bool:
+    """Whether the rules of this version hold some of a user's own."""
+    return version >= _OWN_RULES
 
 
 def redactor(environ: Mapping[str, str], rules: RedactionRules = BUILT_IN) -> Redactor:

@@ -19,6 +19,7 @@ __all__ = [
     "find",
     "is_placeholder",
     "merged",
+    "placeholders_in",
     "plain",
     "replaced",
     "replaced_bytes",
@@ -93,6 +94,12 @@ def plain(value: str) -> str:
 
 Detector: TypeAlias = Callable[[str], Sequence[Finding]]
 """Returns the findings in a text, in any order; they may overlap. Its kind stands in the closed list above."""
+
+
+def placeholders_in(text: str) -> Iterator[tuple[int, str, str]]:
+    """Yield place, text and kind of each placeholder."""
+    for found in _PLACEHOLDER.finditer(text):
+        yield found.start(), found[0], found[0].strip("[]").split(":")[1]
 
 
 def is_placeholder(text: str) -> bool:

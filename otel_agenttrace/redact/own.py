@@ -40,9 +40,9 @@ def allowing(detector: Detector, allow: Sequence[str]) -> Detector:
     """Return a detector that lets the values through that one of these expressions matches as a whole."""
     if not allow:
         return detector
-    pattern = re.compile("|".join(f"(?:{each})" for each in allow))
+    patterns = tuple(map(re.compile, allow))  # each by itself: one may begin with flags
 
     def detect(text: str) -> list[Finding]:
-        return [found for found in detector(text) if not pattern.fullmatch(found.value)]
+        return [found for found in detector(text) if not any(each.fullmatch(found.value) for each in patterns)]
 
     return detect

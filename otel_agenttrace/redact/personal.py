@@ -29,7 +29,9 @@ _IBAN: Final = re.compile(
 _IP: Final = re.compile(
     r"(?<![\w.:-])(?:\d{1,3}(?:\.\d{1,3}){3}(?![\w-]|\.\d)|(?=[0-9A-Fa-f]*:)[0-9A-Fa-f:]{4,39}(?:\d{1,3}(?:\.\d{1,3}){3})?(?![\w:]))"
 )
-_ARN: Final = re.compile(r"(?:(?<![\w:])|(?<=\\[nrt]))arn:aws[a-z-]*:[a-z0-9-]*:[a-z0-9-]*:\d{12}:[\w+=,.@/:*-]+")
+_ARN: Final = re.compile(
+    r"(?:(?<![\w:])|(?<=\\[nrt]))arn:aws[a-z-]*:[a-z0-9-]*:[a-z0-9-]*:\d{12}:[\w+=,.@/:*-]*[\w+=/*-]"
+)
 
 
 def _is_card(written: str) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from otel_agenttrace.model import AttributeValue, Event, Span
 from otel_agenttrace.redact import Redactor
@@ -14,66 +14,59 @@ __all__ = ["redacted_span", "redacted_values"]
 _PLAIN: Final = frozenset({type(None), bool, int, float, bytes})
 """Values that hold no text. What else a program puts on a span is stored as its text."""
 
+_Change: TypeAlias = Callable[[str, str], str]
+"""Gives what is stored of a text, by the name of the attribute it stands in."""
+
+
+class _Notes:
+    """Texts as they pass by, each with the name it stands under: nearly all are clean, and one look at all of them is cheap."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, str]] = []
+
+    def take(self, name: str, text: str) -> str:
+        """Take note of a text, and leave it as it is."""
+        self.taken.append((name, text))
+        return text
+
 
 def redacted_span(span: Span, redactor: Redactor) -> Span:
     """Return a span with a placeholder for each secret in its names, attributes, events, links and status."""
-    if redactor.are_clean(_texts(span)):  # nearly all are, and one look costs what a look at one text does
-        return span
-
-    def redacted_event(event: Event) -> Event:
-        return replace(
-            event, name=redactor.redact_text(event.name), attributes=redacted_values(event.attributes, redactor)
-        )
-
-    return replace(
-        span,
-        name=redactor.redact_text(span.name),
-        attributes=redacted_values(span.attributes, redactor),
-        events=tuple(map(redacted_event, span.events)),
-        links=tuple(replace(link, attributes=redacted_values(link.attributes, redactor)) for link in span.links),
-        status_message=redactor.redact_text(span.status_message),
-    )
-
-
-def _texts(span: Span) -> Iterator[tuple[str, str]]:
-    """Yield every text of a span with the name it stands under."""
-    yield "", span.name
-    yield "", span.status_message
-    yield from _texts_of(span.attributes)
-    for event in span.events:
-        yield "", event.name
-        yield from _texts_of(event.attributes)
-    for link in span.links:
-        yield from _texts_of(link.attributes)
-
-
-def _texts_of(attributes: Mapping[str, AttributeValue]) -> Iterator[tuple[str, str]]:
-    for key, value in attributes.items():
-        yield from _texts_in(key, value)
-
-
-def _texts_in(key: str, value: AttributeValue) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        yield from _texts_of(value)
-    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        for item in value:
-            yield from _texts_in(key, item)
-    elif type(value) not in _PLAIN:
-        yield key, str(value)
-    else:
-        yield key, ""
+    notes = _Notes()
+    plain = _changed_span(span, notes.take)
+    return plain if redactor.is_clean(notes.taken) else _changed_span(span, redactor.redact_named)
 
 
 def redacted_values(attributes: Mapping[str, AttributeValue], redactor: Redactor) -> dict[str, AttributeValue]:
     """Return attributes with a placeholder for each secret in their names and values."""
-    return {redactor.redact_text(key): _redacted_value(key, value, redactor) for key, value in attributes.items()}
+    notes = _Notes()
+    plain = _changed(attributes, notes.take)
+    return plain if redactor.is_clean(notes.taken) else _changed(attributes, redactor.redact_named)
 
 
-def _redacted_value(key: str, value: AttributeValue, redactor: Redactor) -> AttributeValue:
+def _changed_span(span: Span, change: _Change) -> Span:
+    def changed_event(event: Event) -> Event:
+        return replace(event, name=change("", event.name), attributes=_changed(event.attributes, change))
+
+    return replace(
+        span,
+        name=change("", span.name),
+        attributes=_changed(span.attributes, change),
+        events=tuple(map(changed_event, span.events)),
+        links=tuple(replace(link, attributes=_changed(link.attributes, change)) for link in span.links),
+        status_message=change("", span.status_message),
+    )
+
+
+def _changed(attributes: Mapping[str, AttributeValue], change: _Change) -> dict[str, AttributeValue]:
+    return {change("", key): _changed_value(key, value, change) for key, value in attributes.items()}
+
+
+def _changed_value(key: str, value: AttributeValue, change: _Change) -> AttributeValue:
     if isinstance(value, str):
-        return redactor.redact_named(key, value)
+        return change(key, value)
     if isinstance(value, Mapping):
-        return redacted_values(value, redactor)
+        return _changed(value, change)
     if isinstance(value, Sequence) and not isinstance(value, bytes):
-        return tuple(_redacted_value(key, item, redactor) for item in value)
-    return value if type(value) in _PLAIN else redactor.redact_named(key, str(value))
+        return tuple(_changed_value(key, item, change) for item in value)
+    return value if type(value) in _PLAIN else change(key, str(value))

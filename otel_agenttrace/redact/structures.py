@@ -81,7 +81,9 @@ def _private_keys(scanned: Scanned) -> Iterator[Finding]:
     raw = scanned.raw
     for found in _PEM.finditer(raw):
         last = _PEM_LAST.search(raw, found.end(), found.end() + _MOST_PEM)
-        if last is not None and _PEM.search(raw, found.end(), last.start()):  # the end of another key: this one is cut off
+        if last is not None and _PEM.search(
+            raw, found.end(), last.start()
+        ):  # the end of another key: this one is cut off
             last = None
         body = _PEM_BODY.match(raw, found.end(), found.end() + _MOST_PEM)
         end = last.start() if last is not None else body.end() if body is not None else found.end()

@@ -400,7 +400,7 @@ def test_a_collector_is_not_reached_at_exit_and_fails_no_run(folder: Path) -> No
         "OTEL_EXPORTER_OTLP_TIMEOUT": "3",
     }
     program = (COMMAND.with_name("opentelemetry-instrument"), sys.executable, "-c", code)
-    result = _run(folder, "replay", CASSETTE, "--", *program, **told)
+    result = _run(folder, "replay", CASSETTE, "--", *program, before=None, **told)
     assert f"{ADDRESS}:4318 is kept from being reached" in result.stderr
     assert "kept from reaching" not in result.stderr
     assert result.returncode == 0, result.stderr

@@ -26,6 +26,7 @@ from otel_agenttrace.matching import (
     key_of,
     normalised_key,
     requested,
+    stored_again,
 )
 from otel_agenttrace.model import HttpRequest
 from otel_agenttrace.redact import Redactor, redactor
@@ -745,3 +746,25 @@ def test_a_request_that_shares_more_is_more_similar() -> None:
 def test_similarity_is_told_however_deep_a_body_is(depth: int) -> None:
     asked = _asked(content=b'{"a":' * depth + b"1" + b"}" * depth).request
     assert similarity(asked, asked) == 1
+
+
+@pytest.mark.parametrize("name", ["note", "token", "key", "access_token"])
+def test_another_secret_in_the_query_changes_the_normalised_key_no_more_than_one_in_the_body(name: str) -> None:
+    one, other = ("ghp_" + hashlib.sha256(word).hexdigest()[:36] for word in (b"one", b"other"))
+    asked = [_asked({}, url=f"{_URL}?{name}={each}&page=2").request for each in (one, other)]
+    assert not any(one in each.target or other in each.target for each in asked)
+    assert normalised_key(asked[0]) == normalised_key(asked[1])
+    assert normalised_key(asked[0]) != normalised_key(_asked({}, url=f"{_URL}?{name}={one}&page=3").request)
+
+
+def test_a_stored_request_is_stored_again_by_other_rules_in_its_target_and_body() -> None:
+    secret = "ghp_" + hashlib.sha256(b"stored before").hexdigest()[:36]
+    url = f"{_URL}?note={secret}"
+    before = requested(
+        "POST", url, "application/json", json.dumps({"a": secret}).encode(), Redactor(()), part="bytes=0-9"
+    )
+    again = stored_again(before.request, _PLAIN)
+    today = requested("POST", url, "application/json", json.dumps({"a": secret}).encode(), _PLAIN, part="bytes=0-9")
+    assert secret in before.target
+    assert (again.request, again.key) == (today.request, today.key)
+    assert again.is_redacted

@@ -25,7 +25,9 @@ BLOCKS: Final[Mapping[str, tuple[str, ...]]] = {
     "pgp private key": (_pem(f"PGP {_KEY} BLOCK", "{lines6}\n={b4}", "Version: GnuPG v2\n\n"),),
     "pem cut short": ("-" * 5 + f"BEGIN RSA {_KEY}" + "-" * 5 + "\n«{b64}\n{b64}\n{b64}»",),
     "google service account": (
-        '{\n  "type": "service_account",\n  "project_id": "acme-1",\n  "private_key_id": "{h40}",\n  "private_key": '
+        '{\n  "type": "service_account",\n  "project_id": "acme-1",\n  "private_key_id": "'
+        + "0a1b" * 10  # an id, which is no secret: two runs with other secrets have the same
+        + '",\n  "private_key": '
         '"'
         + _pem(_KEY, "{escapedlines6}").replace("\n", "\\n")
         + '\\n",\n  "client_email": "bot@acme-1.iam.example"\n}',

@@ -94,7 +94,7 @@ _PLATFORMS: Final[Mapping[str, tuple[str, ...]]] = {
     "twilio key": ("SK{h32}",),
     "telegram bot": ("{d10}:AA{w33}", "https://api.telegram.example/bot«{d10}:AA{w33}»/sendMessage"),
     "discord bot": ("MT{a22}.{w6}.{w38}",),
-    "discord webhook": ("https://discord.com/api/webhooks/{d19}/«{w68}»",),
+    "discord webhook": ("https://discord.com/api/webhooks/1100220033004400550/«{w68}»",),
     "teams webhook": ("https://acme.webhook.office.com/webhookb2/{uuid}@{uuid}/IncomingWebhook/«{h32}»/{uuid}",),
     "shopify": ("shpat_{h32}", "shpss_{h32}"),
     "square": ("EAAA{w60}", "sq0csp-{w43}"),

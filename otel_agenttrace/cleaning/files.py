@@ -1,0 +1,153 @@
+"""Clean a file that was written already. Path and rules in, the file written anew and what leaked out."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import Final
+
+from otel_agenttrace import semconv
+from otel_agenttrace.cassette.held import check_is_file
+from otel_agenttrace.cassette.pack import SUFFIX as PACKED
+from otel_agenttrace.cassette.private import refuse_link, write_private
+from otel_agenttrace.cassette.reader import Cassette, open_cassette
+from otel_agenttrace.cassette.recording import is_held
+from otel_agenttrace.cassette.rewriting import rewrite
+from otel_agenttrace.cassette.sidecars import read_sidecar, spilled
+from otel_agenttrace.cleaning.cassettes import CleanedCassette, cleaned_cassette
+from otel_agenttrace.cleaning.documents import cleaned_documents
+from otel_agenttrace.cleaning.leaks import Leak
+from otel_agenttrace.cleaning.texts import leaks_of_text
+from otel_agenttrace.errors import CassetteError, CassetteInaccessible, CassetteNotFound
+from otel_agenttrace.redact import Redactor
+
+__all__ = ["CASSETTES", "CleanedFile", "clean", "cleanable_files", "cure", "open_own", "torn_leaks"]
+
+CASSETTES: Final = (".otlp.jsonl", ".otlp.jsonl.partial")
+"""How the names of cassettes end."""
+
+_LOOKED_AT: Final = 4096
+_MARK: Final = semconv.AGENTTRACE_FORMAT_VERSION.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class CleanedFile:
+    """What was found in a file, and where it stands without it; `written` is None where nothing was written."""
+
+    path: Path
+    leaks: tuple[Leak, ...]
+    written: Path | None = None
+
+
+def cleanable_files(path: Path) -> tuple[Path, ...]:
+    """Return the file itself, or the cassettes in and below a folder, sorted.
+
+    Raises:
+        CassetteNotFound: If no cassette is in the folder.
+    """
+    if not path.is_dir():
+        return (path,)
+    found = sorted(each for each in path.rglob("*") if each.name.endswith(CASSETTES) and each.is_file())
+    if not found:
+        raise CassetteNotFound(path / "*.otlp.jsonl", "name a file, or a folder that holds cassettes")
+    return tuple(found)
+
+
+def cure(path: Path) -> str:
+    """Return the command that cleans a cassette or a trace."""
+    if path.suffix != PACKED:
+        return f"otel-agenttrace redact {quote(str(path))}"
+    plain = quote(str(path.with_suffix("")))
+    return (
+        f"zstd -d {quote(str(path))} && otel-agenttrace redact {plain} && rm -f {quote(str(path))} && "
+        f"otel-agenttrace pack {plain}"
+    )
+
+
+def clean(path: Path, redactor: Redactor, *, to: Path | None = None, dry_run: bool = False) -> CleanedFile:
+    """Remove from a cassette, or from a trace of others, what these rules redact, and return what that was.
+
+    Args:
+        path: The file; it keeps its mode, and stays as it is if nothing is found.
+        redactor: The rules.
+        to: Where the clean file goes; None is its own place.
+        dry_run: Whether nothing is written.
+
+    Raises:
+        CassetteError: If it cannot be read or written, is packed, or is still recorded to.
+    """
+    if path.suffix == PACKED:
+        raise CassetteError(f"{path} is packed, and is not written to.\n  to fix   {cure(path)}")
+    try:
+        if not dry_run:
+            refuse_link(to or path)
+        cassette = open_own(path)
+        return (
+            _clean_trace(path, redactor, to, dry_run=dry_run)
+            if cassette is None
+            else _clean_cassette(path, cassette, redactor, to, dry_run=dry_run)
+        )
+    except OSError as error:
+        if isinstance(error, CassetteError):
+            raise
+        raise CassetteInaccessible(path, "cleaned", f"{error.strerror}") from error
+
+
+def open_own(path: Path) -> Cassette | None:
+    """Return the cassette at a path, and None if it is a file that others wrote.
+
+    Raises:
+        CassetteError: If it cannot be read.
+        OSError: If the system does not let us look.
+    """
+    check_is_file(path, "read")
+    if path.exists() and path.suffix != PACKED:
+        with path.open("rb") as file:
+            if _MARK not in file.read(_LOOKED_AT):
+                return None
+    return open_cassette(path, strict=True, warn=_unheard)
+
+
+def _unheard(_: str) -> None:
+    """Stay silent: a torn line is looked at, and goes if anything does."""
+
+
+def torn_leaks(path: Path, cassette: Cassette, redactor: Redactor) -> tuple[Leak, ...]:
+    """Return what leaks in a last line that its killed writer left torn."""
+    if not cassette.index.torn or path.suffix == PACKED:
+        return ()
+    whole, _, torn = path.read_bytes().rpartition(b"\n")
+    line = whole.count(b"\n") + 2 if whole else 1
+    return tuple(leaks_of_text(torn.decode("utf-8", "replace"), redactor, line))
+
+
+def _clean_trace(path: Path, redactor: Redactor, to: Path | None, *, dry_run: bool) -> CleanedFile:
+    written, leaks = cleaned_documents(path, path.read_bytes(), redactor)
+    if dry_run or not (leaks or to is not None):
+        return CleanedFile(path, leaks)
+    write_private(to or path, written, stat.S_IMODE(path.stat().st_mode), durable=True)
+    return CleanedFile(path, leaks, to or path)
+
+
+def _clean_cassette(
+    path: Path, cassette: Cassette, redactor: Redactor, to: Path | None, *, dry_run: bool
+) -> CleanedFile:
+    if path.suffix == ".partial" and not dry_run and is_held(path):
+        raise CassetteInaccessible(path, "cleaned", "a run records to it", "wait for its end")
+    found = cleaned_cassette(cassette, redactor)
+    leaks = (*found.leaks, *torn_leaks(path, cassette, redactor))
+    if dry_run or not (leaks or to is not None):
+        return CleanedFile(path, leaks)
+    _write(path, to, found)
+    return CleanedFile(path, leaks, to or path)
+
+
+def _write(path: Path, to: Path | None, found: CleanedCassette) -> None:
+    for body in found.bodies:
+        spilled(to or path, body)
+    if to is not None:
+        for digest in found.kept:
+            spilled(to, read_sidecar(path, digest))
+    rewrite(path, found.changes, spans=found.spans, to=to)

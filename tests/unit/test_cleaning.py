@@ -1,0 +1,386 @@
+"""Old cassettes cleaned by today's rules, and folders looked through for leaks."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otel_agenttrace.cassette.pack import pack
+from otel_agenttrace.cassette.reader import open_cassette
+from otel_agenttrace.cassette.recording import Recording
+from otel_agenttrace.cassette.sidecars import sidecars
+from otel_agenttrace.cassette.validation import validated
+from otel_agenttrace.cassette.writer import RecordedCall, Writer, partial_path
+from otel_agenttrace.cleaning.files import clean, cleanable_files
+from otel_agenttrace.cleaning.scanning import ScannedFile, files_below, scanned
+from otel_agenttrace.cleaning.texts import leaks_of_texts
+from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteInaccessible, CassetteNotFound
+from otel_agenttrace.matching import requested
+from otel_agenttrace.model import Call, Chunk, Event, Exchange, Span
+from otel_agenttrace.playback.player import Player
+from otel_agenttrace.redact import Redactor, redactor
+from otel_agenttrace.redaction import RedactionRules
+
+KEY: Final = "sk-proj-" + hashlib.sha256(b"a key of before").hexdigest()
+_TRACE_ID: Final = "0af7651916cd43dd8448eb211c80319c"
+_BLIND: Final = Redactor(())
+"""The rules of a release that knew nothing."""
+_NOW: Final = redactor({})
+_URL: Final = "https://api.test/v1/chat/completions"
+_TURNS: Final = 8
+
+
+def _bodies(leaky: Sequence[int] = ()) -> list[dict[str, object]]:
+    """Return the requests of a growing conversation; the turns of these numbers tell the key."""
+    tools = [{"type": "function", "function": {"name": f"tool{n}", "description": "d" * 120}} for n in range(4)]
+    messages: list[dict[str, str]] = [{"role": "system", "content": "s " * 300}]
+    bodies: list[dict[str, object]] = []
+    for turn in range(_TURNS):
+        said = f"turn {turn} {KEY if turn in leaky else 'nothing'} " + "x" * 90
+        messages = [*messages, {"role": "user", "content": said}]
+        bodies.append({"model": "m", "messages": messages, "tools": tools})
+    return bodies
+
+
+def _call(
+    body: object, number: int, *, answer: bytes = b"{}", url: str = _URL, chunks: tuple[Chunk, ...] = ()
+) -> tuple[Span, RecordedCall]:
+    asked = requested("POST", url, "application/json", json.dumps(body).encode(), _BLIND)
+    start_ns = 1_000_000 * (number + 1)
+    exchange = Exchange(asked.request, start_ns + 5, start_ns + 900, "complete", 200, body=answer, chunks=chunks)
+    span = Span(_TRACE_ID, f"{number + 1:016x}", "chat m", start_ns, start_ns + 1_000)
+    return span, RecordedCall(Call(asked.key, (exchange,), "/agent#0", number), asked)
+
+
+def _written(path: Path, bodies: Sequence[object], *, answer: bytes = b"{}", url: str = _URL) -> Path:
+    writer = Writer(path, {"service.name": "s"})
+    for number, body in enumerate(bodies):
+        writer.write(*_call(body, number, answer=answer, url=url))
+    return path
+
+
+def _asked(path: Path, body: object, url: str = _URL) -> str | None:
+    """Return how a cassette answers what the program asks today."""
+    player = Player(open_cassette(path, strict=True), _NOW)
+    claim = player.claim(requested("POST", url, "application/json", json.dumps(body).encode(), _NOW), "/agent#0")
+    return claim and claim.outcome
+
+
+# --- cassettes ----------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(leaky=st.sets(st.integers(0, _TURNS - 1), max_size=3), order=st.permutations(range(_TURNS)))
+def test_a_cleaned_cassette_answers_every_call_as_a_hit_and_clean_lines_stay_byte_for_byte(
+    leaky: set[int], order: list[int]
+) -> None:
+    bodies = _bodies(sorted(leaky))
+    with TemporaryDirectory() as folder:
+        path = _written(Path(folder, "c.otlp.jsonl"), [bodies[at] for at in order])
+        before = path.read_bytes().splitlines()
+        found = clean(path, _NOW)
+        after = path.read_bytes().splitlines()
+        dirty = {line for line, at in enumerate(order, 1) if any(turn <= at for turn in leaky)}
+        assert {leak.line for leak in found.leaks} == dirty
+        kept = [line for number, line in enumerate(before, 1) if number not in dirty]
+        assert [line for line in after if line in kept] == kept
+        assert KEY not in path.read_text()
+        assert validated(path, "").problems == ()
+        assert [_asked(path, body) for body in bodies] == ["hit"] * _TURNS
+        assert clean(path, _NOW).leaks == ()
+
+
+def test_a_cassette_without_a_finding_is_not_written(tmp_path: Path) -> None:
+    path = _written(tmp_path / "c.otlp.jsonl", _bodies())
+    before = path.stat()
+    found = clean(path, _NOW)
+    assert (found.leaks, found.written) == ((), None)
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_leak_names_its_line_its_pointer_and_its_kind_and_never_the_secret(tmp_path: Path) -> None:
+    path = _written(tmp_path / "c.otlp.jsonl", _bodies([_TURNS - 1]))
+    (leak,) = clean(path, _NOW, dry_run=True).leaks
+    assert (leak.line, leak.place, leak.kind) == (_TURNS, f"request/messages/{_TURNS}/content", "token")
+    assert leak.excerpt.startswith("turn 7 [REDACTED:token:")
+    assert KEY in path.read_text()
+
+
+def test_another_key_than_the_recorded_one_is_a_drift(tmp_path: Path) -> None:
+    path = _written(tmp_path / "c.otlp.jsonl", _bodies([0])[:1])
+    clean(path, _NOW)
+    other = "sk-proj-" + hashlib.sha256(b"another").hexdigest()
+    assert _asked(path, json.loads(json.dumps(_bodies([0])[0]).replace(KEY, other))) == "drift"
+
+
+def test_the_answer_loses_what_its_question_told(tmp_path: Path) -> None:
+    secret = hashlib.sha256(b"told by its name").hexdigest()[:24]
+    body = {"model": "m", "messages": [{"role": "user", "content": f"password: x\nclient_secret={secret}"}]}
+    path = _written(tmp_path / "c.otlp.jsonl", [body], answer=json.dumps({"echo": f"you said {secret}"}).encode())
+    assert {leak.place.partition("/")[0] for leak in clean(path, _NOW).leaks} >= {"request", "answer1"}
+    assert secret not in path.read_text()
+
+
+def test_the_digest_of_the_bytes_goes_with_a_secret_in_them_and_stays_where_only_the_answer_leaks(
+    tmp_path: Path,
+) -> None:
+    path = _written(tmp_path / "c.otlp.jsonl", _bodies([1])[:2], answer=b'{"a":"%s"}' % KEY.encode())
+    before = [entry.raw_key for entry in open_cassette(path).index.calls]
+    clean(path, _NOW)
+    after = [entry.raw_key for entry in open_cassette(path).index.calls]
+    assert None not in before
+    assert after == [before[0], None]
+
+
+def test_chunks_still_partition_the_body(tmp_path: Path) -> None:
+    body = f'data: {{"a":"{KEY}"}}\n\ndata: [DONE]\n\n'.encode()
+    sizes = [7, 30, len(body) - 37]
+    path = tmp_path / "c.otlp.jsonl"
+    chunks = tuple(Chunk(1_000 * at, size) for at, size in enumerate(sizes))
+    Writer(path, {}).write(*_call({"model": "m"}, 0, answer=body, chunks=chunks))
+    clean(path, _NOW)
+    cassette = open_cassette(path)
+    (attempt,) = cassette.call(cassette.index.calls[0]).attempts
+    assert sum(chunk.size for chunk in attempt.chunks) == len(attempt.body) < len(body)
+
+
+def test_a_secret_in_the_query_is_removed_and_another_one_is_a_drift(tmp_path: Path) -> None:
+    path = _written(tmp_path / "c.otlp.jsonl", [{"model": "m"}], url=f"{_URL}?note={KEY}")
+    clean(path, _NOW)
+    assert KEY not in path.read_text()
+    assert _asked(path, {"model": "m"}, f"{_URL}?note={KEY}") == "hit"
+    assert _asked(path, {"model": "m"}, f"{_URL}?note=sk-proj-{hashlib.sha256(b'b').hexdigest()}") == "drift"
+
+
+def test_names_attributes_events_status_and_resource_are_cleaned(tmp_path: Path) -> None:
+    path = tmp_path / "c.otlp.jsonl"
+    writer = Writer(path, {"service.name": "s", "app.note": KEY})
+    writer.write(*_call({"model": "m"}, 0))
+    event = Event("seen", 5, {"note": (KEY, "b")})
+    told = {"name": f"n {KEY}", "attributes": {"a": KEY, "b": {"c": KEY}}, "events": (event,)}
+    values: dict[str, Any] = {**told, "status": "ERROR", "status_message": f"no {KEY}"}
+    writer.write(Span(_TRACE_ID, "00f067aa0ba902b7", start_ns=1, end_ns=2, **values))
+    places = [leak.place for leak in clean(path, _NOW).leaks]
+    assert places == [
+        "resource/app.note",
+        "name",
+        "attributes/a",
+        "attributes/b/c",
+        "status",
+        "events/0/note/0",
+    ]
+    assert KEY not in path.read_text()
+    assert [span.name[:12] for span in open_cassette(path).spans()] == ["chat m", "n [REDACTED:"]
+
+
+def test_large_bodies_are_cleaned_and_old_ones_go(tmp_path: Path) -> None:
+    large = json.dumps({"text": "word " * 300_000 + KEY}).encode()
+    clear = json.dumps({"text": "other " * 300_000}).encode()
+    path = tmp_path / "c.otlp.jsonl"
+    writer = Writer(path, {})
+    writer.write(*_call({"model": "a"}, 0, answer=large))
+    writer.write(*_call({"model": "b"}, 1, answer=clear))
+    old = sidecars(path)
+    copy = tmp_path / "copy.otlp.jsonl"
+    clean(path, _NOW, to=copy)
+    assert sidecars(path) == old
+    clean(path, _NOW)
+    assert sidecars(path) == sidecars(copy) != old
+    for each in (path, copy):
+        assert validated(each, "").problems == ()
+        assert all(KEY.encode() not in file.read_bytes() for file in tmp_path.rglob(f"{each.name}*/*"))
+
+
+def test_the_mode_stays_and_a_copy_has_it(tmp_path: Path) -> None:
+    path = _written(tmp_path / "c.otlp.jsonl", _bodies([0]))
+    path.chmod(0o640)
+    copy = tmp_path / "copy.otlp.jsonl"
+    assert clean(path, _NOW, to=copy).written == copy
+    assert KEY in path.read_text()
+    clean(path, _NOW)
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (path, copy)] == [0o640, 0o640]
+    assert path.read_bytes() == copy.read_bytes()
+
+
+def test_a_torn_last_line_that_leaks_goes(tmp_path: Path) -> None:
+    path = _written(tmp_path / "c.otlp.jsonl", _bodies()[:2])
+    with path.open("a") as file:
+        file.write(f'{{"resourceSpans":[{{"resource":{{"a":"{KEY}')
+    (leak,) = clean(path, _NOW).leaks
+    assert leak.line == 3
+    assert KEY not in path.read_text()
+    assert len(open_cassette(path, strict=True).index.calls) == 2
+
+
+def test_a_partial_that_a_run_holds_is_refused(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "c.otlp.jsonl")
+    partial = partial_path(tmp_path / "c.otlp.jsonl")
+    _written(partial, _bodies([0]))
+    with pytest.raises(CassetteInaccessible, match="a run records to it"):
+        clean(partial, _NOW)
+    recording.leave()
+    assert clean(partial, _NOW).written == partial
+
+
+def test_a_packed_cassette_is_refused_with_the_cure(tmp_path: Path) -> None:
+    packed = pack(_written(tmp_path / "c.otlp.jsonl", _bodies([0])))
+    with pytest.raises(CassetteError, match=r"zstd -d .* && otel-agenttrace redact"):
+        clean(packed, _NOW)
+
+
+def test_a_link_is_not_written_through(tmp_path: Path) -> None:
+    path = _written(tmp_path / "c.otlp.jsonl", _bodies([0]))
+    link = tmp_path / "link.otlp.jsonl"
+    link.symlink_to(path)
+    with pytest.raises(CassetteInaccessible, match="symbolic link"):
+        clean(link, _NOW)
+    assert KEY in path.read_text()
+
+
+def test_a_folder_stands_for_the_cassettes_below_it(tmp_path: Path) -> None:
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    path = _written(inner / "c.otlp.jsonl", _bodies()[:1])
+    (inner / "notes.txt").write_text("x")
+    assert cleanable_files(tmp_path) == (path,)
+    path.unlink()
+    with pytest.raises(CassetteNotFound):
+        cleanable_files(tmp_path)
+
+
+# --- traces of others ---------------------------------------------------------------------------------------------------
+
+
+def _trace(value: str, key: str = "app.note") -> dict[str, Any]:
+    span = {
+        "traceId": _TRACE_ID,
+        "spanId": "00f067aa0ba902b7",
+        "name": "chat",
+        "attributes": [{"key": key, "value": {"stringValue": value}}, {"key": "n", "value": {"intValue": "3"}}],
+    }
+    return {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
+
+
+def test_lines_of_a_foreign_trace_without_a_finding_stay_byte_for_byte(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    lines = [json.dumps(_trace("fine")), json.dumps(_trace(f"see {KEY}")), json.dumps(_trace("fine"), indent=None)]
+    path.write_text("\n".join(lines) + "\n")
+    (leak,) = clean(path, _NOW).leaks
+    after = path.read_text().splitlines()
+    assert (after[0], after[2]) == (lines[0], lines[2])
+    assert leak.line == 2
+    assert leak.place == "/resourceSpans/0/scopeSpans/0/spans/0/attributes/0/value/stringValue"
+    value = json.loads(after[1])["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["attributes"][0]["value"]
+    assert value["stringValue"].startswith("see [REDACTED:token:")
+
+
+def test_the_name_of_an_attribute_tells_of_its_value(tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    secret = hashlib.sha256(b"by name").hexdigest()[:20]
+    path.write_text(json.dumps(_trace(secret, "db.password"), indent=2))
+    assert [leak.kind for leak in clean(path, _NOW).leaks] == ["password"]
+    assert secret not in path.read_text()
+    assert path.read_text().startswith('{\n  "resourceSpans"')
+    assert clean(path, _NOW).leaks == ()
+
+
+def test_what_is_no_json_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("hello\n")
+    with pytest.raises(CassetteCorrupt):
+        clean(path, _NOW)
+
+
+def test_what_is_nested_too_deep_is_looked_at_as_text_and_not_cleaned(tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    deep = 900
+    path.write_text('{"resourceSpans":' + "[" * deep + f'"{KEY}"' + "]" * deep + "}")
+    with pytest.raises(CassetteCorrupt, match="nested too deep"):
+        clean(path, _NOW)
+    assert [leak.kind for leak in _scan(tmp_path)["trace.json"].leaks] == ["token"]
+
+
+# --- looking for leaks --------------------------------------------------------------------------------------------------
+
+
+def _scan(folder: Path, rules: Redactor = _NOW) -> dict[str, ScannedFile]:
+    return {str(file.path.relative_to(folder)): file for file in scanned(files_below(folder), rules)}
+
+
+def test_leaks_are_found_in_every_kind_of_file(tmp_path: Path) -> None:
+    bodies = _bodies([0])[:1]
+    _written(tmp_path / "c.otlp.jsonl", bodies)
+    _written(partial_path(tmp_path / "d.otlp.jsonl"), bodies)
+    pack(_written(tmp_path / "e.otlp.jsonl", bodies))
+    _written(tmp_path / "f.otlp.jsonl", [{"model": "m"}], answer=json.dumps({"t": "w " * 600_000 + KEY}).encode())
+    _written(tmp_path / "fine.otlp.jsonl", _bodies()[:1])
+    (tmp_path / "vcr.yaml").write_text(
+        f"interactions:\n- request:\n    headers:\n      authorization:\n      - Bearer {KEY}\n"
+    )
+    (tmp_path / ".env").write_text(f"A=1\nOPENAI_API_KEY={KEY}\n")
+    (tmp_path / "run.log").write_text(f"\x1b[31mred {KEY}\n")
+    (tmp_path / "trace.json").write_text(json.dumps(_trace(KEY)))
+    (tmp_path / "image.png").write_bytes(b"\x89PNG\0" + KEY.encode())
+    found = _scan(tmp_path)
+    assert {name: [leak.line for leak in file.leaks] for name, file in found.items() if file.leaks} == {
+        "c.otlp.jsonl": [1],
+        "d.otlp.jsonl.partial": [1],
+        "e.otlp.jsonl": [1],
+        "e.otlp.jsonl.zst": [1],
+        "f.otlp.jsonl": [1],
+        "vcr.yaml": [5],
+        ".env": [2],
+        "run.log": [1],
+        "trace.json": [1],
+    }
+    assert [name for name, file in found.items() if file.is_binary] == ["image.png"]
+    assert not any(KEY[-12:] in leak.excerpt for file in found.values() for leak in file.leaks)
+    assert found["c.otlp.jsonl"].cure.startswith("otel-agenttrace redact ")
+
+
+def test_what_was_cleaned_has_no_leak(tmp_path: Path) -> None:
+    path = _written(tmp_path / "c.otlp.jsonl", _bodies([0, 3]), answer=b'{"a":"%s"}' % KEY.encode())
+    clean(path, _NOW)
+    assert _scan(tmp_path)["c.otlp.jsonl"].leaks == ()
+
+
+def test_personal_data_is_a_leak_where_it_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("write to jane" + "@" + "corp.example\n")
+    assert _scan(tmp_path)["a.txt"].leaks == ()
+    assert [leak.kind for leak in _scan(tmp_path, redactor({}, RedactionRules(("email",))))["a.txt"].leaks] == ["email"]
+
+
+@pytest.mark.parametrize("at", [0, 3990, 4000, 4096, 8192, 9000])
+def test_a_large_text_is_read_in_blocks_and_nothing_is_lost_between_them(at: int) -> None:
+    text = ("." * 79 + "\n") * (at // 80) + f" {KEY} \n" + "more\n" * 2_000
+    found = list(leaks_of_texts(io.BytesIO(text.encode()), _NOW, block=4096))
+    assert [leak.line for leak in found] == [at // 80 + 1]
+
+
+@pytest.mark.parametrize("at", [0, 4050, 8150, 20_000])
+def test_one_long_line_is_read_in_blocks_and_a_secret_over_a_border_is_told_once(at: int) -> None:
+    text = "." * at + f" {KEY} " + "." * 30_000
+    found = list(leaks_of_texts(io.BytesIO(text.encode()), _NOW, block=4096))
+    assert [(leak.line, leak.kind) for leak in found] == [(1, "token")]
+
+
+def test_links_pipes_and_git_are_left_alone(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.txt"
+    outside.write_text(KEY)
+    folder = tmp_path / "folder"
+    (folder / ".git").mkdir(parents=True)
+    (folder / ".git" / "config").write_text(KEY)
+    (folder / "link").symlink_to(outside)
+    os.mkfifo(folder / "pipe")
+    assert files_below(folder) == ()
