@@ -97,12 +97,15 @@ class Redactor:
         A secret that tells itself in one piece is removed from all. Pieces that were looked at before cost their digest.
         """
         suspect = self._suspect(pieces)
-        if not suspect:
+        found = {text: find(text, self.detectors) for text in suspect}
+        self._clean.add(text for text, findings in found.items() if not findings)
+        findings = [finding for each in found.values() for finding in each]
+        if not findings:
             return None
-        found = [finding for text in suspect for finding in find(text, self.detectors)]
-        secrets = {finding.value: finding.kind for finding in found if _tells_itself(finding)}
-        made = tuple(map(self.knowing(secrets).redact_text, pieces))
-        return Redacted(made, secrets, any(finding.is_blind for finding in found)) if made != tuple(pieces) else None
+        secrets = {finding.value: finding.kind for finding in findings if _tells_itself(finding)}
+        whole, values = self.knowing(secrets), Redactor((known_values(secrets),))
+        made = tuple((whole if found.get(piece) else values).redact_text(piece) for piece in pieces)
+        return Redacted(made, secrets, any(finding.is_blind for finding in findings))
 
     def is_clean(self, named: Sequence[tuple[str, str]]) -> bool:
         """Whether `redact_named` would leave each of these names and texts as it is; they are looked at as one text."""
@@ -112,10 +115,10 @@ class Redactor:
 
     def _suspect(self, texts: Sequence[str]) -> list[str]:
         """Return the texts among which is a secret, without those that are known to be clean; none if none is."""
-        unknown = self._clean.unknown(list(texts))
-        if find("\n".join(text for text, _ in unknown), self.detectors):
-            return [text for text, _ in unknown]
-        self._clean.add([digest for _, digest in unknown if digest is not None])
+        unknown = self._clean.unknown(texts)
+        if unknown and find("\n".join(unknown), self.detectors):
+            return unknown
+        self._clean.add(unknown)
         return []
 
     def knowing(self, secrets: Mapping[str, str]) -> Redactor:

@@ -110,9 +110,12 @@ _WAYS: Final = (
 )
 
 
+_WORDS: Final = frozenset(word for way in _WAYS for word in way.words)
+
+
 def command_findings(scanned: Scanned) -> Iterator[Finding]:
     """Yield the passwords of command lines and password files."""
-    for way in _WAYS:
+    for way in () if _WORDS.isdisjoint(scanned.words) else _WAYS:
         for word in way.words & scanned.words if way.sign in scanned.lowered else ():
             yield from _given(scanned, way, word)
     if b":5432:" in scanned.raw or (b"*" in scanned.raw and b":*:" in scanned.raw):

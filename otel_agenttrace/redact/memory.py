@@ -3,39 +3,40 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeAlias
 
 __all__ = ["CleanTexts"]
 
 _KEPT: Final = 4096
-"""How many texts are remembered, by 16 bytes each."""
+"""How many texts are remembered."""
 
-_FROM: Final = 128
-"""Shorter texts are looked at faster than remembered, in characters."""
+_SHORT: Final = 128
+"""Shorter texts are remembered themselves: names of attributes, models, media types. Of others a digest of 16 bytes is."""
+
+_Mark: TypeAlias = "str | bytes"
 
 
 class CleanTexts:
-    """Texts that were looked at and hold nothing. Each is known by its digest; the oldest are forgotten."""
+    """Texts that were looked at and hold nothing; the oldest are forgotten."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, None] = {}
+        self._known: dict[_Mark, None] = {}
 
-    def unknown(self, texts: list[str]) -> list[tuple[str, bytes | None]]:
-        """Return the texts that are not known to be clean, with their digests, None for short ones."""
-        found: list[tuple[str, bytes | None]] = []
+    def unknown(self, texts: Sequence[str]) -> list[str]:
+        """Return the texts that are not known to be clean, each once."""
+        known = self._known
+        return [text for text in dict.fromkeys(texts) if _mark(text) not in known]
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Take note that these texts are clean."""
         for text in texts:
-            digest = _digest(text) if len(text) >= _FROM else None
-            if digest is None or digest not in self._known:
-                found.append((text, digest))
-        return found
-
-    def add(self, digests: list[bytes]) -> None:
-        """Take note that the texts with these digests are clean."""
-        for digest in digests:
-            self._known[digest] = None
+            self._known[_mark(text)] = None
         if len(self._known) > _KEPT:
             self._known = dict.fromkeys(list(self._known)[-_KEPT // 2 :])
 
 
-def _digest(text: str) -> bytes:
+def _mark(text: str) -> _Mark:
+    if len(text) < _SHORT:
+        return text
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]

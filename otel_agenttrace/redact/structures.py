@@ -68,6 +68,8 @@ def structure_findings(scanned: Scanned) -> Iterator[Finding]:
         yield from _user_infos(scanned)
     if b"~" in lowered and b"q~" in lowered:
         yield from _entra_secrets(scanned)
+    if _WORDS.isdisjoint(words):
+        return
     for word, literal, detect in _DETECTORS:
         if word in words and literal in lowered:
             yield from detect(scanned)
@@ -230,3 +232,4 @@ _DETECTORS: Final[tuple[tuple[bytes, bytes, Callable[[Scanned], Iterator[Finding
     (b"identified", b"", _sql_passwords),
 )
 """A word without which there is none, more of it, and who looks then; all in lower case."""
+_WORDS: Final = frozenset(word for word, _, _ in _DETECTORS)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import calls, files, matching, start
+from tests.bench import calls, files, matching, redaction, start
 from tests.bench.figures import Figure
 
 _BENCHES: Sequence[Callable[[], Sequence[Figure]]] = (
@@ -22,6 +22,8 @@ _BENCHES: Sequence[Callable[[], Sequence[Figure]]] = (
     calls.first_chunk,
     matching.hashing,
     matching.matching,
+    redaction.conversation,
+    redaction.exchange,
     files.loading,
     files.sizes,
     start.importing,
