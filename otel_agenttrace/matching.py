@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, canonical, canonical_each, obj, parse, quoted
 from otel_agenttrace.model import HttpRequest
-from otel_agenttrace.redact.findings import FAILED_TEXT
+from otel_agenttrace.redact.findings import FAILED_TEXT, is_blind
 from otel_agenttrace.volatile import NO_RULES, MatchRules
 
 if TYPE_CHECKING:
@@ -98,10 +98,15 @@ class Requested:
 
     @property
     def raw_key(self) -> str | None:
-        """The key of the bytes as they are sent, None of a request without: equal bytes ask the same."""
-        if self._raw_key is None and self.asked.content:
+        """The key of the bytes as they are sent: equal bytes ask the same. None where there are none, or the target is blind."""
+        if self._raw_key is None and self.asked.content and not self.is_target_blind:
             self._raw_key = _raw_key(self)
         return self._raw_key
+
+    @property
+    def is_target_blind(self) -> bool:
+        """Whether something was removed from the target of which nothing is left to compare."""
+        return is_blind(self.target) and not is_blind(self.asked.url)
 
     @property
     def stored_raw_key(self) -> str | None:
@@ -188,7 +193,8 @@ def _stored_of(requested: Requested, value: Json) -> Stored:
     clean = _redacted(plain, asked.redactor)
     request = HttpRequest(requested.method, requested.origin, requested.target, clean.text)
     is_redacted = clean.body is not plain
-    return Stored(request, clean.body, _key(request, clean.text), is_redacted, clean.secrets, clean.is_blind)
+    is_any_blind = clean.is_blind or requested.is_target_blind
+    return Stored(request, clean.body, _key(request, clean.text), is_redacted, clean.secrets, is_any_blind)
 
 
 def _raw_key(requested: Requested) -> str:

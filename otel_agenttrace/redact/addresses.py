@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import unquote_plus
 
 from otel_agenttrace.redact.findings import Finding, is_placeholder
+from otel_agenttrace.redact.standins import is_random
 
 __all__ = ["without_credentials", "without_user_info"]
 
@@ -92,7 +93,10 @@ def _is_credential(parameter: str, *, may_be_signed: bool) -> bool:
     if name in _AMBIGUOUS:
         if may_be_signed and name not in _IDENTIFIERS:
             return True
-        return len(value) >= _MIN_LENGTH and not _WORDS.fullmatch(unquote_plus(value))
+        plain = unquote_plus(value)
+        return (len(value) >= _MIN_LENGTH and not _WORDS.fullmatch(plain)) or is_random(
+            plain.encode("ascii", "replace")
+        )
     return name in _CREDENTIALS or name.startswith(_SIGNING)
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "Detector",
     "Finding",
     "find",
+    "is_blind",
     "is_placeholder",
     "merged",
     "placeholders_in",
@@ -100,6 +101,11 @@ def placeholders_in(text: str) -> Iterator[tuple[int, str, str]]:
     """Yield place, text and kind of each placeholder."""
     for found in _PLACEHOLDER.finditer(text):
         yield found.start(), found[0], found[0].strip("[]").split(":")[1]
+
+
+def is_blind(text: str) -> bool:
+    """Whether a text holds a placeholder that does not tell one value from another."""
+    return _MARK in text and any(kind in _BLIND for _, _, kind in placeholders_in(text))
 
 
 def is_placeholder(text: str) -> bool:

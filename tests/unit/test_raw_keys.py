@@ -183,3 +183,17 @@ def _missed(player: Player, asked: Requested) -> str:
     return f"{type(miss).__name__} {miss} {miss.nearest} {player.why_not(asked)} {player.knows_another(asked)}".replace(
         str(player.cassette.path), ""
     )
+
+
+def test_what_was_removed_from_a_target_without_a_digest_is_no_hit(tmp_path: Path) -> None:
+    def asked(word: str) -> Requested:
+        url = f"https://api.test/v1/login;password={word}"
+        return requested("POST", url, "application/json", _content("hello"), redactor({}))
+
+    one, other = asked("hunter2x"), asked("swordfish9")
+    assert one.request.target == other.request.target == "/v1/login;password=[REDACTED:password]"
+    assert one.raw_key is None
+    _record(tmp_path / "c", one)
+    claim = _player(tmp_path / "c").claim(other, "")
+    assert claim is not None
+    assert claim.outcome == "drift"
