@@ -307,7 +307,9 @@ def _redacted(body: Body, redactor: Redactor) -> _Cleaned:
     if found is None:
         return _Cleaned(body, body.text())
     names, pieces = list(body.members), found.pieces
-    kept = dict(map(_member, names, pieces[: len(names)]))
+    kept: dict[str, str] = {}
+    for name, value in map(_member, names, pieces[: len(names)]):
+        kept[name if name not in kept else f"{name} {len(kept)}"] = value
     body = Body(
         kept,
         body.conversation,

@@ -64,7 +64,7 @@ class RedactionRules:
     hook: str = ""
     gitleaks: str = ""
     finders: tuple[SpanFinder, ...] = ()
-    loaded: tuple[SpanFinder, ...] = field(default=(), compare=False, repr=False)
+    loaded: tuple[SpanFinder, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         for kind in self.personal:
@@ -74,6 +74,11 @@ class RedactionRules:
                 )
         for pattern in self.allow:
             _compiled(pattern, "the redaction allow-list")
+
+    @property
+    def looks_at_wholes(self) -> bool:
+        """Whether a detector of the user's own has to see each text by itself."""
+        return bool(self.rules or self.finders or self.loaded)
 
     @property
     def number(self) -> int:

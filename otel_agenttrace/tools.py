@@ -20,6 +20,7 @@ from otel_agenttrace.errors import ConfigError, ReplayExhausted, ToolError, Tool
 from otel_agenttrace.jsonvalue import compact, parse
 from otel_agenttrace.model import AttributeValue, Outcome, Span
 from otel_agenttrace.playback.tools import AskedTool, ToolClaim
+from otel_agenttrace.redact.findings import is_blind
 from otel_agenttrace.restoring import read, write
 from otel_agenttrace.scopes import NotRestorable, Scope
 from otel_agenttrace.sessions import Session, answering_session
@@ -143,7 +144,9 @@ class _ToolRan(Ran):
             return None
         redact = session.redactor.redact_text
         plain = self._asked
-        asked = replace(plain, arguments=redact(plain.arguments), lane=redact(plain.lane), typed=redact(plain.typed))
+        arguments, typed = redact(plain.arguments), redact(plain.typed)
+        blind = is_blind(arguments + typed) and not is_blind(plain.arguments + plain.typed)
+        asked = replace(plain, arguments=arguments, lane=redact(plain.lane), typed=typed, is_blind=blind)
         live = self.span.live
         try:
             claim = session.ask_tool(asked, call_site, runs=self._role.runs)

@@ -86,7 +86,7 @@ _ANYWHERE: Final = (
     r"|(?P<uuid>\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b)"
     rf"|(?P<id>\b{_PREFIXED}(?=[a-zA-Z]*\d)(?=\d*[a-zA-Z])[a-zA-Z0-9]{{16,}}\b)"
     rf"|(?P<path>{_TEMPORARY})"
-    r"|\[REDACTED:(?P<secret>[\w-]+)(?::[0-9a-f]{8})?\]"
+    r"|\[REDACTED:(?P<secret>[\w-]+)(?P<digest>:[0-9a-f]{8})?\]"
 )
 _HUMAN: Final = "batch|gen|req|run|thread"
 """What people call things too: `run_42` is one of theirs, unless it is long."""
@@ -128,7 +128,9 @@ class _Ids:
             return self.name(found[0], found.lastgroup)
         if found.lastgroup == "path" and re.split(r"[/\\]", found[0])[-1].isdecimal():  # a year, the number of a case
             return found[0]
-        return f"<{found['secret'] or found.lastgroup}>"
+        if found["secret"]:  # what a digest tells apart may have been found as another kind, by other rules
+            return "<secret>" if found["digest"] else f"<{found['secret']}>"
+        return f"<{found.lastgroup}>"
 
 
 def _snake(name: str) -> str:

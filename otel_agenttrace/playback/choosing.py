@@ -66,5 +66,6 @@ def open_player(
 def _removed_kinds(cassette: Cassette) -> frozenset[str]:
     """Return the kinds of personal data that were removed from recorded requests, by rules of a user's own."""
     ruled = (entry for entry in cassette.index.calls if entry.rules is not None and has_own_rules(entry.rules))
-    bodies = (cassette.request(entry).body for entry in ruled)
-    return frozenset(kind for body in bodies for _, _, kind in placeholders_in(body) if kind in PERSONAL)
+    asked = map(cassette.request, ruled)
+    texts = (text for request in asked for text in (request.target, request.body))
+    return frozenset(kind for text in texts for _, _, kind in placeholders_in(text) if kind in PERSONAL)

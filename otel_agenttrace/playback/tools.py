@@ -47,6 +47,7 @@ class AskedTool:
         lane: The path of the span it is made under.
         typed: The arguments with their types, where what is told leaves some of them out.
         is_known: Whether one of the two is all of the arguments, not the `repr` of one.
+        is_blind: Whether something was removed from them of which nothing is left to compare.
     """
 
     name: str
@@ -54,6 +55,7 @@ class AskedTool:
     lane: str = ""
     typed: str = ""
     is_known: bool = True
+    is_blind: bool = False
 
     @property
     def request(self) -> HttpRequest:
@@ -137,6 +139,8 @@ class ToolPlayer:
                 return None
             taken.answered = True
         difference = first_difference(taken.asked.request, asked.request)
+        if difference is None and asked.is_blind:
+            return ToolClaim(taken.span, "drift", "a password or personal data was removed from its arguments")
         if difference is None and asked.is_known:
             return ToolClaim(taken.span, "hit")
         if difference is None:

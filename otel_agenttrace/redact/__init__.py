@@ -18,7 +18,9 @@ from otel_agenttrace.redact.environment_values import environment_values, known_
 from otel_agenttrace.redact.findings import (
     Detector,
     Finding,
+    as_json,
     find,
+    is_blind,
     merged,
     replaced,
     replaced_bytes,
@@ -83,7 +85,7 @@ class Redactor:
             found = find(text, self.detectors)
             if not found:
                 break
-            text = replaced(text, _with_repetitions(text, found))
+            text = replaced(text, as_json(text, _with_repetitions(text, found)))
         return text
 
     def redact_named(self, name: str, text: str) -> str:
@@ -102,10 +104,10 @@ class Redactor:
         findings = [finding for each in found.values() for finding in each]
         if not findings:
             return None
-        secrets = {finding.value: finding.kind for finding in findings if _tells_itself(finding)}
+        secrets = _telling(findings)
         whole, values = self.knowing(secrets), Redactor((known_values(secrets),))
         made = tuple((whole if found.get(piece) else values).redact_text(piece) for piece in pieces)
-        return Redacted(made, secrets, any(finding.is_blind for finding in findings))
+        return Redacted(made, secrets, is_blind("".join(made)) and not is_blind("".join(pieces)))
 
     def is_clean(self, named: Sequence[tuple[str, str]]) -> bool:
         """Whether `redact_named` would leave each of these names and texts as it is; they are looked at as one text."""
@@ -116,8 +118,12 @@ class Redactor:
     def _suspect(self, texts: Sequence[str]) -> list[str]:
         """Return the texts among which is a secret, without those that are known to be clean; none if none is."""
         unknown = self._clean.unknown(texts)
-        if unknown and find("\n".join(unknown), self.detectors):
-            return unknown
+        if self.rules.looks_at_wholes:  # a rule of the user's own may ask for the beginning of a text, or its end
+            found = [text for text in unknown if find(text, self.detectors)]
+        else:
+            found = unknown if unknown and find("\n".join(unknown), self.detectors) else []
+        if found:
+            return found
         self._clean.add(unknown)
         return []
 
@@ -144,7 +150,7 @@ class Redactor:
             if not found:
                 break
             found = merged([*_with_repetitions(text, found), *told_by_token(text)])
-            body, sizes = replaced_bytes(text, found, sizes)
+            body, sizes = replaced_bytes(text, as_json(text, found), sizes)
         return body, sizes
 
     def findings(self, text: str) -> list[Finding]:
@@ -180,8 +186,21 @@ class Redactor:
 
 def _with_repetitions(text: str, found: list[Finding]) -> list[Finding]:
     """Return the findings in a text, and the places where what tells itself once stands there again."""
-    secrets = {finding.value: finding.kind for finding in found if _tells_itself(finding)}
-    return merged([*found, *find(text, (known_values(secrets),))]) if secrets else found
+    secrets = _telling(found)
+    if not secrets:
+        return found
+    values = (known_values(secrets),)
+    again = list(stream_findings(text, lambda joined: find(joined, values))) if is_stream(text) else []
+    return merged([*found, *find(text, values), *again])
+
+
+def _telling(found: Iterable[Finding]) -> dict[str, str]:
+    """Return the secrets that are known again without their names, by kind: the same one, in whatever order they came."""
+    return {finding.value: finding.kind for finding in sorted(found, key=_by_kind) if _tells_itself(finding)}
+
+
+def _by_kind(found: Finding) -> str:
+    return found.kind
 
 
 def _tells_itself(found: Finding) -> bool:
@@ -222,15 +241,21 @@ class _Known:
     redactor: Redactor
 
 
-_known: list[_Known] = []
+_MOST_KNOWN: Final = 8
+_known: dict[tuple[int, RedactionRules], _Known] = {}
+"""By environment and rules; what an environment has held stays known, whatever was looked at in between."""
 
 
 def environment_redactor(environ: Mapping[str, str], rules: RedactionRules = BUILT_IN) -> Redactor:
     """Return the redactor for the secrets an environment has held so far: programs load and change them as they run."""
     values = tuple(getattr(environ, "_data", environ).values())  # those of os.environ without decoding each of them
-    known = _known[0] if _known and _known[0].environ is environ else None
-    if known is None or known.values != values or known.redactor.rules != rules:
-        secrets = secrets_of(environ) | (known.secrets if known is not None else frozenset[str]())
+    place = id(environ), rules
+    known = _known.get(place)
+    if known is None or known.environ is not environ or known.values != values:
+        before = [each.secrets for each in list(_known.values()) if each.environ is environ]
+        secrets = secrets_of(environ).union(*before)
         known = _Known(environ, values, secrets, _redactor_of(secrets, rules))
-        _known[:] = [known]
+        while len(_known) >= _MOST_KNOWN:
+            _known.pop(next(iter(_known)), None)
+        _known[place] = known
     return known.redactor

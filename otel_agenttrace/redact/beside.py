@@ -54,7 +54,7 @@ _TYPE: Final = (
     rb"|[ \t]*\{[^{}\n]{0,40}\}[ \t]*="
 )
 _BETWEEN: Final = re.compile(
-    rb"(?P<closed>"
+    rb"(?:"
     + _QUOTE
     + rb")?[\])]?(?:\[\d*\])?"
     + _SPACE
@@ -111,6 +111,9 @@ _PART: Final = re.compile(
     + _NEWLINE
     + rb"(?P<quote>)"
 )
+_FORM_PART: Final = re.compile(rb"\\*\"\\*\"(?:,\\*\"[^\"\\]{0,80}\\*\"){0,4}\],\\*\"text\\*\":" + _OPENS)
+"""Between the name of a part of a form and its content, as a stored request has them."""
+
 _VERB: Final = rb"(?:is|was|are|as|to|equals|ist|lautet|est|es|e|\?|=)(?:[ \t]+set[ \t]+to)?"
 _PROSE: Final = re.compile(
     rb"[*`]{0,3}(?:[ \t]+"
@@ -141,6 +144,7 @@ _NUMBERED: Final = re.compile(rb"[A-Za-z][A-Za-z_.#-]*\d{3,}\Z")
 _GROUPS: Final = re.compile(rb"[a-z]{4}(?: [a-z]{4}){3}(?![a-z])")
 _MNEMONIC: Final = re.compile(rb"(?:[a-z]{3,8} ){11,23}[a-z]{3,8}\b")
 _MOST: Final = 8192
+_LONG: Final = 1000
 
 _Expects: TypeAlias = Literal["any", "strong", "drawn"]
 
@@ -161,6 +165,7 @@ _WAYS: Final = (
     _Way(_CALL),
     _Way(_FIELD, "strong"),
     _Way(_PART),
+    _Way(_FORM_PART),
     _Way(_QUOTED, "strong"),
 )
 _AS_FLAG: Final = _Way(_FLAG)
@@ -178,10 +183,11 @@ def named_findings(scanned: Scanned) -> Iterator[Finding]:
     lowered = scanned.lowered
     seen: set[int] = set()
     for literal in (*_LITERALS, *(_LITERAL_WORDS & scanned.words)):
+        scanned.judged = 0
         if literal in lowered:
             for place in scanned.places(literal):
                 start, end = _name_around(scanned, place)
-                if end not in seen:
+                if end not in seen and start >= scanned.judged:
                     seen.add(end)
                     yield from _beside(scanned, start, end)
 
@@ -278,6 +284,7 @@ class _Place:
     def is_in_template(self) -> bool:
         """Whether it stands in the braces of a template."""
         before = self.scanned.raw[max(0, self.start - 120) : self.start]
+        before = before[before.rfind(b"\n") + 1 :]
         return before.rfind(b"{{") > before.rfind(b"}}")
 
 
@@ -325,15 +332,15 @@ def _found(place: _Place, way: _Way, between: re.Match[bytes]) -> Finding | None
     if value is None or value[1] <= value[0]:
         return None
     raw, begin, end = place.scanned.raw, *value
+    if end - begin > _LONG:  # the names in it are not looked at once more
+        place.scanned.judged = end
     dress = _dress(place, way, between, end)
     written = plain(raw[begin:end].decode()).encode("ascii", "replace")
     if dress != "quoted" and raw[end : end + 1] in (b"(", b"[", b"{"):  # code
         return None
     if not _tells(place, way, written) or not _is_secret(place.kind, written, dress):
         return None
-    closed = between.groupdict().get("closed")
-    quote = closed.decode() if closed and not between["quote"] and written.isdigit() else ""
-    return Finding.of(place.scanned.text, begin, end, _kind(place.kind, raw[begin:end]), quote)
+    return Finding.of(place.scanned.text, begin, end, _kind(place.kind, raw[begin:end]))
 
 
 def _tells(place: _Place, way: _Way, value: bytes) -> bool:
@@ -430,7 +437,7 @@ def _is_secret(kind: NameKind, value: bytes, dress: Dress) -> bool:
     if kind == "phrase" and b" " in value:
         return len(value) >= 12 and not is_stand_in(value) and value.islower() and value.replace(b" ", b"").isalnum()
     if kind in ("password", "phrase"):
-        return len(value) >= 6 if value.isdigit() else could_be_password(value, dress)
+        return len(value) >= 6 and dress == "quoted" if value.isdigit() else could_be_password(value, dress)
     return not value.isdigit() and is_random(value)
 
 
@@ -453,3 +460,4 @@ def _cookies(scanned: Scanned, end: int) -> Iterator[Finding]:
         if is_random(found[1]):
             begin, last = found.span(1)
             yield Finding.of(scanned.text, begin, last, _kind("secret", found[1]))
+    scanned.judged = line.end()

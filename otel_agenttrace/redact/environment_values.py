@@ -138,5 +138,5 @@ def _unicode_escape(character: str) -> str:
 
 
 def _percent_encoded(character: str) -> str:
-    octets = character.encode("utf-8", "surrogateescape").hex(" ").split()
+    octets = character.encode("utf-8", "surrogatepass").hex(" ").split()
     return "".join(f"%(?:25)*(?i:{octet})" for octet in octets)

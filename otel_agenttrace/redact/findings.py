@@ -16,6 +16,7 @@ __all__ = [
     "FAILED_TEXT",
     "Detector",
     "Finding",
+    "as_json",
     "find",
     "is_blind",
     "is_placeholder",
@@ -156,6 +157,26 @@ def merged(found: Iterable[Finding]) -> list[Finding]:
 def _joined(left: Finding, right: Finding) -> Finding:
     wider = right if right.end - right.start > left.end - left.start else left
     return replace(wider, start=left.start, end=max(left.end, right.end))
+
+
+_NUMBER_BEFORE: Final = re.compile(r'(\\*")\s*:\s*(-?[\d.eE+]*)$|[\[,]\s*(-?[\d.eE+]*)$')
+_NUMBER_AFTER: Final = re.compile(r"[\d.eE+-]*(?=\s*[,}\]\\])")
+
+
+def as_json(text: str, found: Sequence[Finding]) -> list[Finding]:
+    """Return findings of which those within a number of JSON are all of the number, and quoted: a placeholder is none."""
+    if text.lstrip()[:1] not in ("{", "[") and '":' not in text:
+        return list(found)
+    return [_quoted(text, each) if each.value[:1].isdigit() and not each.continues else each for each in found]
+
+
+def _quoted(text: str, found: Finding) -> Finding:
+    before = _NUMBER_BEFORE.search(text, max(0, found.start - 60), found.start)
+    after = _NUMBER_AFTER.match(text, found.end)
+    if before is None or after is None or (before[1] is None and text.lstrip()[:1] not in ("{", "[")):
+        return found
+    start = before.start(2) if before[1] is not None else before.start(3)
+    return replace(found, start=start, end=after.end(), quote=before[1] or '"')
 
 
 def replaced(text: str, found: Iterable[Finding]) -> str:

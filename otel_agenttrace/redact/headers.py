@@ -14,7 +14,7 @@ _WIRE: Final = frozenset({"content-encoding", "content-length", "transfer-encodi
 _CREDENTIAL: Final = re.compile(
     r"authorization|cookie|(?:api|access|subscription|functions|auth)-?key|secret|password|authentication-info"
     r"|(?:^|-)(?:auth|auth-?token|bearer|credentials?|jwt|jwt-assertion|sas|session-?id|signature|token)$"
-    r"|client-principal"
+    r"|client-principal|(?:^|-)(?:csrf|xsrf|otp|session)(?:-?token)?$|-token(?:-v?\d+)?$"
 )
 _ADDRESSES: Final = frozenset({"azure-asyncoperation", "content-location", "location", "operation-location", "refresh"})
 _ACCOUNT: Final = re.compile(

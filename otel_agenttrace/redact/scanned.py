@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeAlias
 
-__all__ = ["GLUED", "RUN", "Scanned"]
+__all__ = ["GLUED", "RUN", "Row", "Scanned"]
 
 RUN: Final = 16
 """The shortest unbroken run of letters, digits, `-` and `_` that a token may be or hold."""
@@ -37,11 +37,21 @@ _WORDS: Final = bytes(byte if chr(byte).isalnum() and byte < 128 else ord(" ") f
 _NAMES: Final = bytes(ord("a") if byte in _IN_NAME else ord(" ") for byte in range(256))
 
 
+Row: TypeAlias = "list[tuple[int, int]]"
+"""Where each cell of a table's row begins and ends."""
+
+
 class Scanned:
-    """A text, and what is worked out of it once for all detectors."""
+    """A text, and what is worked out of it once for all detectors.
+
+    `tables` are the heads and rows of tables by the beginning of the head's line, and `walked` where the last one ends;
+    `judged` is where the last long value ends that was looked at.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.walked = self.judged = 0
+        self.tables: dict[int, tuple[Row, list[Row]]] = {}
         self.raw = (
             text.encode("ascii")
             if text.isascii()

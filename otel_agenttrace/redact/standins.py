@@ -42,6 +42,9 @@ _TYPES: Final = frozenset(
 _PROSE: Final = frozenset(
     b"your the a an is to at of and or with for must enter new old current please characters password least reset choose this".split()
 )
+_ENOUGH: Final = 400
+"""So much of a value shows whether it is words."""
+
 _PARTS: Final = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _CALL: Final = re.compile(rb"[A-Za-z_$][\w$.:>-]*[(\[]")
 _KNOWN_CALL: Final = re.compile(
@@ -88,7 +91,7 @@ def _each(value: bytes) -> list[bytes]:
 
 def _is_worded(value: bytes) -> bool:
     """Whether a value is words and short numbers, put together as names are."""
-    return all(map(_is_name, filter(None, re.split(rb"[^A-Za-z0-9]+", value))))
+    return all(map(_is_name, filter(None, re.split(rb"[^A-Za-z0-9]+", value[:_ENOUGH]))))
 
 
 def _is_name(piece: bytes) -> bool:
@@ -116,6 +119,8 @@ def could_be_password(value: bytes, dress: Dress) -> bool:
     if b" " in value:
         return dress != "bare" and (_GROUPS.fullmatch(value) is not None or (dress == "quoted" and _is_phrase(value)))
     if len(value) < 4 or is_stand_in(value) or _MEASURE.fullmatch(value) or value.lower().strip(b"!?.:*") in _TYPES:
+        return False
+    if b"/" in value and _is_worded(value):  # a path
         return False
     if (_KNOWN_CALL if dress == "quoted" else _CALL).match(value):
         return False

@@ -72,13 +72,17 @@ _decode: Final = json.JSONDecoder().raw_decode
 
 
 def told_by_token(text: str) -> Iterator[Finding]:
-    """Yield the log probabilities of a body: they say once more, token by token, what a secret was removed from."""
-    for found in _LOG_PROBABILITIES.finditer(text):
+    """Yield the log probabilities of a body of JSON: they say once more, by tokens, what a secret was removed from."""
+    if text.lstrip()[:1] not in ("{", "[") and not is_stream(text):
+        return
+    place = 0
+    while (found := _LOG_PROBABILITIES.search(text, place)) is not None:
         try:
-            _, end = _decode(text, found.end())
-        except (ValueError, RecursionError):  # cut off: all that is left goes
-            end = len(text)
-        yield Finding(found.end(), end, "token", "", instead="[]" if text[found.end()] == "[" else "null")
+            _, place = _decode(text, found.end())
+        except (ValueError, RecursionError):  # cut off: all that is left of the event goes
+            line = text.find("\n", found.end())
+            place = line if line >= 0 else len(text)
+        yield Finding(found.end(), place, "token", "", instead="[]" if text[found.end()] == "[" else "null")
 
 
 def is_stream(text: str) -> bool:

@@ -54,11 +54,11 @@ _IDENTIFIED: Final = re.compile(
     rb"(?i:identified(?:\s+with\s+[\w'\"]+)?\s+(?:by|as)\s+)(?:password\s+)?(\\*['\"])([^'\"\\\s]{3,})"
 )
 _MANIFEST: Final = re.compile(
-    rb"kind(?:: |\\*\"\s*:\s*\\*\")Secret\b.{0,2000}?(?:data|stringData)(?:\\*\"\s*:\s*\{([^{}]*)\}|:((?:(?:\r?\n|(?:\\+r)?\\+n)[ \t]+[^\n\\]*(?:\\+/[^\n\\]*)*)+))",
+    rb"kind(?:: |\\*\"\s*:\s*\\*\")Secret\b.{0,600}?(?:data|stringData)(?:\\*\"\s*:\s*\{([^{}]*)\}|:((?:(?:\r?\n|(?:\\+r)?\\+n)[ \t]+[^\n\\]*(?:\\+/[^\n\\]*)*)+))",
     re.DOTALL,
 )
 _DATUM: Final = re.compile(rb"[\w.-]+\\*\"?:[ \t]*\\*\"?((?:[^\s\"'\\|>{}]|\\+/){6,})")
-_OTP: Final = re.compile(rb"otpauth:(?:\\*/){2}[^\s\"'<>]*?secret=([A-Za-z2-7]{10,})", re.IGNORECASE)
+_OTP: Final = re.compile(rb"otpauth:(?:\\*/){2}[^\s\"'<>]{0,300}?secret=([A-Za-z2-7]{10,})", re.IGNORECASE)
 
 
 def structure_findings(scanned: Scanned) -> Iterator[Finding]:
