@@ -21,12 +21,13 @@ _SERVED: Final = f"{sys.executable} -m otel_agenttrace.demo.agent $OPENAI_BASE_U
 
 _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "demo": ((*_CLI, "demo"),),
-    "doctor": ((*_CLI, "doctor"),),
+    "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", ".")),
     "grade": ((*_CLI, "grade", "run.otlp.jsonl"),),
     "ingest": ((*_CLI, "ingest", "har", "a.har", "-o", "out"),),
     "learn": ((*_CLI, "learn", "run.otlp.jsonl", "run.otlp.jsonl"),),
     "pack": ((*_CLI, "pack", "run.otlp.jsonl"),),
     "record": (_RECORD,),
+    "redact": ((*_CLI, "redact", "run.otlp.jsonl"),),
     "refresh": (_RECORD, (*_CLI, "refresh", "made.otlp.jsonl", "--older-than", "0m", "--", *_AGENT)),
     "replay": (_RECORD, (*_CLI, "replay", "made.otlp.jsonl", "--", *_AGENT)),
     "serve": (_RECORD, (*_CLI, "serve", "made.otlp.jsonl", "--", "sh", "-c", _SERVED)),
