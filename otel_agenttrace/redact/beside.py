@@ -209,8 +209,10 @@ def _foreign_findings(scanned: Scanned) -> Iterator[Finding]:
 def named_finding(name: str, value: str) -> Finding | None:
     """Return the finding for the whole value of a member whose name tells, or None."""
     kind = kind_of_name(name)
+    if kind is None or kind == "cookie":
+        return None
     raw = value.encode("ascii", "replace")
-    if kind is None or kind == "cookie" or not _is_secret(kind, raw, "quoted"):
+    if not _is_secret(kind, raw, "quoted"):
         return None
     return Finding(0, len(value), _kind(kind, raw), value)
 

@@ -158,7 +158,9 @@ def recorded_calls(path: Path, count: int) -> None:
     writer = Writer(path, {"service.name": "bench", "agenttrace.rules.version": RULES_VERSION})
     rules = redactor({})
     for number in range(count):
-        body = json.dumps({"model": "gpt-4o", "messages": messages(number)}).encode()
+        body = json.dumps(
+            {"messages": messages(number), "model": "gpt-4o"}, separators=(",", ":")
+        ).encode()  # as the SDK
         asked = requested("POST", "https://api.openai.com/v1/chat/completions", "application/json", body, rules)
         headers = (("content-type", "application/json"), ("x-request-id", f"req_{number}"))
         exchange = Exchange(asked.request, number, number + 1, "complete", 200, headers, ANSWER)

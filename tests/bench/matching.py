@@ -14,7 +14,7 @@ from typing import Final
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.matching import Requested, requested
 from otel_agenttrace.playback.player import Player
-from otel_agenttrace.redact import redactor
+from otel_agenttrace.redact import Redactor, redactor
 from tests.bench.calls import messages, recorded_calls
 from tests.bench.figures import Figure, median_us
 
@@ -23,7 +23,7 @@ __all__ = ["hashing", "matching"]
 _COUNT: Final = 10_000
 _ROUNDS: Final = 9
 _CLAIMED: Final = _COUNT // _ROUNDS
-_PLAIN: Final = redactor({})
+_PLAIN: Final = Redactor(())
 _SIZES: Final = ((1, 200), (27, 20), (530, 3))
 """How often ten messages of 4 KB stand in a request, and how many requests are measured in a round."""
 
