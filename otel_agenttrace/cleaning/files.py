@@ -15,7 +15,8 @@ from otel_agenttrace.cassette.private import refuse_link, write_private
 from otel_agenttrace.cassette.reader import Cassette, open_cassette
 from otel_agenttrace.cassette.recording import is_held
 from otel_agenttrace.cassette.rewriting import rewrite
-from otel_agenttrace.cassette.sidecars import read_sidecar, spilled
+from otel_agenttrace.cassette.sidecars import read_sidecar, sidecar_folder, spilled
+from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.cleaning.cassettes import CleanedCassette, cleaned_cassette
 from otel_agenttrace.cleaning.documents import cleaned_documents
 from otel_agenttrace.cleaning.leaks import Leak
@@ -34,11 +35,19 @@ _MARK: Final = semconv.AGENTTRACE_FORMAT_VERSION.encode()
 
 @dataclass(frozen=True, slots=True)
 class CleanedFile:
-    """What was found in a file, and where it stands without it; `written` is None where nothing was written."""
+    """What was found in a file, and what became of it.
+
+    Attributes:
+        path: The file.
+        leaks: What was found.
+        written: Where it stands without that; None where nothing was written.
+        left: Large bodies that hold a secret still: another file names them, or a run records beside it.
+    """
 
     path: Path
     leaks: tuple[Leak, ...]
     written: Path | None = None
+    left: tuple[Path, ...] = ()
 
 
 def cleanable_files(path: Path) -> tuple[Path, ...]:
@@ -61,7 +70,7 @@ def cure(path: Path) -> str:
         return f"otel-agenttrace redact {quote(str(path))}"
     plain = quote(str(path.with_suffix("")))
     return (
-        f"zstd -d {quote(str(path))} && otel-agenttrace redact {plain} && rm -f {quote(str(path))} && "
+        f"zstd -d {quote(str(path))} && rm -f {quote(str(path))} && otel-agenttrace redact {plain} && "
         f"otel-agenttrace pack {plain}"
     )
 
@@ -140,14 +149,17 @@ def _clean_cassette(
     leaks = (*found.leaks, *torn_leaks(path, cassette, redactor))
     if dry_run or not (leaks or to is not None):
         return CleanedFile(path, leaks)
-    _write(path, to, found)
-    return CleanedFile(path, leaks, to or path)
+    left = _write(path, to, found)
+    return CleanedFile(path, leaks, to or path, tuple(sidecar_folder(path) / digest for digest in sorted(left)))
 
 
-def _write(path: Path, to: Path | None, found: CleanedCassette) -> None:
+def _write(path: Path, to: Path | None, found: CleanedCassette) -> frozenset[str]:
+    """Write the clean cassette, and return the large bodies with a secret that had to stay."""
     for body in found.bodies:
         spilled(to or path, body)
     if to is not None:
         for digest in found.kept:
             spilled(to, read_sidecar(path, digest))
-    rewrite(path, found.changes, spans=found.spans, to=to)
+    partial = partial_path(path)
+    is_recorded = partial.exists() and is_held(partial)
+    return rewrite(path, found.changes, spans=found.spans, to=to, keeps_bodies=is_recorded)

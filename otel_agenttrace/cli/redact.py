@@ -52,7 +52,7 @@ def redact(paths: tuple[Path, ...], output: Path | None, *, dry_run: bool, perso
         click.echo(json.dumps(cleaned_json(found), indent=2))
     else:
         click.echo("\n".join(cleaned_lines(found)))
-    raise SystemExit(FINDINGS if dry_run and any(file.leaks for file in found) else CLEAN)
+    raise SystemExit(FINDINGS if any(file.left or (dry_run and file.leaks) for file in found) else CLEAN)
 
 
 def scan(folder: Path, *, personal: bool, as_json: bool) -> int:

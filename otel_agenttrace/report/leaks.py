@@ -26,6 +26,10 @@ def cleaned_lines(files: Sequence[CleanedFile]) -> Iterator[str]:
         for kind, leaks in _by_kind(file.leaks).items():
             lines = Counter(leak.line for leak in leaks)
             yield f"  {kind}: {len(leaks)}, line {', '.join(map(str, lines))}"
+        for body in file.left:
+            yield f"  left with a secret, for another file shares it: {escaped(str(body))}"
+        if file.left:
+            yield "  to fix   clean or remove that file (the partial, the packed form), then this body"
 
 
 def _by_kind(leaks: Sequence[Leak]) -> dict[str, list[Leak]]:
@@ -38,7 +42,8 @@ def _by_kind(leaks: Sequence[Leak]) -> dict[str, list[Leak]]:
 def cleaned_json(files: Sequence[CleanedFile]) -> JsonObject:
     """Return what was removed as JSON with stable keys: `secrets`, a number, and `files`.
 
-    Of each file: `path`, `written` (null if nothing was), `kinds`, numbers by kind, and `leaks`.
+    Of each file: `path`, `written` (null if nothing was), `kinds`, numbers by kind, `leaks`, and `left`, large bodies that
+    hold a secret still.
     """
     return {
         "secrets": sum(len(file.leaks) for file in files),
@@ -48,6 +53,7 @@ def cleaned_json(files: Sequence[CleanedFile]) -> JsonObject:
                 "written": None if file.written is None else str(file.written),
                 "kinds": dict(sorted(Counter(leak.kind for leak in file.leaks).items())),
                 "leaks": list(map(_leak_json, file.leaks)),
+                "left": list(map(str, file.left)),
             }
             for file in files
         ],

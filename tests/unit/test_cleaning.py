@@ -22,7 +22,7 @@ from otel_agenttrace.cassette.recording import Recording
 from otel_agenttrace.cassette.sidecars import sidecars
 from otel_agenttrace.cassette.validation import validated
 from otel_agenttrace.cassette.writer import RecordedCall, Writer, partial_path
-from otel_agenttrace.cleaning.files import clean, cleanable_files
+from otel_agenttrace.cleaning.files import clean, cleanable_files, cure
 from otel_agenttrace.cleaning.scanning import ScannedFile, files_below, scanned
 from otel_agenttrace.cleaning.texts import leaks_of_texts
 from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteInaccessible, CassetteNotFound
@@ -200,6 +200,64 @@ def test_large_bodies_are_cleaned_and_old_ones_go(tmp_path: Path) -> None:
     for each in (path, copy):
         assert validated(each, "").problems == ()
         assert all(KEY.encode() not in file.read_bytes() for file in tmp_path.rglob(f"{each.name}*/*"))
+
+
+def _large(number: int, *, leaky: bool) -> tuple[Span, RecordedCall]:
+    said = json.dumps({"text": "word " * 300_000 + (KEY if leaky else "fine")}).encode()
+    return _call({"model": f"m{number}"}, number, answer=said)
+
+
+def _shared(folder: Path) -> tuple[Path, Path]:
+    """Return a cassette and a partial that was left, which name the same large body with the key."""
+    path = folder / "c.otlp.jsonl"
+    for each in (path, partial_path(path)):
+        Writer(each, {}).write(*_large(0, leaky=True))
+    return path, partial_path(path)
+
+
+@pytest.mark.parametrize("cleaned", [0, 1])
+def test_a_large_body_that_the_partial_or_the_cassette_beside_names_stays_and_is_told(
+    tmp_path: Path, cleaned: int
+) -> None:
+    files = _shared(tmp_path)
+    (body,) = sidecars(files[0])
+    found = clean(files[cleaned], _NOW)
+    assert [each.name for each in found.left] == [body]
+    assert [validated(each, "").problems for each in files] == [(), ()]
+    assert clean(files[1 - cleaned], _NOW).left == ()
+    assert body not in sidecars(files[0])
+    assert [validated(each, "").problems for each in files] == [(), ()]
+
+
+def test_no_large_body_goes_while_a_run_records_beside_the_cassette(tmp_path: Path) -> None:
+    path = tmp_path / "c.otlp.jsonl"
+    Writer(path, {}).write(*_large(0, leaky=True))
+    (body,) = sidecars(path)
+    recording = Recording(path)
+    assert [each.name for each in clean(path, _NOW).left] == [body]
+    assert body in sidecars(path)
+    recording.leave()
+
+
+def test_the_cure_of_a_packed_cassette_leaves_no_large_body_with_a_secret(tmp_path: Path) -> None:
+    path = tmp_path / "c.otlp.jsonl"
+    Writer(path, {}).write(*_large(0, leaky=True))
+    packed = pack(path)
+    steps = [step.split()[0:2] for step in cure(packed).split(" && ")]
+    assert steps == [["zstd", "-d"], ["rm", "-f"], ["otel-agenttrace", "redact"], ["otel-agenttrace", "pack"]]
+    packed.unlink()
+    assert clean(path, _NOW).left == ()
+    pack(path)
+    assert not any(file.leaks for file in _scan(tmp_path).values())
+    assert all(KEY.encode() not in file.read_bytes() for file in tmp_path.rglob("*/*"))
+
+
+def test_a_packed_form_that_names_a_large_body_keeps_it(tmp_path: Path) -> None:
+    path = tmp_path / "c.otlp.jsonl"
+    Writer(path, {}).write(*_large(0, leaky=True))
+    packed = pack(path)
+    assert len(clean(path, _NOW).left) == 1
+    assert validated(packed, "").problems == ()
 
 
 def test_the_mode_stays_and_a_copy_has_it(tmp_path: Path) -> None:
