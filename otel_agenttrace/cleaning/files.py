@@ -8,14 +8,14 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
-from otel_agenttrace import semconv
+from otel_agenttrace.cassette.beginning import check_may_be_replaced, is_ours
 from otel_agenttrace.cassette.held import check_is_file
 from otel_agenttrace.cassette.pack import SUFFIX as PACKED
 from otel_agenttrace.cassette.private import refuse_link, write_private
 from otel_agenttrace.cassette.reader import Cassette, open_cassette
 from otel_agenttrace.cassette.recording import is_held
 from otel_agenttrace.cassette.rewriting import rewrite
-from otel_agenttrace.cassette.sidecars import read_sidecar, sidecar_folder, spilled
+from otel_agenttrace.cassette.sidecars import read_sidecar, remove_unused, sidecar_folder, sidecars, spilled
 from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.cleaning.cassettes import CleanedCassette, cleaned_cassette
 from otel_agenttrace.cleaning.documents import cleaned_documents
@@ -28,9 +28,6 @@ __all__ = ["CASSETTES", "CleanedFile", "clean", "cleanable_files", "cure", "open
 
 CASSETTES: Final = (".otlp.jsonl", ".otlp.jsonl.partial")
 """How the names of cassettes end."""
-
-_LOOKED_AT: Final = 4096
-_MARK: Final = semconv.AGENTTRACE_FORMAT_VERSION.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +78,7 @@ def clean(path: Path, redactor: Redactor, *, to: Path | None = None, dry_run: bo
     Args:
         path: The file; it keeps its mode, and stays as it is if nothing is found.
         redactor: The rules.
-        to: Where the clean file goes; None is its own place.
+        to: Where the clean file goes; None is its own place. What is no cassette is not replaced there.
         dry_run: Whether nothing is written.
 
     Raises:
@@ -90,8 +87,12 @@ def clean(path: Path, redactor: Redactor, *, to: Path | None = None, dry_run: bo
     if path.suffix == PACKED:
         raise CassetteError(f"{path} is packed, and is not written to.\n  to fix   {cure(path)}")
     try:
+        if to is not None and to.resolve() == path.resolve():
+            to = None
         if not dry_run:
             refuse_link(to or path)
+        if to is not None:
+            check_may_be_replaced(to, "written")
         cassette = open_own(path)
         return (
             _clean_trace(path, redactor, to, dry_run=dry_run)
@@ -112,10 +113,8 @@ def open_own(path: Path) -> Cassette | None:
         OSError: If the system does not let us look.
     """
     check_is_file(path, "read")
-    if path.exists() and path.suffix != PACKED:
-        with path.open("rb") as file:
-            if _MARK not in file.read(_LOOKED_AT):
-                return None
+    if path.exists() and path.suffix != PACKED and not is_ours(path):
+        return None
     return open_cassette(path, strict=True, warn=_unheard)
 
 
@@ -154,12 +153,17 @@ def _clean_cassette(
 
 
 def _write(path: Path, to: Path | None, found: CleanedCassette) -> frozenset[str]:
-    """Write the clean cassette, and return the large bodies with a secret that had to stay."""
+    """Write the clean cassette, and return the large bodies with a secret that had to stay in its place."""
+    place = to or path
+    older = sidecars(place)
     for body in found.bodies:
-        spilled(to or path, body)
+        spilled(place, body)
     if to is not None:
         for digest in found.kept:
             spilled(to, read_sidecar(path, digest))
-    partial = partial_path(path)
+    partial = partial_path(place)
     is_recorded = partial.exists() and is_held(partial)
-    return rewrite(path, found.changes, spans=found.spans, to=to, keeps_bodies=is_recorded)
+    left = rewrite(path, found.changes, spans=found.spans, to=to, keeps_bodies=is_recorded)
+    if to is not None:  # those of an older copy
+        remove_unused(to, older, keeps=is_recorded)
+    return left

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from otel_agenttrace.cassette.beginning import is_ours
 from otel_agenttrace.cassette.pack import pack
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.recording import Recording
@@ -258,6 +259,52 @@ def test_a_packed_form_that_names_a_large_body_keeps_it(tmp_path: Path) -> None:
     packed = pack(path)
     assert len(clean(path, _NOW).left) == 1
     assert validated(packed, "").problems == ()
+
+
+def test_a_cassette_with_a_long_resource_is_ours_is_cleaned_and_may_be_recorded_again(tmp_path: Path) -> None:
+    path = tmp_path / "c.otlp.jsonl"
+    Writer(path, {"a.list": "w " * 5_000}).write(*_large(0, leaky=True))
+    assert clean(path, _NOW).written == path
+    assert validated(path, "").problems == ()
+    assert all(KEY.encode() not in file.read_bytes() for file in tmp_path.rglob("*/*"))
+    Recording(path).leave()
+
+
+def test_a_trace_that_only_tells_of_our_format_is_none_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "trace.otlp.jsonl"
+    path.write_text(json.dumps(_trace("what is agenttrace.format.version?")) + "\n")
+    assert not is_ours(path)
+    with pytest.raises(CassetteInaccessible, match="a trace that others exported"):
+        Recording(path)
+
+
+def test_a_cassette_whose_own_path_is_the_output_is_cleaned_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "c.otlp.jsonl"
+    Writer(path, {}).write(*_large(0, leaky=True))
+    monkeypatch.chdir(tmp_path)
+    assert clean(path, _NOW, to=Path("c.otlp.jsonl")).written == path
+    assert all(KEY.encode() not in file.read_bytes() for file in tmp_path.rglob("*/*"))
+
+
+def test_an_older_copy_loses_its_large_bodies(tmp_path: Path) -> None:
+    path, copy = tmp_path / "c.otlp.jsonl", tmp_path / "copy.otlp.jsonl"
+    for each in (path, copy):
+        Writer(each, {}).write(*_large(0, leaky=True))
+    assert clean(path, _NOW, to=copy).left == ()
+    assert all(KEY.encode() not in file.read_bytes() for file in tmp_path.rglob(f"{copy.name}*/*"))
+    assert validated(copy, "").problems == ()
+
+
+@pytest.mark.parametrize("content", ["print('a program')", json.dumps({"resourceSpans": []})])
+def test_only_a_cassette_makes_room_for_the_output(tmp_path: Path, content: str) -> None:
+    path, other = _written(tmp_path / "c.otlp.jsonl", _bodies([0])), tmp_path / "agent.py"
+    other.write_text(content)
+    with pytest.raises(CassetteInaccessible, match="would be replaced"):
+        clean(path, _NOW, to=other)
+    assert other.read_text() == content
+    assert clean(path, _NOW, to=tmp_path / "new.jsonl").written == tmp_path / "new.jsonl"
 
 
 def test_the_mode_stays_and_a_copy_has_it(tmp_path: Path) -> None:
