@@ -126,6 +126,22 @@ def test_what_cannot_be_cleaned_says_so(folder: Path, arguments: tuple[str, ...]
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_file_that_cannot_be_cleaned_is_told_after_those_that_were_and_exits_3(
+    folder: Path, provider: Provider, options: tuple[str, ...]
+) -> None:
+    path = _recorded(folder, provider, f"my key is {_KEY}")
+    (folder / "a.otlp.jsonl").write_text("damaged\n", encoding="utf-8")
+    result = _run(folder, *_COMMAND, "redact", *options, ".")
+    assert result.returncode == 3
+    assert "a.otlp.jsonl" in result.stderr
+    assert _KEY not in path.read_text(encoding="utf-8")
+    if options:
+        assert [bool(file["problem"]) for file in json.loads(result.stdout)["files"]] == [True, False]
+    else:
+        assert result.stdout.startswith(f"{_CASSETTE}: ")
+
+
 def test_a_large_body_that_stays_for_another_file_is_told_and_exits_1(folder: Path) -> None:
     asked = requested("POST", "https://api.test/v1/x", "application/json", b"{}", Redactor(()))
     body = json.dumps({"text": "word " * 300_000 + _KEY}).encode()

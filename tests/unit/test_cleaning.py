@@ -23,15 +23,16 @@ from otel_agenttrace.cassette.recording import Recording
 from otel_agenttrace.cassette.sidecars import sidecars
 from otel_agenttrace.cassette.validation import validated
 from otel_agenttrace.cassette.writer import RecordedCall, Writer, partial_path
-from otel_agenttrace.cleaning.files import clean, cleanable_files, cure
+from otel_agenttrace.cleaning.files import clean, cleanable_files, cleaned, cure
 from otel_agenttrace.cleaning.scanning import ScannedFile, files_below, scanned
 from otel_agenttrace.cleaning.texts import leaks_of_texts
-from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteInaccessible, CassetteNotFound
+from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteInaccessible
 from otel_agenttrace.matching import requested
 from otel_agenttrace.model import Call, Chunk, Event, Exchange, Span
 from otel_agenttrace.playback.player import Player
 from otel_agenttrace.redact import Redactor, redactor
 from otel_agenttrace.redaction import RedactionRules
+from otel_agenttrace.report.leaks import scanned_json, scanned_lines
 
 KEY: Final = "sk-proj-" + hashlib.sha256(b"a key of before").hexdigest()
 _TRACE_ID: Final = "0af7651916cd43dd8448eb211c80319c"
@@ -360,8 +361,50 @@ def test_a_folder_stands_for_the_cassettes_below_it(tmp_path: Path) -> None:
     (inner / "notes.txt").write_text("x")
     assert cleanable_files(tmp_path) == (path,)
     path.unlink()
-    with pytest.raises(CassetteNotFound):
+    (inner / "link.otlp.jsonl").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CassetteError, match=r"There is no cassette in [^*]*\.otlp\.jsonl"):
         cleanable_files(tmp_path)
+
+
+def test_a_link_in_a_folder_is_left_out(tmp_path: Path) -> None:
+    path = _written(tmp_path / "c.otlp.jsonl", _bodies()[:1])
+    (tmp_path / "link.otlp.jsonl").symlink_to(path)
+    assert cleanable_files(tmp_path) == (path,)
+
+
+def test_a_file_that_cannot_be_cleaned_keeps_no_other_from_it(tmp_path: Path) -> None:
+    for name in ("a", "c"):
+        _written(tmp_path / f"{name}.otlp.jsonl", _bodies([0])[:1])
+    (tmp_path / "b.otlp.jsonl").write_text("damaged\n")
+    found = [cleaned(path, _NOW) for path in cleanable_files(tmp_path)]
+    assert [(bool(file.problem), file.written is not None) for file in found] == [
+        (False, True),
+        (True, False),
+        (False, True),
+    ]
+
+
+def _unreadable(folder: Path) -> Path:
+    """Return a folder whose path is too long for the system: nobody may read it, not even root."""
+    before = Path.cwd()
+    path = folder
+    try:
+        os.chdir(folder)
+        while len(str(path)) < 4_200:
+            path /= "d" * 200
+            Path("d" * 200).mkdir()
+            os.chdir("d" * 200)
+    finally:
+        os.chdir(before)
+    return path
+
+
+def test_a_folder_that_cannot_be_read_is_a_problem_of_scan_and_of_redact(tmp_path: Path) -> None:
+    _unreadable(tmp_path)
+    (told,) = scanned(files_below(tmp_path), _NOW)
+    assert "File name too long" in told.problem
+    (path,) = cleanable_files(tmp_path)
+    assert "File name too long" in cleaned(path, _NOW).problem
 
 
 # --- traces of others ---------------------------------------------------------------------------------------------------
@@ -403,7 +446,7 @@ def test_the_name_of_an_attribute_tells_of_its_value(tmp_path: Path) -> None:
 def test_what_is_no_json_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("hello\n")
-    with pytest.raises(CassetteCorrupt):
+    with pytest.raises(CassetteInaccessible, match=r"neither a cassette nor OTLP/JSON[^v]*doctor --scan"):
         clean(path, _NOW)
 
 
@@ -478,6 +521,44 @@ def test_one_long_line_is_read_in_blocks_and_a_secret_over_a_border_is_told_once
     text = "." * at + f" {KEY} " + "." * 30_000
     found = list(leaks_of_texts(io.BytesIO(text.encode()), _NOW, block=4096))
     assert [(leak.line, leak.kind) for leak in found] == [(1, "token")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_text_in_two_or_four_bytes_with_its_mark_is_text(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.log").write_bytes(f"\ufeffone\r\nkey \u4e0a\u0a0a {KEY}\r\n".encode(encoding))
+    file = _scan(tmp_path)["a.log"]
+    assert [(leak.line, leak.kind) for leak in file.leaks] == [(2, "token")]
+    assert not file.is_binary
+
+
+def test_what_is_packed_and_no_cassette_is_looked_at_as_what_it_is(tmp_path: Path) -> None:
+    for name, content in {
+        "a.txt": KEY.encode(),
+        "b.tar": b"\0\0" + KEY.encode(),
+        "t.json": json.dumps(_trace(KEY)).encode(),
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        pack(tmp_path / name)
+        (tmp_path / name).unlink()
+    (tmp_path / "d.zst").write_bytes(b"none")
+    (tmp_path / "e.otlp.jsonl.zst").write_bytes(b"none")
+    found = _scan(tmp_path)
+    assert {name: len(file.leaks) for name, file in found.items() if file.leaks} == {"a.txt.zst": 1, "t.json.zst": 1}
+    assert [name for name, file in found.items() if file.is_binary] == ["b.tar.zst", "d.zst"]
+    assert [name for name, file in found.items() if file.problem] == ["e.otlp.jsonl.zst"]
+
+
+def test_what_was_not_looked_at_is_not_counted_as_looked_at(tmp_path: Path) -> None:
+    files = (
+        ScannedFile(tmp_path / "a"),
+        ScannedFile(tmp_path / "b", problem="no"),
+        ScannedFile(tmp_path / "c", is_binary=True),
+    )
+    assert scanned_json(files)["looked_at"] == 1
+    assert (
+        list(scanned_lines(files))[-1]
+        == "no secret found · 1 file looked at · 1 not looked at · 1 file left out: no text"
+    )
 
 
 def test_links_pipes_and_git_are_left_alone(tmp_path: Path) -> None:
