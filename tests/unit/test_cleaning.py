@@ -443,6 +443,30 @@ def test_the_name_of_an_attribute_tells_of_its_value(tmp_path: Path) -> None:
     assert clean(path, _NOW).leaks == ()
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_what_has_no_secret_in_it_is_written_as_it_was(tmp_path: Path, indent: int | None) -> None:
+    path = tmp_path / "trace.json"
+    separators = (",", ":") if indent is None else None
+    odd: dict[str, Any] = {
+        "number": "N",
+        "none": None,
+        "yes": True,
+        "empty": [{}, [], ""],
+        "text": 'é "\\\n',
+        "half": "H",
+    }
+    numbers = "[1e400,0.1000,-0,12345678901234567890123,NaN,-Infinity]"
+    whole = json.dumps({**_trace(KEY), "odd": odd}, indent=indent, separators=separators, ensure_ascii=False)
+    whole = whole.replace(
+        '"N"',
+        numbers.replace(",", ",\n      ").replace("[", "[\n      ").replace("]", "\n    ]") if indent else numbers,
+    )
+    whole = whole.replace('"H"', '"\\ud800"') + "\n"
+    path.write_text(whole, encoding="utf-8")
+    (leak,) = clean(path, _NOW).leaks
+    assert path.read_text(encoding="utf-8").replace(leak.excerpt, KEY) == whole
+
+
 def test_what_is_no_json_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("hello\n")
