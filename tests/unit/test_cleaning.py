@@ -453,6 +453,7 @@ def test_what_has_no_secret_in_it_is_written_as_it_was(tmp_path: Path, indent: i
         "yes": True,
         "empty": [{}, [], ""],
         "text": 'é "\\\n',
+        "pair": {"key": "k", "value": 3},
         "half": "H",
     }
     numbers = "[1e400,0.1000,-0,12345678901234567890123,NaN,-Infinity]"
