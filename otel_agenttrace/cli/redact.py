@@ -51,7 +51,7 @@ def redact(paths: tuple[Path, ...], output: Path | None, *, dry_run: bool, perso
     for line in (json.dumps(cleaned_json(found), indent=2),) if as_json else cleaned_lines(found):
         click.echo(line)
     for problem in (file.problem for file in found if file.problem):
-        click.echo(problem, err=True)
+        click.echo(f"otel-agenttrace: {problem}", err=True)
     if any(file.problem for file in found):
         raise SystemExit(UNREADABLE)
     raise SystemExit(FINDINGS if any(file.left or (dry_run and file.leaks) for file in found) else CLEAN)
