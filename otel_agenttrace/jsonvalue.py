@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias, cast
 
 __all__ = [
@@ -37,16 +37,20 @@ _DEEPEST: Final = 200
 _TOO_DEEP: Final = f"nested deeper than {_DEEPEST} levels"
 
 
-def parse(source: bytes | str) -> Json:
+def parse(source: bytes | str, number: Callable[[str], object] | None = None) -> Json:
     """Return the value a JSON text stands for.
 
     How deep it may be nested does not depend on the Python, nor on who asks: so whoever walks the value gets to its end.
+
+    Args:
+        source: The text.
+        number: Makes the value of a number from its text; else it is an `int` or a `float`.
 
     Raises:
         ValueError: If the text is not JSON (`UnicodeDecodeError` and `json.JSONDecodeError` are both), or nested deeper.
     """
     try:
-        value = json.loads(source)
+        value = json.loads(source, parse_int=number, parse_float=number)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     if _opened(source) > _DEEPEST and not _is_shallow(value):

@@ -26,6 +26,7 @@ __all__ = [
     "encode_line",
     "encode_resource",
     "format_version",
+    "resources",
 ]
 
 FORMAT_VERSION: Final = 1
@@ -144,12 +145,14 @@ def _special(value: float) -> str:
 
 def format_version(document: Json) -> int | None:
     """Return the cassette format a document says it has, or None for a foreign one."""
+    versions = (resource.get(semconv.AGENTTRACE_FORMAT_VERSION) for resource in resources(document))
+    return next((version for version in versions if isinstance(version, int)), None)
+
+
+def resources(document: Json) -> Iterator[Mapping[str, AttributeValue]]:
+    """Yield the attributes of the resources of a `TracesData` object."""
     for resource_spans in array(_member(obj(document), "resourceSpans")):
-        attributes = decode_attributes(obj(obj(resource_spans).get("resource")).get("attributes"))
-        version = attributes.get(semconv.AGENTTRACE_FORMAT_VERSION)
-        if isinstance(version, int):
-            return version
-    return None
+        yield decode_attributes(obj(obj(resource_spans).get("resource")).get("attributes"))
 
 
 def decode_spans(document: Json) -> Iterator[Span]:

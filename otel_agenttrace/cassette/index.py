@@ -21,7 +21,7 @@ from otel_agenttrace.errors import CassetteCorrupt, CassetteTooNew
 from otel_agenttrace.jsonvalue import parse
 from otel_agenttrace.model import Span
 
-__all__ = ["Entry", "Holder", "Index", "Line", "scan"]
+__all__ = ["LONGEST", "Entry", "Holder", "Index", "Line", "scan"]
 
 _STRING: Final = rb'"((?:[^"\\]|\\.)*)"'
 _OURS: Final = re.compile(
@@ -49,7 +49,7 @@ _TAIL: Final = re.compile(
     rb'"status":\{(?:"code":[0-2])?,?(?:"message":' + _STRING + rb")?\}"
     rb',"traceId":"([0-9a-f]{32})"\}\]\}\]\}\]\}\n'
 )
-_LONGEST: Final = 256 << 20
+LONGEST: Final = 256 << 20
 """Bytes of a line. Bodies above 1 MiB stand in files of their own, and no request of this size is recorded."""
 _PIECE: Final = 1 << 20
 _TORN: Final = "unexpected end of data"
@@ -133,7 +133,7 @@ def scan(path: Path, source: BinaryIO) -> Index:
         line = Line(number, offset, size)
         offset += size
         if raw is None:
-            reason = f"a line of {size:,} bytes; lines above {_LONGEST:,} bytes are not read"
+            reason = f"a line of {size:,} bytes; lines above {LONGEST:,} bytes are not read"
             index.problems.append(CassetteCorrupt(path, number, reason))
         elif raw.strip():
             _add(index, path, line, raw)
@@ -146,7 +146,7 @@ def _lines(source: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
         size = len(raw)
         if size == _PIECE and not raw.endswith(b"\n"):
             size += _rest(source)
-            raw = _read_again(source, size) if size <= _LONGEST else None
+            raw = _read_again(source, size) if size <= LONGEST else None
         yield size, raw
 
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 from pathlib import Path
 from shlex import quote
-from typing import Final
 
-from otel_agenttrace import semconv
+from otel_agenttrace.cassette.beginning import check_may_be_replaced
 from otel_agenttrace.cassette.held import HeldFile, make_folder, recordable
 from otel_agenttrace.cassette.private import take_place
 from otel_agenttrace.cassette.sidecars import remove_unused, sidecars
@@ -28,11 +26,6 @@ except ImportError:  # no advisory locks on this system: one root per cassette
 
 __all__ = ["Recording", "is_held"]
 
-_LOOKED_AT: Final = 4096
-_SUFFIX: Final = ".otlp.jsonl"
-_MARK: Final = semconv.AGENTTRACE_FORMAT_VERSION.encode()
-_FORK_MARK: Final = semconv.AGENTTRACE_FORK_OF.encode()
-_TRACE: Final = re.compile(rb'\s*\{\s*"(?:resourceSpans|resource_spans)"')
 _log = logging.getLogger("otel_agenttrace")
 
 
@@ -53,7 +46,7 @@ class Recording:
         self.path = path
         self.partial = partial_path(path)
         with recordable(path):
-            _check_may_be_replaced(path, is_fork=is_fork)
+            check_may_be_replaced(path, "recorded to", is_fork=is_fork)
             make_folder(path.parent)
             self._older_bodies = sidecars(path)
             self._life = _begun(self.partial, goes_on=goes_on)
@@ -115,25 +108,6 @@ class Recording:
 
 def _reason(error: OSError | CassetteInaccessible) -> str:
     return f"{error.strerror if isinstance(error, OSError) else error.reason}"
-
-
-def _check_may_be_replaced(path: Path, *, is_fork: bool) -> None:
-    """Refuse a file that is no cassette: whoever forgot to name one named the program, its data, or another's trace.
-
-    What is named like a cassette may be damaged. A fork replaces no more than an older fork.
-    """
-    try:
-        with path.open("rb") as file:
-            beginning = file.read(_LOOKED_AT)
-    except FileNotFoundError:
-        return
-    is_ours = _MARK in beginning
-    is_damaged = path.name.endswith(_SUFFIX) and not _TRACE.match(beginning)
-    if beginning and not (is_ours or is_damaged):
-        kind = "a trace that others exported" if _TRACE.match(beginning) else "a file of another kind"
-        raise CassetteInaccessible(path, "recorded to", f"it is {kind}, which would be replaced")
-    if is_fork and is_ours and _FORK_MARK not in beginning:
-        raise CassetteInaccessible(path, "recorded to", "it is a recording, which a fork would replace")
 
 
 def _begun(partial: Path, *, goes_on: bool) -> HeldFile:

@@ -22,7 +22,7 @@ from otel_agenttrace.cassette.format import decode_spans, encode_line, encode_re
 from otel_agenttrace.cassette.index import Entry, Index, Line, scan
 from otel_agenttrace.cassette.private import write_private
 from otel_agenttrace.cassette.reader import Cassette
-from otel_agenttrace.cassette.sidecars import remove_unused
+from otel_agenttrace.cassette.sidecars import remove_unused, sidecars
 from otel_agenttrace.cassette.writer import small_resource
 from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteInaccessible
 from otel_agenttrace.jsonvalue import compact, parse
@@ -144,7 +144,8 @@ def rewrite(
     *,
     spans: Mapping[tuple[int, int], bytes] = _NO_SPANS,
     to: Path | None = None,
-) -> None:
+    keeps_bodies: bool = False,
+) -> frozenset[str]:
     """Write a cassette anew with these changes, and these lines after all others; its mode stays. Large bodies nobody names any more go.
 
     Args:
@@ -153,6 +154,10 @@ def rewrite(
         appended: Further lines, each with its newline.
         spans: Lines in the place of spans that are no calls, by offset of the line and position in it.
         to: Where the changed cassette goes; None is its own place. Large bodies are not copied there.
+        keeps_bodies: Whether no large body goes: a run that records beside it may need any.
+
+    Returns:
+        The large bodies of calls that were replaced or removed which stay, for the sake of another file.
 
     Raises:
         CassetteError: If a call to be changed does not stand where it stood when the cassette was read.
@@ -166,9 +171,12 @@ def rewrite(
             write_private(to or path, sheet.rewritten(changes, appended, spans), mode, durable=True)
     except OSError as error:
         raise CassetteInaccessible(path, "written", f"{error.strerror}") from error
-    if to is None:
-        with contextlib.suppress(OSError):  # what is left over takes room, no more
-            remove_unused(path, sheet.unnamed)
+    if to is not None:
+        return frozenset()
+    try:
+        return remove_unused(path, sheet.unnamed, keeps=keeps_bodies)
+    except OSError:  # one that is not removed takes room, no more, unless it is one to be cleaned
+        return sidecars(path).intersection(sheet.unnamed)
 
 
 @dataclass(slots=True)

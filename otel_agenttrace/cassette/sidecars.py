@@ -6,11 +6,14 @@ import contextlib
 import hashlib
 import re
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
+from otel_agenttrace.cassette.pack import SUFFIX as PACKED
+from otel_agenttrace.cassette.pack import unpacked
 from otel_agenttrace.cassette.private import make_private_folder, read_regular, refuse_link, write_private
+from otel_agenttrace.errors import CassetteError
 
 __all__ = ["read_sidecar", "remove_unused", "sidecar_digest", "sidecar_folder", "sidecars", "spilled"]
 
@@ -19,11 +22,17 @@ _SPILL_FROM: Final = 1 << 20
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _NAMED: Final = re.compile(rb'"([0-9a-f]{64})"')
+_OVERLAP: Final = 65
+"""A name that two pieces divide ends within so many bytes."""
 
 
 def sidecar_folder(path: Path) -> Path:
     """Return the folder that holds the large bodies of a cassette or of its partial."""
-    return path.with_name(path.name.removesuffix(".zst").removesuffix(".partial") + ".bodies")
+    return path.with_name(_plain_name(path) + ".bodies")
+
+
+def _plain_name(path: Path) -> str:
+    return path.name.removesuffix(PACKED).removesuffix(".partial")
 
 
 def sidecar_digest(body: bytes) -> str | None:
@@ -83,18 +92,58 @@ def sidecars(path: Path) -> frozenset[str]:
     return frozenset(file.name for file in folder.iterdir() if _DIGEST.fullmatch(file.name))
 
 
-def remove_unused(path: Path, digests: Collection[str]) -> None:
-    """Remove those of these large bodies that the cassette, or its packed form, does not name.
+def remove_unused(path: Path, digests: Collection[str], *, keeps: bool = False) -> frozenset[str]:
+    """Remove those of these large bodies that no file names which shares them: the cassette, its partial, packed forms.
+
+    Args:
+        path: One of these files.
+        digests: The bodies in question.
+        keeps: Whether none is removed: a run that records may name any in a moment.
+
+    Returns:
+        Those that the file at the path does not name, and that stay because another one does or cannot be read.
 
     Raises:
-        OSError: If the cassette cannot be read or a file not be removed.
+        OSError: If the file at the path cannot be read or a body not be removed.
     """
-    if not digests or path.with_name(f"{path.name}.zst").exists():
-        return
-    with path.open("rb") as lines:
-        named = {digest.decode() for line in lines for digest in _NAMED.findall(line)}
+    loose = sidecars(path).intersection(digests)
+    if not loose:
+        return loose
+    loose -= _named(path)
+    if keeps:
+        return loose
+    try:
+        kept = loose & frozenset(digest for other in _others(path) for digest in _named(other))
+    except (OSError, CassetteError):
+        return loose
     folder = sidecar_folder(path)
-    for digest in sidecars(path).intersection(digests).difference(named):
+    for digest in loose - kept:
         (folder / digest).unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # it still holds something
         folder.rmdir()
+    return kept
+
+
+def _others(path: Path) -> Iterator[Path]:
+    """Yield the files that share large bodies with the one at a path."""
+    name = _plain_name(path)
+    for other in (name, f"{name}.partial", f"{name}{PACKED}", f"{name}.partial{PACKED}"):
+        if other != path.name and path.with_name(other).exists():
+            yield path.with_name(other)
+
+
+def _named(path: Path) -> frozenset[str]:
+    """Return the digests that a file names, packed or not."""
+    named: set[str] = set()
+    held = b""
+    for piece in unpacked(path) if path.suffix == PACKED else _pieces(path):
+        held += piece
+        named.update(digest.decode() for digest in _NAMED.findall(held))
+        held = held[-_OVERLAP:]
+    return frozenset(named)
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(_SPILL_FROM):
+            yield piece

@@ -1,24 +1,36 @@
 """Redact OTLP/JSON that others wrote: one document, or one on each line. Bytes in, what leaks and the new bytes out; pure.
 
-A line without a finding stays byte for byte; of one with a finding the values change, and how it is spaced.
+A line without a finding stays byte for byte; of one with a finding the values change, and how it is spaced. Numbers keep
+their text: what a float does not hold is not lost.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from otel_agenttrace.cleaning.leaks import Leak, leaks_between
 from otel_agenttrace.errors import CassetteCorrupt
-from otel_agenttrace.jsonvalue import Json, compact, obj, parse, text
+from otel_agenttrace.jsonvalue import Json, parse, quoted, text
 from otel_agenttrace.redact import Redactor
 
 __all__ = ["cleaned_documents"]
 
 _IDS: Final = frozenset({"traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id"})
 _BINARY: Final = frozenset({"bytesValue", "bytes_value"})
+_INDENT: Final = "  "
+_ESCAPED: Final = "backslashreplace"
+"""A lone surrogate has no UTF-8 form, only an escape, which is that of JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """A number as it is written."""
+
+    text: str
 
 
 def cleaned_documents(path: Path, content: bytes, redactor: Redactor) -> tuple[bytes, tuple[Leak, ...]]:
@@ -28,7 +40,7 @@ def cleaned_documents(path: Path, content: bytes, redactor: Redactor) -> tuple[b
         CassetteCorrupt: If it is neither a JSON document nor lines of JSON.
     """
     try:
-        whole = parse(content)
+        whole = parse(content, _Number)
     except (ValueError, RecursionError):
         return _cleaned_lines(path, content, redactor)
     try:
@@ -45,12 +57,12 @@ def _cleaned_lines(path: Path, content: bytes, redactor: Redactor) -> tuple[byte
         if not line.strip():
             continue
         try:
-            clean, leaks = _cleaned(index + 1, parse(line), redactor)
+            clean, leaks = _cleaned(index + 1, parse(line, _Number), redactor)
         except (ValueError, RecursionError) as error:
             raise CassetteCorrupt(path, index + 1, f"not JSON, or nested too deep: {error}") from error
         if leaks:
             found += leaks
-            lines[index] = _bytes(compact(clean)) + line[len(line.rstrip(b"\r\n")) :]
+            lines[index] = _json(clean).encode("utf-8", _ESCAPED) + line[len(line.rstrip(b"\r\n")) :]
     return b"".join(lines), tuple(found)
 
 
@@ -60,16 +72,29 @@ def _cleaned(line: int, value: Json, redactor: Redactor) -> tuple[Json, tuple[Le
 
 
 def _written(value: Json, before: bytes) -> bytes:
-    is_indented = b"\n" in before.strip()
-    written = json.dumps(value, ensure_ascii=False, indent=2) if is_indented else compact(value)
-    return _bytes(written) + before[len(before.rstrip()) :]
+    written = _json(value, "\n" if b"\n" in before.strip() else "")
+    return written.encode("utf-8", _ESCAPED) + before[len(before.rstrip()) :]
 
 
-def _bytes(written: str) -> bytes:
-    try:
-        return written.encode()
-    except UnicodeEncodeError:  # a lone surrogate has no UTF-8 form, only an escape
-        return json.dumps(json.loads(written)).encode()
+def _json(value: object, begin: str = "") -> str:
+    """Return the JSON text of a value; `begin` is the newline and the indent of its line, if it is written on several."""
+    if isinstance(value, _Number):
+        return value.text
+    if isinstance(value, str):
+        return quoted(value)
+    inner = begin and begin + _INDENT
+    colon = ": " if begin else ":"
+    if isinstance(value, Mapping):
+        members = cast("Mapping[str, object]", value).items()
+        return _joined("{}", (f"{quoted(key)}{colon}{_json(member, inner)}" for key, member in members), begin, inner)
+    if isinstance(value, Sequence):
+        return _joined("[]", (_json(item, inner) for item in cast("Sequence[object]", value)), begin, inner)
+    return json.dumps(value)
+
+
+def _joined(brackets: str, parts: Iterable[str], begin: str, inner: str) -> str:
+    told = f",{inner}".join(parts)
+    return f"{brackets[0]}{inner}{told}{begin}{brackets[1]}" if told else brackets
 
 
 def _redacted(value: Json, redactor: Redactor, name: str = "") -> Json:
@@ -87,7 +112,7 @@ def _redacted_object(value: Mapping[str, Json], redactor: Redactor, name: str) -
     attribute = text(value.get("key")) if "value" in value and isinstance(value.get("key"), str) else None
     if attribute is not None:
         own = redactor.redact_text(attribute)
-        return {**value, "key": own, "value": _redacted(obj(value["value"]), redactor, attribute)}
+        return {**value, "key": own, "value": _redacted(value["value"], redactor, attribute)}
     is_any_value = len(value) == 1 and next(iter(value)).endswith(("Value", "_value"))
     return {
         redactor.redact_text(key): _redacted(

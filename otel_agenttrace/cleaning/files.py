@@ -2,57 +2,100 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import Final
 
-from otel_agenttrace import semconv
+from otel_agenttrace.cassette.beginning import check_may_be_replaced, is_ours
 from otel_agenttrace.cassette.held import check_is_file
 from otel_agenttrace.cassette.pack import SUFFIX as PACKED
 from otel_agenttrace.cassette.private import refuse_link, write_private
 from otel_agenttrace.cassette.reader import Cassette, open_cassette
 from otel_agenttrace.cassette.recording import is_held
 from otel_agenttrace.cassette.rewriting import rewrite
-from otel_agenttrace.cassette.sidecars import read_sidecar, spilled
+from otel_agenttrace.cassette.sidecars import read_sidecar, remove_unused, sidecar_folder, sidecars, spilled
+from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.cleaning.cassettes import CleanedCassette, cleaned_cassette
 from otel_agenttrace.cleaning.documents import cleaned_documents
 from otel_agenttrace.cleaning.leaks import Leak
 from otel_agenttrace.cleaning.texts import leaks_of_text
-from otel_agenttrace.errors import CassetteError, CassetteInaccessible, CassetteNotFound
+from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteInaccessible
 from otel_agenttrace.redact import Redactor
 
-__all__ = ["CASSETTES", "CleanedFile", "clean", "cleanable_files", "cure", "open_own", "torn_leaks"]
+__all__ = [
+    "CASSETTES",
+    "CleanedFile",
+    "clean",
+    "cleanable_files",
+    "cleaned",
+    "cure",
+    "files_in",
+    "open_own",
+    "torn_leaks",
+]
 
 CASSETTES: Final = (".otlp.jsonl", ".otlp.jsonl.partial")
 """How the names of cassettes end."""
 
-_LOOKED_AT: Final = 4096
-_MARK: Final = semconv.AGENTTRACE_FORMAT_VERSION.encode()
+_LEFT_OUT: Final = frozenset({".git", "__pycache__"})
+_SPANS: Final = b"resourceSpans"
 
 
 @dataclass(frozen=True, slots=True)
 class CleanedFile:
-    """What was found in a file, and where it stands without it; `written` is None where nothing was written."""
+    """What was found in a file, and what became of it.
+
+    Attributes:
+        path: The file.
+        leaks: What was found.
+        written: Where it stands without that; None where nothing was written.
+        left: Large bodies that hold a secret still: another file names them, or a run records beside it.
+        problem: Why it could not be cleaned.
+    """
 
     path: Path
-    leaks: tuple[Leak, ...]
+    leaks: tuple[Leak, ...] = ()
     written: Path | None = None
+    left: tuple[Path, ...] = ()
+    problem: str = ""
 
 
 def cleanable_files(path: Path) -> tuple[Path, ...]:
-    """Return the file itself, or the cassettes in and below a folder, sorted.
+    """Return the file itself, or the cassettes in and below a folder, and folders there that cannot be read, sorted.
 
     Raises:
-        CassetteNotFound: If no cassette is in the folder.
+        CassetteError: If no cassette is in the folder.
     """
     if not path.is_dir():
         return (path,)
-    found = sorted(each for each in path.rglob("*") if each.name.endswith(CASSETTES) and each.is_file())
+    files, unread = files_in(path)
+    found = sorted((*(each for each in files if each.name.endswith(CASSETTES)), *unread))
     if not found:
-        raise CassetteNotFound(path / "*.otlp.jsonl", "name a file, or a folder that holds cassettes")
+        raise CassetteError(
+            f"There is no cassette in {path}.\n"
+            f"  to fix   name a file, or a folder with files whose names end in {' or '.join(CASSETTES)}"
+        )
     return tuple(found)
+
+
+def files_in(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Return the regular files in and below a folder, links left out; and the folders there that cannot be read."""
+    unread: list[OSError] = []
+    found: list[Path] = []
+    for where, folders, names in os.walk(folder, onerror=unread.append):
+        folders[:] = [name for name in folders if name not in _LEFT_OUT]
+        found += filter(_is_regular, (Path(where, name) for name in names if name not in _LEFT_OUT))
+    return tuple(found), tuple(Path(str(error.filename)) for error in unread)
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:  # whoever opens it hears why not
+        return True
 
 
 def cure(path: Path) -> str:
@@ -61,9 +104,17 @@ def cure(path: Path) -> str:
         return f"otel-agenttrace redact {quote(str(path))}"
     plain = quote(str(path.with_suffix("")))
     return (
-        f"zstd -d {quote(str(path))} && otel-agenttrace redact {plain} && rm -f {quote(str(path))} && "
+        f"zstd -d {quote(str(path))} && rm -f {quote(str(path))} && otel-agenttrace redact {plain} && "
         f"otel-agenttrace pack {plain}"
     )
+
+
+def cleaned(path: Path, redactor: Redactor, *, to: Path | None = None, dry_run: bool = False) -> CleanedFile:
+    """Clean a file as `clean` does, and return its problem if that cannot be done."""
+    try:
+        return clean(path, redactor, to=to, dry_run=dry_run)
+    except CassetteError as error:
+        return CleanedFile(path, problem=str(error))
 
 
 def clean(path: Path, redactor: Redactor, *, to: Path | None = None, dry_run: bool = False) -> CleanedFile:
@@ -72,7 +123,7 @@ def clean(path: Path, redactor: Redactor, *, to: Path | None = None, dry_run: bo
     Args:
         path: The file; it keeps its mode, and stays as it is if nothing is found.
         redactor: The rules.
-        to: Where the clean file goes; None is its own place.
+        to: Where the clean file goes; None is its own place. What is no cassette is not replaced there.
         dry_run: Whether nothing is written.
 
     Raises:
@@ -81,8 +132,12 @@ def clean(path: Path, redactor: Redactor, *, to: Path | None = None, dry_run: bo
     if path.suffix == PACKED:
         raise CassetteError(f"{path} is packed, and is not written to.\n  to fix   {cure(path)}")
     try:
+        if to is not None and to.resolve() == path.resolve():
+            to = None
         if not dry_run:
             refuse_link(to or path)
+        if to is not None:
+            check_may_be_replaced(to, "written")
         cassette = open_own(path)
         return (
             _clean_trace(path, redactor, to, dry_run=dry_run)
@@ -102,11 +157,11 @@ def open_own(path: Path) -> Cassette | None:
         CassetteError: If it cannot be read.
         OSError: If the system does not let us look.
     """
+    if path.is_dir():
+        next(path.iterdir(), None)  # tells why it could not be looked through
     check_is_file(path, "read")
-    if path.exists() and path.suffix != PACKED:
-        with path.open("rb") as file:
-            if _MARK not in file.read(_LOOKED_AT):
-                return None
+    if path.exists() and path.suffix != PACKED and not is_ours(path):
+        return None
     return open_cassette(path, strict=True, warn=_unheard)
 
 
@@ -124,7 +179,15 @@ def torn_leaks(path: Path, cassette: Cassette, redactor: Redactor) -> tuple[Leak
 
 
 def _clean_trace(path: Path, redactor: Redactor, to: Path | None, *, dry_run: bool) -> CleanedFile:
-    written, leaks = cleaned_documents(path, path.read_bytes(), redactor)
+    content = path.read_bytes()
+    try:
+        written, leaks = cleaned_documents(path, content, redactor)
+    except CassetteCorrupt as error:
+        if _SPANS in content:
+            raise
+        place = f"see where: otel-agenttrace doctor --scan {quote(str(path))}"
+        reason = "it is neither a cassette nor OTLP/JSON"
+        raise CassetteInaccessible(path, "cleaned", reason, f"take secrets out by hand; {place}") from error
     if dry_run or not (leaks or to is not None):
         return CleanedFile(path, leaks)
     write_private(to or path, written, stat.S_IMODE(path.stat().st_mode), durable=True)
@@ -140,14 +203,22 @@ def _clean_cassette(
     leaks = (*found.leaks, *torn_leaks(path, cassette, redactor))
     if dry_run or not (leaks or to is not None):
         return CleanedFile(path, leaks)
-    _write(path, to, found)
-    return CleanedFile(path, leaks, to or path)
+    left = _write(path, to, found)
+    return CleanedFile(path, leaks, to or path, tuple(sidecar_folder(path) / digest for digest in sorted(left)))
 
 
-def _write(path: Path, to: Path | None, found: CleanedCassette) -> None:
+def _write(path: Path, to: Path | None, found: CleanedCassette) -> frozenset[str]:
+    """Write the clean cassette, and return the large bodies with a secret that had to stay in its place."""
+    place = to or path
+    older = sidecars(place)
     for body in found.bodies:
-        spilled(to or path, body)
+        spilled(place, body)
     if to is not None:
         for digest in found.kept:
             spilled(to, read_sidecar(path, digest))
-    rewrite(path, found.changes, spans=found.spans, to=to)
+    partial = partial_path(place)
+    is_recorded = partial.exists() and is_held(partial)
+    left = rewrite(path, found.changes, spans=found.spans, to=to, keeps_bodies=is_recorded)
+    if to is not None:  # those of an older copy
+        remove_unused(to, older, keeps=is_recorded)
+    return left

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from tempfile import TemporaryFile
+from typing import BinaryIO, Final
 
 from otel_agenttrace.cassette.pack import SUFFIX as PACKED
+from otel_agenttrace.cassette.pack import unpacked
 from otel_agenttrace.cleaning.cassettes import cleaned_cassette
 from otel_agenttrace.cleaning.documents import cleaned_documents
-from otel_agenttrace.cleaning.files import cure, open_own, torn_leaks
+from otel_agenttrace.cleaning.files import CASSETTES, cure, files_in, open_own, torn_leaks
 from otel_agenttrace.cleaning.leaks import Leak
 from otel_agenttrace.cleaning.texts import leaks_of_texts
 from otel_agenttrace.errors import CassetteCorrupt, CassetteError
@@ -18,9 +22,15 @@ from otel_agenttrace.redact import Redactor
 
 __all__ = ["ScannedFile", "files_below", "scanned"]
 
-_LEFT_OUT: Final = frozenset({".git", "__pycache__"})
 _BODIES: Final = ".bodies"
 _BINARY: Final = (".bz2", ".gz", ".jpeg", ".jpg", ".pdf", ".png", ".pyc", ".sqlite", ".whl", ".xz", ".zip")
+_ENCODINGS: Final = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Marks at the beginning of a text; those of UTF-32 begin like those of UTF-16."""
 _LOOKED_AT: Final = 8192
 _MOST_DOCUMENT: Final = 64 << 20
 """A trace that others wrote is read whole up to this size; a larger one is looked at as text."""
@@ -46,12 +56,11 @@ class ScannedFile:
 
 
 def files_below(folder: Path) -> tuple[Path, ...]:
-    """Return the regular files in and below a folder, or the file itself: large bodies last, links not followed."""
+    """Return the file itself, or those in and below a folder: large bodies last, and folders that cannot be read too."""
     if not folder.is_dir():
         return (folder,)
-    inner = (path for path in folder.rglob("*") if not _LEFT_OUT.intersection(path.relative_to(folder).parts))
-    found = [path for path in inner if path.is_file() and not path.is_symlink()]
-    return tuple(sorted(found, key=lambda path: (path.parent.name.endswith(_BODIES), path)))
+    files, unread = files_in(folder)
+    return tuple(sorted((*files, *unread), key=lambda path: (path.parent.name.endswith(_BODIES), path)))
 
 
 def scanned(paths: Sequence[Path], redactor: Redactor) -> Iterator[ScannedFile]:
@@ -74,8 +83,6 @@ def _own(path: Path, redactor: Redactor, seen: set[str]) -> ScannedFile | None:
             return None
         found = cleaned_cassette(cassette, redactor)
     except CassetteCorrupt:
-        if path.suffix == PACKED:
-            raise
         return None
     seen.update(found.sidecars)
     leaks = (*found.leaks, *torn_leaks(path, cassette, redactor))
@@ -84,14 +91,30 @@ def _own(path: Path, redactor: Redactor, seen: set[str]) -> ScannedFile | None:
 
 
 def _foreign(path: Path, redactor: Redactor) -> ScannedFile:
-    with path.open("rb") as file:
-        beginning = file.read(_LOOKED_AT)
-        if path.suffix.lower() in _BINARY or b"\0" in beginning:
-            return ScannedFile(path, is_binary=True)
-        if b'"resourceSpans"' in beginning and path.stat().st_size <= _MOST_DOCUMENT:
-            try:
-                return ScannedFile(path, cleaned_documents(path, path.read_bytes(), redactor)[1], cure(path))
-            except CassetteCorrupt:  # no JSON after all
-                pass
-        file.seek(0)
-        return ScannedFile(path, tuple(leaks_of_texts(file, redactor)))
+    if path.suffix != PACKED:
+        with path.open("rb") as file:
+            return _content(path, file, redactor)
+    try:
+        with TemporaryFile() as file:
+            file.writelines(unpacked(path))
+            return _content(path, file, redactor)
+    except CassetteCorrupt:
+        if path.with_suffix("").name.endswith(CASSETTES):
+            raise
+        return ScannedFile(path, is_binary=True)
+
+
+def _content(path: Path, file: BinaryIO, redactor: Redactor) -> ScannedFile:
+    file.seek(0)
+    beginning = file.read(_LOOKED_AT)
+    encoding = next((name for mark, name in _ENCODINGS if beginning.startswith(mark)), "utf-8")
+    if path.suffix.lower() in _BINARY or (b"\0" in beginning and encoding == "utf-8"):
+        return ScannedFile(path, is_binary=True)
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if b'"resourceSpans"' in beginning and size <= _MOST_DOCUMENT:
+        try:
+            return ScannedFile(path, cleaned_documents(path, file.read(), redactor)[1], cure(path))
+        except CassetteCorrupt:  # no JSON after all
+            file.seek(0)
+    return ScannedFile(path, tuple(leaks_of_texts(file, redactor, encoding)))

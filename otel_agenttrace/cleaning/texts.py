@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import TextIOWrapper
 from typing import BinaryIO, Final
 
 from otel_agenttrace.cleaning.leaks import Leak, excerpt
@@ -18,17 +19,18 @@ _OVERLAP: Final = 1 << 13
 """What is looked at twice where a line is longer than a block."""
 
 
-def leaks_of_texts(file: BinaryIO, redactor: Redactor, block: int = _BLOCK) -> Iterator[Leak]:
+def leaks_of_texts(file: BinaryIO, redactor: Redactor, encoding: str = "utf-8", block: int = _BLOCK) -> Iterator[Leak]:
     """Yield what leaks in a file, in order."""
     line = 1
-    held = b""
-    while piece := file.read(block):
-        piece += file.readline(block)
-        goes_on = len(piece) == 2 * block and not piece.endswith(b"\n")
-        text, before = (held + piece).decode("utf-8", "replace"), len(held.decode("utf-8", "replace"))
-        yield from leaks_of_text(text, redactor, line, told=before, goes_on=goes_on)
-        line += piece.count(b"\n")
-        held = piece[-_OVERLAP:].rpartition(b"\n")[2] if goes_on else b""
+    held = ""
+    read = TextIOWrapper(file, encoding, "replace", newline="\n")
+    while piece := read.read(block):
+        piece += read.readline(block)
+        goes_on = len(piece) == 2 * block and not piece.endswith("\n")
+        yield from leaks_of_text(held + piece, redactor, line, told=len(held), goes_on=goes_on)
+        line += piece.count("\n")
+        held = piece[-_OVERLAP:].rpartition("\n")[2] if goes_on else ""
+    read.detach()  # the file is its owner's to close
 
 
 def leaks_of_text(

@@ -13,7 +13,7 @@ from typing import TypeVar
 import click
 from rich.progress import track
 
-from otel_agenttrace.cleaning.files import clean, cleanable_files
+from otel_agenttrace.cleaning.files import cleanable_files, cleaned
 from otel_agenttrace.cleaning.scanning import files_below, scanned
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
 from otel_agenttrace.config import Config, resolve
@@ -47,12 +47,14 @@ def redact(paths: tuple[Path, ...], output: Path | None, *, dry_run: bool, perso
     if output is not None and len(files) != 1:
         raise click.UsageError("-o names one file, and so must FILE.")
     redactor = _redactor(personal=personal)
-    found = [clean(file, redactor, to=output, dry_run=dry_run) for file in _tracked(files, "reading")]
-    if as_json:
-        click.echo(json.dumps(cleaned_json(found), indent=2))
-    else:
-        click.echo("\n".join(cleaned_lines(found)))
-    raise SystemExit(FINDINGS if dry_run and any(file.leaks for file in found) else CLEAN)
+    found = [cleaned(file, redactor, to=output, dry_run=dry_run) for file in _tracked(files, "reading")]
+    for line in (json.dumps(cleaned_json(found), indent=2),) if as_json else cleaned_lines(found):
+        click.echo(line)
+    for problem in (file.problem for file in found if file.problem):
+        click.echo(f"otel-agenttrace: {problem}", err=True)
+    if any(file.problem for file in found):
+        raise SystemExit(UNREADABLE)
+    raise SystemExit(FINDINGS if any(file.left or (dry_run and file.leaks) for file in found) else CLEAN)
 
 
 def scan(folder: Path, *, personal: bool, as_json: bool) -> int:

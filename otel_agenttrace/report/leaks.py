@@ -15,8 +15,8 @@ __all__ = ["cleaned_json", "cleaned_lines", "scanned_json", "scanned_lines"]
 
 
 def cleaned_lines(files: Sequence[CleanedFile]) -> Iterator[str]:
-    """Yield what was removed from each file, by kind and line, and what became of it."""
-    for file in files:
+    """Yield what was removed from each file that could be cleaned, by kind and line, and what became of it."""
+    for file in (file for file in files if not file.problem):
         name = escaped(str(file.path))
         if not file.leaks:
             yield f"{name}: clean" + (f" → {escaped(str(file.written))}" if file.written else "")
@@ -26,6 +26,10 @@ def cleaned_lines(files: Sequence[CleanedFile]) -> Iterator[str]:
         for kind, leaks in _by_kind(file.leaks).items():
             lines = Counter(leak.line for leak in leaks)
             yield f"  {kind}: {len(leaks)}, line {', '.join(map(str, lines))}"
+        for body in file.left:
+            yield f"  left with a secret, for another file shares it: {escaped(str(body))}"
+        if file.left:
+            yield "  to fix   clean or remove that file (the partial, the packed form), then this body"
 
 
 def _by_kind(leaks: Sequence[Leak]) -> dict[str, list[Leak]]:
@@ -38,7 +42,8 @@ def _by_kind(leaks: Sequence[Leak]) -> dict[str, list[Leak]]:
 def cleaned_json(files: Sequence[CleanedFile]) -> JsonObject:
     """Return what was removed as JSON with stable keys: `secrets`, a number, and `files`.
 
-    Of each file: `path`, `written` (null if nothing was), `kinds`, numbers by kind, and `leaks`.
+    Of each file: `path`, `written` (null if nothing was), `kinds`, `problem` (null if it could be cleaned), `kinds`, numbers
+    by kind, `leaks`, and `left`, large bodies that hold a secret still.
     """
     return {
         "secrets": sum(len(file.leaks) for file in files),
@@ -46,8 +51,10 @@ def cleaned_json(files: Sequence[CleanedFile]) -> JsonObject:
             {
                 "path": str(file.path),
                 "written": None if file.written is None else str(file.written),
+                "problem": file.problem or None,
                 "kinds": dict(sorted(Counter(leak.kind for leak in file.leaks).items())),
                 "leaks": list(map(_leak_json, file.leaks)),
+                "left": list(map(str, file.left)),
             }
             for file in files
         ],
@@ -70,11 +77,12 @@ def scanned_lines(files: Sequence[ScannedFile]) -> Iterator[str]:
 
 
 def _sum(files: Sequence[ScannedFile], leaking: Sequence[ScannedFile]) -> str:
-    binary = sum(file.is_binary for file in files)
+    binary, failed = sum(file.is_binary for file in files), sum(bool(file.problem) for file in files)
     left_out = f" · {counted(binary, 'file')} left out: no text" if binary else ""
+    not_looked_at = f" · {failed} not looked at" if failed else ""
     secrets = sum(len(file.leaks) for file in leaking)
     told = f"{counted(secrets, 'secret')} in {counted(len(leaking), 'file')}" if leaking else "no secret found"
-    return f"{told} · {counted(len(files) - binary, 'file')} looked at{left_out}"
+    return f"{told} · {counted(len(files) - binary - failed, 'file')} looked at{not_looked_at}{left_out}"
 
 
 def scanned_json(files: Sequence[ScannedFile]) -> JsonObject:
@@ -84,7 +92,7 @@ def scanned_json(files: Sequence[ScannedFile]) -> JsonObject:
     """
     return {
         "secrets": sum(len(file.leaks) for file in files),
-        "looked_at": sum(not file.is_binary for file in files),
+        "looked_at": sum(not (file.is_binary or file.problem) for file in files),
         "left_out": [str(file.path) for file in files if file.is_binary],
         "files": [
             {

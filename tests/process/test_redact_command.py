@@ -13,6 +13,10 @@ from typing import Final
 import pytest
 
 import otel_agenttrace as at
+from otel_agenttrace.cassette.writer import RecordedCall, Writer
+from otel_agenttrace.matching import requested
+from otel_agenttrace.model import Call, Exchange, Span
+from otel_agenttrace.redact import Redactor
 from otel_agenttrace.redaction import RedactionRules
 from tests.support.processes import instrumented_environment
 from tests.support.provider import Provider
@@ -120,6 +124,34 @@ def test_what_cannot_be_cleaned_says_so(folder: Path, arguments: tuple[str, ...]
     result = _run(folder, *_COMMAND, "redact", *arguments)
     assert (result.returncode, bool(result.stderr)) == (code, True)
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_file_that_cannot_be_cleaned_is_told_after_those_that_were_and_exits_3(
+    folder: Path, provider: Provider, options: tuple[str, ...]
+) -> None:
+    path = _recorded(folder, provider, f"my key is {_KEY}")
+    (folder / "a.otlp.jsonl").write_text("damaged\n", encoding="utf-8")
+    result = _run(folder, *_COMMAND, "redact", *options, ".")
+    assert result.returncode == 3
+    assert "a.otlp.jsonl" in result.stderr
+    assert _KEY not in path.read_text(encoding="utf-8")
+    if options:
+        assert [bool(file["problem"]) for file in json.loads(result.stdout)["files"]] == [True, False]
+    else:
+        assert result.stdout.startswith(f"{_CASSETTE}: ")
+
+
+def test_a_large_body_that_stays_for_another_file_is_told_and_exits_1(folder: Path) -> None:
+    asked = requested("POST", "https://api.test/v1/x", "application/json", b"{}", Redactor(()))
+    body = json.dumps({"text": "word " * 300_000 + _KEY}).encode()
+    call = Call(asked.key, (Exchange(asked.request, 5, 900, "complete", 200, body=body),), "", 0)
+    for name in (_CASSETTE, f"{_CASSETTE}.partial"):
+        Writer(folder / name, {}).write(Span("0" * 31 + "1", "0" * 15 + "1", "x", 1, 2), RecordedCall(call, asked))
+    first = _run(folder, *_COMMAND, "redact", _CASSETTE)
+    assert (first.returncode, "left with a secret" in first.stdout) == (1, True), first.stdout + first.stderr
+    second = _run(folder, *_COMMAND, "redact", f"{_CASSETTE}.partial")
+    assert (second.returncode, "left with" in second.stdout) == (0, False), second.stdout + second.stderr
 
 
 def test_the_doctor_finds_leaks_and_exits_1_and_0_once_they_are_gone(folder: Path, provider: Provider) -> None:

@@ -16,21 +16,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from otel_agenttrace.cassette.beginning import is_ours
 from otel_agenttrace.cassette.pack import pack
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.recording import Recording
 from otel_agenttrace.cassette.sidecars import sidecars
 from otel_agenttrace.cassette.validation import validated
 from otel_agenttrace.cassette.writer import RecordedCall, Writer, partial_path
-from otel_agenttrace.cleaning.files import clean, cleanable_files
+from otel_agenttrace.cleaning.files import clean, cleanable_files, cleaned, cure
 from otel_agenttrace.cleaning.scanning import ScannedFile, files_below, scanned
 from otel_agenttrace.cleaning.texts import leaks_of_texts
-from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteInaccessible, CassetteNotFound
+from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteInaccessible
 from otel_agenttrace.matching import requested
 from otel_agenttrace.model import Call, Chunk, Event, Exchange, Span
 from otel_agenttrace.playback.player import Player
 from otel_agenttrace.redact import Redactor, redactor
 from otel_agenttrace.redaction import RedactionRules
+from otel_agenttrace.report.leaks import scanned_json, scanned_lines
 
 KEY: Final = "sk-proj-" + hashlib.sha256(b"a key of before").hexdigest()
 _TRACE_ID: Final = "0af7651916cd43dd8448eb211c80319c"
@@ -202,6 +204,110 @@ def test_large_bodies_are_cleaned_and_old_ones_go(tmp_path: Path) -> None:
         assert all(KEY.encode() not in file.read_bytes() for file in tmp_path.rglob(f"{each.name}*/*"))
 
 
+def _large(number: int, *, leaky: bool) -> tuple[Span, RecordedCall]:
+    said = json.dumps({"text": "word " * 300_000 + (KEY if leaky else "fine")}).encode()
+    return _call({"model": f"m{number}"}, number, answer=said)
+
+
+def _shared(folder: Path) -> tuple[Path, Path]:
+    """Return a cassette and a partial that was left, which name the same large body with the key."""
+    path = folder / "c.otlp.jsonl"
+    for each in (path, partial_path(path)):
+        Writer(each, {}).write(*_large(0, leaky=True))
+    return path, partial_path(path)
+
+
+@pytest.mark.parametrize("cleaned", [0, 1])
+def test_a_large_body_that_the_partial_or_the_cassette_beside_names_stays_and_is_told(
+    tmp_path: Path, cleaned: int
+) -> None:
+    files = _shared(tmp_path)
+    (body,) = sidecars(files[0])
+    found = clean(files[cleaned], _NOW)
+    assert [each.name for each in found.left] == [body]
+    assert [validated(each, "").problems for each in files] == [(), ()]
+    assert clean(files[1 - cleaned], _NOW).left == ()
+    assert body not in sidecars(files[0])
+    assert [validated(each, "").problems for each in files] == [(), ()]
+
+
+def test_no_large_body_goes_while_a_run_records_beside_the_cassette(tmp_path: Path) -> None:
+    path = tmp_path / "c.otlp.jsonl"
+    Writer(path, {}).write(*_large(0, leaky=True))
+    (body,) = sidecars(path)
+    recording = Recording(path)
+    assert [each.name for each in clean(path, _NOW).left] == [body]
+    assert body in sidecars(path)
+    recording.leave()
+
+
+def test_the_cure_of_a_packed_cassette_leaves_no_large_body_with_a_secret(tmp_path: Path) -> None:
+    path = tmp_path / "c.otlp.jsonl"
+    Writer(path, {}).write(*_large(0, leaky=True))
+    packed = pack(path)
+    steps = [step.split()[0:2] for step in cure(packed).split(" && ")]
+    assert steps == [["zstd", "-d"], ["rm", "-f"], ["otel-agenttrace", "redact"], ["otel-agenttrace", "pack"]]
+    packed.unlink()
+    assert clean(path, _NOW).left == ()
+    pack(path)
+    assert not any(file.leaks for file in _scan(tmp_path).values())
+    assert all(KEY.encode() not in file.read_bytes() for file in tmp_path.rglob("*/*"))
+
+
+def test_a_packed_form_that_names_a_large_body_keeps_it(tmp_path: Path) -> None:
+    path = tmp_path / "c.otlp.jsonl"
+    Writer(path, {}).write(*_large(0, leaky=True))
+    packed = pack(path)
+    assert len(clean(path, _NOW).left) == 1
+    assert validated(packed, "").problems == ()
+
+
+def test_a_cassette_with_a_long_resource_is_ours_is_cleaned_and_may_be_recorded_again(tmp_path: Path) -> None:
+    path = tmp_path / "c.otlp.jsonl"
+    Writer(path, {"a.list": "w " * 5_000}).write(*_large(0, leaky=True))
+    assert clean(path, _NOW).written == path
+    assert validated(path, "").problems == ()
+    assert all(KEY.encode() not in file.read_bytes() for file in tmp_path.rglob("*/*"))
+    Recording(path).leave()
+
+
+def test_a_trace_that_only_tells_of_our_format_is_none_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "trace.otlp.jsonl"
+    path.write_text(json.dumps(_trace("what is agenttrace.format.version?")) + "\n")
+    assert not is_ours(path)
+    with pytest.raises(CassetteInaccessible, match="a trace that others exported"):
+        Recording(path)
+
+
+def test_a_cassette_whose_own_path_is_the_output_is_cleaned_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "c.otlp.jsonl"
+    Writer(path, {}).write(*_large(0, leaky=True))
+    monkeypatch.chdir(tmp_path)
+    assert clean(path, _NOW, to=Path("c.otlp.jsonl")).written == path
+    assert all(KEY.encode() not in file.read_bytes() for file in tmp_path.rglob("*/*"))
+
+
+def test_an_older_copy_loses_its_large_bodies(tmp_path: Path) -> None:
+    path, copy = tmp_path / "c.otlp.jsonl", tmp_path / "copy.otlp.jsonl"
+    for each in (path, copy):
+        Writer(each, {}).write(*_large(0, leaky=True))
+    assert clean(path, _NOW, to=copy).left == ()
+    assert all(KEY.encode() not in file.read_bytes() for file in tmp_path.rglob(f"{copy.name}*/*"))
+    assert validated(copy, "").problems == ()
+
+
+@pytest.mark.parametrize("content", ["print('a program')", json.dumps({"resourceSpans": []})])
+def test_only_a_cassette_makes_room_for_the_output(tmp_path: Path, content: str) -> None:
+    path, other = _written(tmp_path / "c.otlp.jsonl", _bodies([0])), tmp_path / "agent.py"
+    other.write_text(content)
+    with pytest.raises(CassetteInaccessible, match="would be replaced"):
+        clean(path, _NOW, to=other)
+    assert other.read_text() == content
+    assert clean(path, _NOW, to=tmp_path / "new.jsonl").written == tmp_path / "new.jsonl"
+
+
 def test_the_mode_stays_and_a_copy_has_it(tmp_path: Path) -> None:
     path = _written(tmp_path / "c.otlp.jsonl", _bodies([0]))
     path.chmod(0o640)
@@ -255,8 +361,50 @@ def test_a_folder_stands_for_the_cassettes_below_it(tmp_path: Path) -> None:
     (inner / "notes.txt").write_text("x")
     assert cleanable_files(tmp_path) == (path,)
     path.unlink()
-    with pytest.raises(CassetteNotFound):
+    (inner / "link.otlp.jsonl").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CassetteError, match=r"There is no cassette in [^*]*\.otlp\.jsonl"):
         cleanable_files(tmp_path)
+
+
+def test_a_link_in_a_folder_is_left_out(tmp_path: Path) -> None:
+    path = _written(tmp_path / "c.otlp.jsonl", _bodies()[:1])
+    (tmp_path / "link.otlp.jsonl").symlink_to(path)
+    assert cleanable_files(tmp_path) == (path,)
+
+
+def test_a_file_that_cannot_be_cleaned_keeps_no_other_from_it(tmp_path: Path) -> None:
+    for name in ("a", "c"):
+        _written(tmp_path / f"{name}.otlp.jsonl", _bodies([0])[:1])
+    (tmp_path / "b.otlp.jsonl").write_text("damaged\n")
+    found = [cleaned(path, _NOW) for path in cleanable_files(tmp_path)]
+    assert [(bool(file.problem), file.written is not None) for file in found] == [
+        (False, True),
+        (True, False),
+        (False, True),
+    ]
+
+
+def _unreadable(folder: Path) -> Path:
+    """Return a folder whose path is too long for the system: nobody may read it, not even root."""
+    before = Path.cwd()
+    path = folder
+    try:
+        os.chdir(folder)
+        while len(str(path)) < 4_200:
+            path /= "d" * 200
+            Path("d" * 200).mkdir()
+            os.chdir("d" * 200)
+    finally:
+        os.chdir(before)
+    return path
+
+
+def test_a_folder_that_cannot_be_read_is_a_problem_of_scan_and_of_redact(tmp_path: Path) -> None:
+    _unreadable(tmp_path)
+    (told,) = scanned(files_below(tmp_path), _NOW)
+    assert "File name too long" in told.problem
+    (path,) = cleanable_files(tmp_path)
+    assert "File name too long" in cleaned(path, _NOW).problem
 
 
 # --- traces of others ---------------------------------------------------------------------------------------------------
@@ -295,10 +443,35 @@ def test_the_name_of_an_attribute_tells_of_its_value(tmp_path: Path) -> None:
     assert clean(path, _NOW).leaks == ()
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_what_has_no_secret_in_it_is_written_as_it_was(tmp_path: Path, indent: int | None) -> None:
+    path = tmp_path / "trace.json"
+    separators = (",", ":") if indent is None else None
+    odd: dict[str, Any] = {
+        "number": "N",
+        "none": None,
+        "yes": True,
+        "empty": [{}, [], ""],
+        "text": 'é "\\\n',
+        "pair": {"key": "k", "value": 3},
+        "half": "H",
+    }
+    numbers = "[1e400,0.1000,-0,12345678901234567890123,NaN,-Infinity]"
+    whole = json.dumps({**_trace(KEY), "odd": odd}, indent=indent, separators=separators, ensure_ascii=False)
+    whole = whole.replace(
+        '"N"',
+        numbers.replace(",", ",\n      ").replace("[", "[\n      ").replace("]", "\n    ]") if indent else numbers,
+    )
+    whole = whole.replace('"H"', '"\\ud800"') + "\n"
+    path.write_text(whole, encoding="utf-8")
+    (leak,) = clean(path, _NOW).leaks
+    assert path.read_text(encoding="utf-8").replace(leak.excerpt, KEY) == whole
+
+
 def test_what_is_no_json_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("hello\n")
-    with pytest.raises(CassetteCorrupt):
+    with pytest.raises(CassetteInaccessible, match=r"neither a cassette nor OTLP/JSON[^v]*doctor --scan"):
         clean(path, _NOW)
 
 
@@ -373,6 +546,44 @@ def test_one_long_line_is_read_in_blocks_and_a_secret_over_a_border_is_told_once
     text = "." * at + f" {KEY} " + "." * 30_000
     found = list(leaks_of_texts(io.BytesIO(text.encode()), _NOW, block=4096))
     assert [(leak.line, leak.kind) for leak in found] == [(1, "token")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_text_in_two_or_four_bytes_with_its_mark_is_text(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.log").write_bytes(f"\ufeffone\r\nkey \u4e0a\u0a0a {KEY}\r\n".encode(encoding))
+    file = _scan(tmp_path)["a.log"]
+    assert [(leak.line, leak.kind) for leak in file.leaks] == [(2, "token")]
+    assert not file.is_binary
+
+
+def test_what_is_packed_and_no_cassette_is_looked_at_as_what_it_is(tmp_path: Path) -> None:
+    for name, content in {
+        "a.txt": KEY.encode(),
+        "b.tar": b"\0\0" + KEY.encode(),
+        "t.json": json.dumps(_trace(KEY)).encode(),
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        pack(tmp_path / name)
+        (tmp_path / name).unlink()
+    (tmp_path / "d.zst").write_bytes(b"none")
+    (tmp_path / "e.otlp.jsonl.zst").write_bytes(b"none")
+    found = _scan(tmp_path)
+    assert {name: len(file.leaks) for name, file in found.items() if file.leaks} == {"a.txt.zst": 1, "t.json.zst": 1}
+    assert [name for name, file in found.items() if file.is_binary] == ["b.tar.zst", "d.zst"]
+    assert [name for name, file in found.items() if file.problem] == ["e.otlp.jsonl.zst"]
+
+
+def test_what_was_not_looked_at_is_not_counted_as_looked_at(tmp_path: Path) -> None:
+    files = (
+        ScannedFile(tmp_path / "a"),
+        ScannedFile(tmp_path / "b", problem="no"),
+        ScannedFile(tmp_path / "c", is_binary=True),
+    )
+    assert scanned_json(files)["looked_at"] == 1
+    assert (
+        list(scanned_lines(files))[-1]
+        == "no secret found · 1 file looked at · 1 not looked at · 1 file left out: no text"
+    )
 
 
 def test_links_pipes_and_git_are_left_alone(tmp_path: Path) -> None:
