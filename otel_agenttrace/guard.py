@@ -10,7 +10,9 @@ import _socket
 import os
 import socket
 import sys
+from asyncio.base_events import BaseEventLoop
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from functools import cache, partial, wraps
 from pathlib import Path
 from typing import Any, Final, cast
@@ -203,6 +205,17 @@ def _text(host: object) -> str:
 # --- what the interpreter tells too late, or not at all ----------------------------------------------------------------
 
 _METHODS: Final = ("connect", "connect_ex", "sendto", "sendmsg")
+_LOOK_UPS: Final = frozenset(
+    {
+        "_getaddrinfo_debug",
+        "getaddrinfo",
+        "gethostbyaddr",
+        "gethostbyname",
+        "gethostbyname_ex",
+        "getnameinfo",
+    }
+)
+"""What an event loop has looked up in a thread, by the names of the functions."""
 
 
 class _Patches:
@@ -215,11 +228,16 @@ class _Patches:
     def __init__(self) -> None:
         self._original: Any = None
         self._ours: Any = None
+        self._submit: Any = None
+        self._our_submit: Any = None
 
     def put_in(self) -> None:
         self._original = _socket.getaddrinfo
         self._ours = partial(_listened, self._original)
         cast("Any", _socket).getaddrinfo = self._ours
+        self._submit = BaseEventLoop.run_in_executor
+        self._our_submit = _in_context(self._submit)
+        cast("Any", BaseEventLoop).run_in_executor = self._our_submit
         for name in _METHODS:
             if name not in vars(socket.socket):
                 setattr(socket.socket, name, _foretold(name, getattr(_socket.socket, name)))
@@ -227,6 +245,8 @@ class _Patches:
     def take_out(self) -> None:
         if _socket.getaddrinfo is self._ours:
             cast("Any", _socket).getaddrinfo = self._original
+        if BaseEventLoop.run_in_executor is self._our_submit:
+            cast("Any", BaseEventLoop).run_in_executor = self._submit
         for name in _METHODS:
             if getattr(vars(socket.socket).get(name), "__module__", None) == __name__:
                 delattr(socket.socket, name)
@@ -237,6 +257,18 @@ def _listened(original: Callable[..., Any], host: object, *args: Any, **kwargs: 
     for guard in _guards:
         guard.learn(_text(host), {str(entry[4][0]) for entry in found})
     return found
+
+
+def _in_context(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a `run_in_executor` whose look-ups are judged as what asked for them: a thread has no context."""
+
+    @wraps(original)
+    def run_in_executor(loop: object, executor: object, func: Callable[..., Any], *args: Any) -> Any:
+        if executor is None and getattr(func, "__name__", "") in _LOOK_UPS:
+            func = partial(copy_context().run, func)
+        return original(loop, executor, func, *args)
+
+    return run_in_executor
 
 
 def _foretold(name: str, original: Callable[..., Any]) -> Callable[..., Any]:

@@ -214,6 +214,40 @@ def test_no_name_is_looked_up_in_a_replay(way: str, by_name: dict[str, Attempt])
     assert sum(egress.values()) == 1
 
 
+_INSIDE: Final = """
+import asyncio, contextlib, os, socket, sys
+import otel_agenttrace as at
+
+async def ask():
+    loop = asyncio.get_running_loop()
+    for asked in (loop.getaddrinfo("api.guard.invalid", 443), loop.getnameinfo(("198.51.100.7", 80)),
+                  loop.run_in_executor(None, socket.gethostbyname, "api.guard.invalid")):
+        try:
+            await asked
+        except socket.gaierror:
+            print("asked")
+        except BaseException as error:
+            print(type(error).__name__)
+        else:
+            print("asked")
+
+with at.replay("run.otlp.jsonl", quiet=True) as session:
+    with at.record("inner.otlp.jsonl", quiet=True):
+        asyncio.run(ask(), debug="debug" in sys.argv)
+    asyncio.run(ask(), debug="debug" in sys.argv)
+print(dict(session.egress))
+"""
+
+
+@pytest.mark.parametrize("mode", ["plain", "debug"])
+def test_a_recording_inside_a_replay_looks_names_up_asynchronously_too(mode: str, folder: Path) -> None:
+    result = _run(folder, sys.executable, "-W", "error", "-c", _INSIDE, mode)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[:6] == ["asked"] * 3 + ["EgressBlocked"] * 3
+    assert lines[6] == str({NAME: 2, ADDRESS: 1})
+
+
 # --- what stays -------------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import asyncio
 import contextvars
 import pickle
 import socket
@@ -178,7 +179,13 @@ def test_what_is_refused_can_fail_the_block() -> None:
 def test_a_guard_leaves_the_standard_library_as_it_was() -> None:
     def places() -> list[object]:
         constructor = vars(subprocess.Popen)["__init__"]
-        return [_socket.getaddrinfo, constructor, *(name in vars(socket.socket) for name in ("connect", "sendto"))]
+        submit = asyncio.BaseEventLoop.run_in_executor
+        return [
+            _socket.getaddrinfo,
+            constructor,
+            submit,
+            *(name in vars(socket.socket) for name in ("connect", "sendto")),
+        ]
 
     before = places()
     with at.replay(PATH, quiet=True), at.replay(PATH, quiet=True):
