@@ -20,6 +20,7 @@ from typing import Any, Final, cast
 from otel_agenttrace import children
 from otel_agenttrace.egress import AllowList, address_of, is_local, is_telemetry, told_place
 from otel_agenttrace.errors import EgressBlocked
+from otel_agenttrace.proxies import SetAside, drop_nowhere
 from otel_agenttrace.sites import call_site
 
 __all__ = ["Guard"]
@@ -62,8 +63,9 @@ class Guard:
         _install_hook()
         if not _guards:
             _patches.put_in()
-            children.join(self._allowed)
-            children.drop_proxies(os.environ)
+            children.join(_direct_hosts)
+            drop_nowhere(os.environ)
+        _proxies.take(os.environ, self._allowed)
         _guards = (*_guards, self)
 
     def close(self) -> None:
@@ -73,6 +75,12 @@ class Guard:
         if not _guards:
             _patches.take_out()
             children.leave()
+            _proxies.give_back(os.environ)
+
+    @property
+    def direct_hosts(self) -> tuple[str, ...]:
+        """The allowed hosts, as children are told them."""
+        return self._allowed.hosts
 
     def allows(self, host: str, port: object = None) -> bool:
         """Whether a host may be reached: by its name, or by an address that an allowed name was looked up as."""
@@ -115,6 +123,7 @@ class Guard:
 # --- what the interpreter tells ---------------------------------------------------------------------------------------
 
 _guards: tuple[Guard, ...] = ()
+_proxies: Final = SetAside()
 _INSIDE: Final = tuple(
     getattr(socket, name) for name in ("AF_UNIX", "AF_NETLINK", "AF_ALG", "AF_KEY") if hasattr(socket, name)
 )
@@ -128,9 +137,19 @@ def _install_hook() -> None:
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
     if _guards and event in _JUDGES:
-        guard = next((guard for guard in reversed(_guards) if guard.is_meant()), None)
+        guard = _meant()
         if guard is not None:
             _JUDGES[event](guard, arguments)
+
+
+def _meant() -> Guard | None:
+    """Return the guard of the code that runs here: the newest, of several."""
+    return next((guard for guard in reversed(_guards) if guard.is_meant()), None)
+
+
+def _direct_hosts() -> tuple[str, ...] | None:
+    guard = _meant()
+    return guard.direct_hosts if guard is not None else None
 
 
 def _sent(guard: Guard, arguments: tuple[Any, ...]) -> None:

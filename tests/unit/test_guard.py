@@ -5,6 +5,7 @@ from __future__ import annotations
 import _socket
 import asyncio
 import contextvars
+import os
 import pickle
 import socket
 import subprocess
@@ -191,6 +192,44 @@ def test_a_guard_leaves_the_standard_library_as_it_was() -> None:
     with at.replay(PATH, quiet=True), at.replay(PATH, quiet=True):
         assert places() != before
     assert places() == before
+
+
+def _told_to_children() -> list[str]:
+    shown = subprocess.run(["sh", "-c", "echo $HTTP_PROXY $NO_PROXY"], capture_output=True, text=True, check=True)
+    return shown.stdout.split()
+
+
+def test_children_are_told_the_hosts_of_the_guard_that_is_meant_and_none_where_none_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("HTTP_PROXY", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    told: list[list[str]] = []
+    with at.replay(PATH, quiet=True, allow=["a.test"]):
+        with at.replay(PATH, quiet=True, allow=["b.test"]):
+            told.append(_told_to_children())
+        with at.record("other.otlp.jsonl", quiet=True):
+            assert _told_to_children() == []
+        told.append(_told_to_children())
+    assert [hosts.split(",")[3:] for _, hosts in told] == [["b.test"], ["a.test"]]
+
+
+def test_proxies_on_this_machine_are_set_aside_while_a_guard_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxies = {
+        "http_proxy": "http://127.0.0.1:3128",
+        "HTTPS_PROXY": "user:word@localhost:8080",
+        "all_proxy": "socks5h://[::1]:1080",
+        "ftp_proxy": "http://[::1",
+        "FTP_PROXY": "http://proxy.test:3128",
+        "NO_PROXY": "127.0.0.1",
+        "WS_PROXY": "http://127.0.0.1:3129",
+    }
+    for name, url in proxies.items():
+        monkeypatch.setenv(name, url)
+    with at.replay(PATH, quiet=True, allow=["127.0.0.1:3129"]):
+        assert proxies.keys() & os.environ.keys() == {"ftp_proxy", "FTP_PROXY", "NO_PROXY", "WS_PROXY"}
+        monkeypatch.setenv("http_proxy", "http://chosen.test")
+    assert {name: os.environ[name] for name in proxies} == proxies | {"http_proxy": "http://chosen.test"}
 
 
 def test_the_addresses_of_an_allowed_name_may_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
