@@ -22,6 +22,9 @@ __all__ = ["escape", "join", "leave", "python_path"]
 
 _SITE: Final = Path(__file__).parent / "site"
 _PYTHON: Final = re.compile(r"(python|pypy)[\d.]*w?t?d?(\.exe)?", re.IGNORECASE)
+_WITH_VALUE: Final = "--check-hash-based-pycs"
+"""The one long option of an interpreter that is followed by a value."""
+
 _ENV: Final = 10
 """The place of `env` among the arguments of `subprocess.Popen`."""
 
@@ -79,7 +82,7 @@ def _isolating(options: Sequence[str]) -> str | None:
                 return letter
         if letters != flags and letters[len(flags)] in "cm":
             return None
-        is_value = letters[-1:] in ("W", "X") and len(letters) == len(flags) + 1
+        is_value = option == _WITH_VALUE or (letters[-1:] in ("W", "X") and len(letters) == len(flags) + 1)
     return None
 
 

@@ -368,6 +368,10 @@ _REFUSED: Final = {
     "isolated, among others": ("subprocess.call([sys.executable, '-W', 'error', '-uE', '-c', CHILD])", "python -E"),
     "no site": ("subprocess.call([sys.executable, '-X', 'dev', '-S', '-c', CHILD], env={})", "python -S"),
     "isolated exec": ("os.execv(sys.executable, [sys.executable, '-I', '-c', CHILD])", "python -I"),
+    "isolated, after a long option": (
+        "subprocess.call([sys.executable, '--check-hash-based-pycs', 'always', '-I', '-c', CHILD])",
+        "python -I",
+    ),
     "bare posix_spawn": (
         "os.posix_spawn(sys.executable, [sys.executable, '-c', CHILD], {})",
         "python with an environment of its own",
