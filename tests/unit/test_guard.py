@@ -103,14 +103,55 @@ def test_hosts_of_the_environment_and_of_the_project_add_up() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "127.9.9.9", "::1", "localhost", "LOCALHOST.", "::ffff:127.0.0.1", "0.0.0.0", ""]
+    "host",
+    [
+        "127.0.0.1",
+        "127.9.9.9",
+        "127.1",
+        "0x7f.1",
+        "0177.0.0.1",
+        "2130706433",
+        "0",
+        "::1",
+        "::ffff:127.0.0.1",
+        "0.0.0.0",
+        "",
+        "localhost",
+        "LOCALHOST.",
+        "app.localhost",
+        "a.b.localhost.",
+        "localhost.localdomain",
+        "localhost4",
+        "localhost6.localdomain6",
+        "ip6-localhost",
+        "ip6-loopback",
+    ],
 )
 def test_the_loopback_is_local(host: str) -> None:
     assert is_local(host)
 
 
 @pytest.mark.parametrize(
-    "host", ["127.evil.test", "localhost.evil.test", "127.0.0.1.evil.test", "10.0.0.1", "::2", "169.254.169.254"]
+    "host",
+    [
+        "127.evil.test",
+        "localhost.evil.test",
+        "evillocalhost",
+        "127.0.0.1.evil.test",
+        "10.0.0.1",
+        "::2",
+        "169.254.169.254",
+        "10.1",
+        "134744072",
+        "127.0.0.1.1",
+        "127.16777216",
+        "127.-1",
+        "127.\u0661",
+        "127._1",
+        "08.1",
+        "1.127",
+        "4294967296",
+    ],
 )
 def test_what_only_looks_like_the_loopback_is_not(host: str) -> None:
     assert not is_local(host)
