@@ -22,7 +22,7 @@ import otel_agenttrace as at
 from otel_agenttrace.config import resolve
 from otel_agenttrace.egress import AllowList, collectors, is_local, is_loopback
 from otel_agenttrace.errors import ConfigError, EgressBlocked, ReplayFailed
-from otel_agenttrace.sessions import open_sessions
+from otel_agenttrace.in_force import open_sessions
 from tests.support.clients import openai_client
 from tests.support.provider import Provider
 
