@@ -14,9 +14,10 @@ from opentelemetry import trace as otel_trace
 
 from otel_agenttrace import semconv
 from otel_agenttrace.errors import ToolFault, error_type
+from otel_agenttrace.in_force import current_session
 from otel_agenttrace.jsonvalue import Json
 from otel_agenttrace.model import AttributeValue, Message, SpanKind, Usage
-from otel_agenttrace.sessions import Session, current_session
+from otel_agenttrace.sessions import Session
 from otel_agenttrace.spans import LiveSpan, active_span, attached, open_span, telemetry
 from otel_agenttrace.stepping import Listener, Steps, stepped, stepped_async
 from otel_agenttrace_instrumentation.border import observe

@@ -7,24 +7,24 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
 import wrapt
 
-from otel_agenttrace.egress import AllowList
 from otel_agenttrace.environment import RUN
+from otel_agenttrace.proxies import drop_nowhere, leading_nowhere
 
-__all__ = ["drop_proxies", "escape", "join", "leave", "python_path"]
+__all__ = ["escape", "join", "leave", "python_path"]
 
 _SITE: Final = Path(__file__).parent / "site"
 _PYTHON: Final = re.compile(r"(python|pypy)[\d.]*w?t?d?(\.exe)?", re.IGNORECASE)
-_NOWHERE: Final = "http://127.0.0.1:9"
-_PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
-_DIRECT: Final = ("NO_PROXY", "no_proxy")
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+_WITH_VALUE: Final = "--check-hash-based-pycs"
+"""The one long option of an interpreter that is followed by a value."""
+
 _ENV: Final = 10
 """The place of `env` among the arguments of `subprocess.Popen`."""
 
@@ -47,7 +47,7 @@ def escape(program: object, argv: object, environment: object) -> str | None:
         environment: Its environment; None for ours.
     """
     words = [os.fsdecode(cast("Any", word)) for word in cast("Sequence[object]", argv)] if _is_list(argv) else []
-    name = os.fsdecode(cast("Any", program)) if program is not None else "".join(words[:1])
+    name = _name(program) if program is not None else "".join(words[:1])
     if not _is_python(name):
         return None
     flag = _isolating(words[1:])
@@ -82,7 +82,7 @@ def _isolating(options: Sequence[str]) -> str | None:
                 return letter
         if letters != flags and letters[len(flags)] in "cm":
             return None
-        is_value = letters[-1:] in ("W", "X") and len(letters) == len(flags) + 1
+        is_value = option == _WITH_VALUE or (letters[-1:] in ("W", "X") and len(letters) == len(flags) + 1)
     return None
 
 
@@ -90,49 +90,54 @@ def _isolating(options: Sequence[str]) -> str | None:
 
 
 class _Patch:
-    """The constructor of `subprocess.Popen`, wrapped while a guard is open; a place somebody wrapped since is left."""
+    """A function that starts programs, wrapped while a guard is open; a place somebody wrapped since is left."""
 
-    def __init__(self) -> None:
-        self.direct: tuple[str, ...] = ()
+    def __init__(self, owner: object, name: str, wrapper: Callable[..., Any]) -> None:
+        self._owner = owner
+        self._name = name
+        self._wrapper = wrapper
         self._original: Any = None
         self._ours: Any = None
 
     def put_in(self) -> None:
-        self._original = vars(subprocess.Popen)["__init__"]
-        self._ours = wrapt.FunctionWrapper(self._original, _begin)
-        self._set(self._ours)
+        self._original = vars(self._owner)[self._name]
+        self._ours = wrapt.FunctionWrapper(self._original, self._wrapper)
+        setattr(self._owner, self._name, self._ours)
 
     def take_out(self) -> None:
-        if vars(subprocess.Popen)["__init__"] is self._ours:
-            self._set(self._original)
-
-    @staticmethod
-    def _set(constructor: Any) -> None:
-        cast("Any", subprocess.Popen).__init__ = constructor
+        if vars(self._owner)[self._name] is self._ours:
+            setattr(self._owner, self._name, self._original)
 
 
-_patch: Final = _Patch()
+class _Asked:
+    """Whom to ask for the hosts that a child may reach which is started here and now; None: it is not kept in."""
+
+    def __init__(self) -> None:
+        self.direct: Callable[[], tuple[str, ...] | None] = lambda: None
 
 
-def join(allowed: AllowList) -> None:
-    """Give each child that `subprocess` starts an environment that brings it into the replay, or keeps it in."""
-    _patch.direct = (*_LOOPBACK, *allowed.hosts)
-    _patch.put_in()
+_asked: Final = _Asked()
+
+
+def join(direct: Callable[[], tuple[str, ...] | None]) -> None:
+    """Give each child an environment that brings it into the replay, or keeps it in.
+
+    Args:
+        direct: Returns the hosts that a child may reach which is started here and now; None if no guard is meant.
+    """
+    _asked.direct = direct
+    for patch in _patches:
+        patch.put_in()
 
 
 def leave() -> None:
     """Let children have the environment that the program gives them."""
-    _patch.take_out()
-
-
-def drop_proxies(environ: MutableMapping[str, str]) -> None:
-    """Take back the proxies of a program that started this one, and is no Python: here a guard names the hosts."""
-    if environ.get(_PROXIES[0]) == _NOWHERE:
-        for name in (*_PROXIES, *_DIRECT):
-            environ.pop(name, None)
+    for patch in _patches:
+        patch.take_out()
 
 
 def _begin(wrapped: Callable[..., None], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Run the constructor of `subprocess.Popen`."""
     given = args[_ENV] if len(args) > _ENV else kwargs.get("env")
     before = _decoded(given) if given is not None else dict(os.environ)
     environment = _environment(before, is_python=_is_python(_program(args, kwargs)))
@@ -144,22 +149,83 @@ def _begin(wrapped: Callable[..., None], _: object, args: tuple[Any, ...], kwarg
         wrapped(*args, **{**kwargs, "env": environment})
 
 
+def _system(wrapped: Callable[..., int], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    """Run `os.system`: its shell has the environment of this process, and is told what it lacks in its first line."""
+    command = args[0] if args else kwargs.get("command")
+    changed = _environment(os.environ, is_python=False).items() - os.environ.items()
+    if not changed or not isinstance(command, str | bytes | os.PathLike):
+        return wrapped(*args, **kwargs)
+    told = " ".join(f"{name}={shlex.quote(value)}" for name, value in sorted(changed))
+    return wrapped(f"export {told}; {os.fsdecode(cast('Any', command))}")
+
+
+def _replace(wrapped: Callable[..., None], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Run `os.execv`, which gives the environment of this process; if it fails, that is as it was."""
+    before = dict(os.environ)
+    if args and not _is_python(_name(args[0])):
+        os.environ.update(_environment(before, is_python=False))
+    try:
+        wrapped(*args, **kwargs)
+    finally:
+        _restore(before)
+
+
+def _restore(before: Mapping[str, str]) -> None:
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
+def _begin_other(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run a function that is given program, arguments and environment; a Python without ours is not started at all."""
+    program = args[0] if args else kwargs.get("path")
+    given = args[2] if len(args) > 2 else kwargs.get("env")
+    if not isinstance(given, Mapping) or _is_python(_name(program)):
+        return wrapped(*args, **kwargs)
+    environment = _environment(_decoded(cast("Mapping[Any, Any]", given)), is_python=False)
+    if len(args) > 2:
+        return wrapped(*args[:2], environment, *args[3:], **kwargs)
+    return wrapped(*args, **{**kwargs, "env": environment})
+
+
+_WRAPPERS: Final = {
+    "execv": _replace,
+    "execve": _begin_other,
+    "posix_spawn": _begin_other,
+    "posix_spawnp": _begin_other,
+    **({"system": _system} if os.name == "posix" else {}),
+}
+"""What stands in for functions of `os`; those for `spawn…`, the other `exec…` and `popen` go by these."""
+
+_patches: Final = (
+    _Patch(subprocess.Popen, "__init__", _begin),
+    *(_Patch(os, name, wrapper) for name, wrapper in _WRAPPERS.items() if hasattr(os, name)),
+)
+
+
 def _program(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
     """Return the program that `Popen` is to run; a command for a shell is no Python."""
     command = kwargs.get("executable") or (args[0] if args else kwargs.get("args"))
     first = command[0] if _is_list(command) and command else command
-    is_name = isinstance(first, str | bytes | os.PathLike)
-    return os.fsdecode(cast("Any", first)) if is_name and not kwargs.get("shell") else ""
+    return "" if kwargs.get("shell") else _name(first)
+
+
+def _name(program: object) -> str:
+    """Return a program as a text; one that is open already has no name."""
+    return os.fsdecode(cast("Any", program)) if isinstance(program, str | bytes | os.PathLike) else ""
 
 
 def _environment(given: Mapping[str, str], *, is_python: bool) -> dict[str, str]:
     environment = dict(given)
+    direct = _asked.direct()
+    if direct is None:
+        return environment
     if RUN in os.environ:
         environment |= {RUN: os.environ[RUN], "PYTHONPATH": python_path(given)}
     if is_python:
-        drop_proxies(environment)
+        drop_nowhere(environment)
     else:
-        environment |= {**dict.fromkeys(_PROXIES, _NOWHERE), **dict.fromkeys(_DIRECT, ",".join(_patch.direct))}
+        environment |= leading_nowhere(direct)
     return environment
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -41,6 +42,22 @@ _TELEMETRY: Final = (
     "api2.amplitude.com",
 )
 """Host and path of what SDKs send or fetch for their own ends: a program does the same without it."""
+
+
+_PART: Final = re.compile("0[xX][0-9a-fA-F]{1,8}|0[0-7]{0,11}|[1-9][0-9]{0,9}")
+_LOOPBACK: Final = frozenset(
+    {
+        "localhost",
+        "localhost.localdomain",
+        "localhost4",
+        "localhost4.localdomain4",
+        "localhost6",
+        "localhost6.localdomain6",
+        "ip6-localhost",
+        "ip6-loopback",
+    }
+)
+"""Names of the loopback, as tables of hosts have them; RFC 6761 adds all below `localhost`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +109,33 @@ def address_of(host: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(host)
     except ValueError:
-        return None
+        return _short_address(host)
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
+
+
+def _short_address(host: str) -> IPv4Address | None:
+    """Return the IPv4 address that a host is short for, as C has it: `127.1`, `0`, parts in hex and octal."""
+    *parts, last = host.split(".")
+    if len(parts) > 3 or not all(map(_PART.fullmatch, (*parts, last))):
+        return None
+    numbers = [_number(part) for part in parts]
+    rest = 4 - len(numbers)
+    if max(numbers, default=0) > 255 or _number(last) >= 256**rest:
+        return None
+    return IPv4Address(bytes(numbers) + _number(last).to_bytes(rest, "big"))
+
+
+def _number(part: str) -> int:
+    return int(part, 16 if part[:2] in ("0x", "0X") else 8 if part[0] == "0" else 10)
 
 
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine by its loopback."""
     address = address_of(host)
-    return address.is_loopback if address is not None else _name(host) == "localhost"
+    if address is not None:
+        return address.is_loopback
+    return _name(host) in _LOOPBACK or _name(host).endswith(".localhost")
 
 
 def is_local(host: str) -> bool:

@@ -10,7 +10,9 @@ import _socket
 import os
 import socket
 import sys
+from asyncio.base_events import BaseEventLoop
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from functools import cache, partial, wraps
 from pathlib import Path
 from typing import Any, Final, cast
@@ -18,6 +20,7 @@ from typing import Any, Final, cast
 from otel_agenttrace import children
 from otel_agenttrace.egress import AllowList, address_of, is_local, is_telemetry, told_place
 from otel_agenttrace.errors import EgressBlocked
+from otel_agenttrace.proxies import SetAside, drop_nowhere
 from otel_agenttrace.sites import call_site
 
 __all__ = ["Guard"]
@@ -60,8 +63,9 @@ class Guard:
         _install_hook()
         if not _guards:
             _patches.put_in()
-            children.join(self._allowed)
-            children.drop_proxies(os.environ)
+            children.join(_direct_hosts)
+            drop_nowhere(os.environ)
+        _proxies.take(os.environ, self._allowed)
         _guards = (*_guards, self)
 
     def close(self) -> None:
@@ -71,6 +75,12 @@ class Guard:
         if not _guards:
             _patches.take_out()
             children.leave()
+            _proxies.give_back(os.environ)
+
+    @property
+    def direct_hosts(self) -> tuple[str, ...]:
+        """The allowed hosts, as children are told them."""
+        return self._allowed.hosts
 
     def allows(self, host: str, port: object = None) -> bool:
         """Whether a host may be reached: by its name, or by an address that an allowed name was looked up as."""
@@ -113,6 +123,7 @@ class Guard:
 # --- what the interpreter tells ---------------------------------------------------------------------------------------
 
 _guards: tuple[Guard, ...] = ()
+_proxies: Final = SetAside()
 _INSIDE: Final = tuple(
     getattr(socket, name) for name in ("AF_UNIX", "AF_NETLINK", "AF_ALG", "AF_KEY") if hasattr(socket, name)
 )
@@ -126,9 +137,19 @@ def _install_hook() -> None:
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
     if _guards and event in _JUDGES:
-        guard = next((guard for guard in reversed(_guards) if guard.is_meant()), None)
+        guard = _meant()
         if guard is not None:
             _JUDGES[event](guard, arguments)
+
+
+def _meant() -> Guard | None:
+    """Return the guard of the code that runs here: the newest, of several."""
+    return next((guard for guard in reversed(_guards) if guard.is_meant()), None)
+
+
+def _direct_hosts() -> tuple[str, ...] | None:
+    guard = _meant()
+    return guard.direct_hosts if guard is not None else None
 
 
 def _sent(guard: Guard, arguments: tuple[Any, ...]) -> None:
@@ -203,6 +224,17 @@ def _text(host: object) -> str:
 # --- what the interpreter tells too late, or not at all ----------------------------------------------------------------
 
 _METHODS: Final = ("connect", "connect_ex", "sendto", "sendmsg")
+_LOOK_UPS: Final = frozenset(
+    {
+        "_getaddrinfo_debug",
+        "getaddrinfo",
+        "gethostbyaddr",
+        "gethostbyname",
+        "gethostbyname_ex",
+        "getnameinfo",
+    }
+)
+"""What an event loop has looked up in a thread, by the names of the functions."""
 
 
 class _Patches:
@@ -215,11 +247,16 @@ class _Patches:
     def __init__(self) -> None:
         self._original: Any = None
         self._ours: Any = None
+        self._submit: Any = None
+        self._our_submit: Any = None
 
     def put_in(self) -> None:
         self._original = _socket.getaddrinfo
         self._ours = partial(_listened, self._original)
         cast("Any", _socket).getaddrinfo = self._ours
+        self._submit = BaseEventLoop.run_in_executor
+        self._our_submit = _in_context(self._submit)
+        cast("Any", BaseEventLoop).run_in_executor = self._our_submit
         for name in _METHODS:
             if name not in vars(socket.socket):
                 setattr(socket.socket, name, _foretold(name, getattr(_socket.socket, name)))
@@ -227,6 +264,8 @@ class _Patches:
     def take_out(self) -> None:
         if _socket.getaddrinfo is self._ours:
             cast("Any", _socket).getaddrinfo = self._original
+        if BaseEventLoop.run_in_executor is self._our_submit:
+            cast("Any", BaseEventLoop).run_in_executor = self._submit
         for name in _METHODS:
             if getattr(vars(socket.socket).get(name), "__module__", None) == __name__:
                 delattr(socket.socket, name)
@@ -237,6 +276,18 @@ def _listened(original: Callable[..., Any], host: object, *args: Any, **kwargs: 
     for guard in _guards:
         guard.learn(_text(host), {str(entry[4][0]) for entry in found})
     return found
+
+
+def _in_context(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a `run_in_executor` whose look-ups are judged as what asked for them: a thread has no context."""
+
+    @wraps(original)
+    def run_in_executor(loop: object, executor: object, func: Callable[..., Any], *args: Any) -> Any:
+        if executor is None and getattr(func, "__name__", "") in _LOOK_UPS:
+            func = partial(copy_context().run, func)
+        return original(loop, executor, func, *args)
+
+    return run_in_executor
 
 
 def _foretold(name: str, original: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.sdk.trace import SpanProcessor
 
+from otel_agenttrace.in_force import open_sessions
 from otel_agenttrace.model import SCOPE, AttributeValue, Event, Link, Span
-from otel_agenttrace.sessions import Session, open_sessions
+from otel_agenttrace.sessions import Session
 from otel_agenttrace_instrumentation.border import observe
 from otel_agenttrace_instrumentation.opening import Opened, process_session
 

@@ -10,21 +10,18 @@ import copy
 import logging
 import os
 import secrets
-import sys
-import threading
 import time
-import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Mapping, MutableMapping
 from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from contextvars import Token
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-from otel_agenttrace import semconv
+from otel_agenttrace import in_force, semconv
 from otel_agenttrace.additions import Additions
 from otel_agenttrace.cassette.pack import SUFFIX as PACKED
 from otel_agenttrace.cassette.reader import open_cassette
@@ -34,14 +31,12 @@ from otel_agenttrace.cassette.writer import RecordedCall, Writer, partial_path
 from otel_agenttrace.config import RecordMode, UrlPolicy
 from otel_agenttrace.egress import AllowList, collectors, is_local, is_telemetry, place_of_url
 from otel_agenttrace.egress import is_loopback as is_loopback_host
-from otel_agenttrace.environment import RUN
 from otel_agenttrace.errors import (
     AgentTraceError,
     CassetteError,
     CassetteInaccessible,
     ConfigError,
     EgressBlocked,
-    ReplayError,
     ReplayMiss,
     ToolNotRestorable,
 )
@@ -70,12 +65,7 @@ __all__ = [
     "Rewriting",
     "Session",
     "SessionOptions",
-    "answering_session",
-    "current_session",
-    "is_guarded_here",
     "is_loopback",
-    "open_sessions",
-    "redactor_in_force",
 ]
 
 _log = logging.getLogger("otel_agenttrace")
@@ -175,7 +165,7 @@ class Session:
         self._gone_live = SharedSwitch(self.run.shared_file("live"))
         self._tool_claims = SharedClaims(self.run.shared_file("tools"))
         self._guard = self._new_guard()
-        _sessions.add(self)
+        in_force.know(self)
 
     # --- opening and closing ----------------------------------------------------------------------------------------
 
@@ -216,7 +206,7 @@ class Session:
 
     def is_in_force_here(self) -> bool:
         """Whether this context belongs to this session, or to none that is open: then the guard of any keeps watch."""
-        held = _context.get()
+        held = in_force.held_session()
         return held is None or held is self or not held.is_open
 
     def _check_run(self, inherited: Run | None) -> None:
@@ -306,13 +296,13 @@ class Session:
         self._open()
         self.is_open = True
         self._takes_calls = takes_calls
-        _open_sessions.append(self)
+        in_force.begin(self)
         if self.is_guarded:
             self._guard.open()
         if takes_calls:
-            self._token = _context.set(self)
-            self._opened_at = _execution()
-            _tell_children(self.options.environ)
+            self._token = in_force.hold(self)
+            self._opened_at = in_force.execution()
+            in_force.tell_children(self.options.environ)
         if not self.is_root:
             self.run.tell({"started": os.getpid()})
         return self
@@ -334,7 +324,7 @@ class Session:
         """Open without a cassette: each call raises this error."""
         self._failure = error
         self.is_open = True
-        _open_sessions.append(self)
+        in_force.begin(self)
         if self.is_guarded:
             self._guard.open()
         return self
@@ -414,7 +404,7 @@ class Session:
         self.is_open = False
         if not keep_guard:
             self._guard.close()
-        _open_sessions.remove(self)
+        in_force.end(self)
         self._leave()
         if os.getpid() == self._pid:
             self._end_run(keep_partial=keep_partial, has_failed=has_failed)
@@ -433,28 +423,28 @@ class Session:
 
     def was_opened_here(self) -> bool:
         """Whether this is where a session was opened that has been closed elsewhere, not what was begun inside it."""
-        return self._opened_at == _execution()
+        return self._opened_at == in_force.execution()
 
     def step_out(self) -> None:
         """Stay open, but no longer the session of this context."""
         if self._token is not None:
-            if _reset(self._token):
+            if in_force.let_go(self._token):
                 self._opened_at = None
             self._token = None
 
     @contextmanager
     def in_force(self) -> Generator[Session]:
         """Be the session of this context for the time of a block that does not yield to strangers."""
-        token = _context.set(self)
+        token = in_force.hold(self)
         try:
             yield self
         finally:
-            _reset(token)
+            in_force.let_go(token)
 
     def _leave(self) -> None:
         self.step_out()
         if self._takes_calls and self._failure is None:
-            _tell_children(self.options.environ)
+            in_force.tell_children(self.options.environ)
 
     def _end_run(self, *, keep_partial: bool, has_failed: bool) -> None:
         if self.is_root:
@@ -820,120 +810,3 @@ def _remember(held: dict[str, None], key: str) -> None:
     held[key] = None
     if len(held) > _KEPT:
         held.pop(next(iter(held)), None)
-
-
-# --- which session is in force ------------------------------------------------------------------------------------------
-
-_context: ContextVar[Session | None] = ContextVar("otel_agenttrace_session", default=None)
-_open_sessions: list[Session] = []
-_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
-
-
-def open_sessions() -> tuple[Session, ...]:
-    """Return the sessions that are open in this process, oldest first."""
-    return tuple(_open_sessions)
-
-
-def current_session() -> Session | None:
-    """Return the session in force: that of this context, else the only one that is open in the process.
-
-    Raises:
-        ReplayError: If the replay of this context is over, or if several sessions are open, one of them replays, and no
-            context says which is meant.
-    """
-    session = _context.get()
-    if session is not None and session.is_open:
-        return session
-    asked = [session for session in _open_sessions if session.takes_calls]
-    if len(asked) > 1:
-        _warn_of_several()
-    if asked:
-        return asked[-1]
-    if session is not None and session.mode == "none" and not session.was_opened_here():
-        raise ReplayError(
-            f"The replay of {session.given_path} is over, and this call was begun inside it.\n"
-            "  to fix   wait for threads and tasks before the session ends"
-        )
-    return None
-
-
-def redactor_in_force(rules: RedactionRules | None) -> Redactor:
-    """Return the redactor of the session in force; without one, that of these rules for this process's environment."""
-    held = _context.get()
-    found = [held] if held is not None and held.is_open else _open_sessions
-    return found[-1].redactor if found else environment_redactor(os.environ, rules or BUILT_IN)
-
-
-def is_guarded_here() -> bool:
-    """Whether the guard of a replay keeps what runs here from leaving the machine."""
-    return any(session.is_guarded and session.is_in_force_here() for session in _open_sessions)
-
-
-def answering_session() -> Session | None:
-    """Return the session that answers tools from its recording, or None where tools run.
-
-    Raises:
-        ReplayError: If tools are frozen, and it cannot be told by which recording, or its replay is over.
-    """
-    held = _context.get()
-    if not any(session.answers_tools for session in (*_open_sessions, *([held] if held is not None else []))):
-        return None
-    session = current_session()
-    return session if session is not None and session.answers_tools else None
-
-
-def _warn_of_several() -> None:
-    paths = ", ".join(str(session.path) for session in _open_sessions)
-    if any(session.is_replaying for session in _open_sessions):
-        raise ReplayError(
-            f"Several sessions are open ({paths}) and this call has no context to choose by.\n"
-            "  to fix   run the call in the context of its session: contextvars.copy_context().run(…)"
-        )
-    _log.warning("several sessions are open (%s); a call without a context goes to the newest", paths)
-
-
-def _execution() -> tuple[int, int | None]:
-    """Return what tells this thread and asyncio task from others that run."""
-    asyncio = sys.modules.get("asyncio")
-    try:
-        task = asyncio.current_task() if asyncio is not None else None
-    except RuntimeError:  # no loop is running
-        task = None
-    return threading.get_ident(), id(task) if task is not None else None
-
-
-_inherited_runs: dict[int, str | None] = {}
-"""What stood in each environment, by its id, before a session of ours was open."""
-
-
-def _tell_children(environ: MutableMapping[str, str]) -> None:
-    """Have the environment name the run of the newest open session, or what it named before any was open."""
-    runs = [each.run for each in _open_sessions if each.takes_calls and each.options.environ is environ]
-    if runs:
-        _inherited_runs.setdefault(id(environ), environ.get(RUN))
-        environ[RUN] = runs[-1].to_environment()
-        return
-    before = _inherited_runs.pop(id(environ), None)
-    if before is None:
-        environ.pop(RUN, None)
-    else:
-        environ[RUN] = before
-
-
-def _reset(token: Token[Session | None]) -> bool:
-    """Take a session back from this context; whether it is the one the session was entered in."""
-    try:
-        _context.reset(token)
-    except ValueError:
-        _context.set(None)
-        return False
-    return True
-
-
-def _after_fork_in_child() -> None:
-    for session in tuple(_sessions):
-        session.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

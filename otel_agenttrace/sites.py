@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+import sysconfig
 import threading
 from pathlib import Path
 from types import FrameType
@@ -14,13 +15,13 @@ from otel_agenttrace.spans import active_span
 
 __all__ = ["call_site"]
 
-_OURS: Final = (str(Path(__file__).parent), "<")
-_LIBRARIES: Final = (
-    "site-packages",
-    "dist-packages",
-    f"{os.sep}lib{os.sep}python",
-    f"{os.sep}otel_agenttrace_instrumentation{os.sep}",
+_LIBRARIES: Final = tuple(
+    f"{folder}{os.sep}"
+    for folder in (Path(__file__).parent, *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib")))
 )
+_INSTALLED: Final = frozenset({"site-packages", "dist-packages", "otel_agenttrace_instrumentation"})
+_TYPED: Final = ("<stdin>", "<console>", "<ipython-input", "<python-input")
+"""What code is called that somebody types."""
 
 
 def call_site() -> str:
@@ -40,9 +41,8 @@ def call_site() -> str:
 
 def _innermost(frame: FrameType | None) -> str | None:
     while frame is not None:
-        path = frame.f_code.co_filename
-        if not _is_library(path):
-            return f"{_shown(path)}:{frame.f_lineno}"
+        if not _is_library(frame):
+            return f"{_shown(frame.f_code.co_filename)}:{frame.f_lineno}"
         frame = frame.f_back
     return None
 
@@ -54,5 +54,10 @@ def _shown(path: str) -> str:
         return path
 
 
-def _is_library(path: str) -> bool:
-    return path.startswith(_OURS) or any(place in path for place in _LIBRARIES)
+def _is_library(frame: FrameType) -> bool:
+    path = frame.f_code.co_filename
+    if path == "<string>":  # of `python -c`, or what a module has compiled, which stands further out
+        return "__file__" in frame.f_globals
+    if path.startswith("<"):
+        return not path.startswith(_TYPED)
+    return path.startswith(_LIBRARIES) or not _INSTALLED.isdisjoint(Path(path).parts)

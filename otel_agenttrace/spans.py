@@ -67,7 +67,7 @@ class Telemetry:
 
     def redactor(self) -> Redactor:
         """Return what everything of ours passes before it is exported."""
-        from otel_agenttrace.sessions import redactor_in_force  # it knows of spans itself, by way of its guard
+        from otel_agenttrace.in_force import redactor_in_force
 
         return redactor_in_force(self.rules)
 

@@ -17,13 +17,14 @@ from typing import Any, Final, Literal, ParamSpec, TypeAlias, TypeVar, get_args,
 from otel_agenttrace import semconv
 from otel_agenttrace.annotate import OpenSpan, Ran, Role, decorator, text_of
 from otel_agenttrace.errors import ConfigError, ReplayExhausted, ToolError, ToolFault, error_type
+from otel_agenttrace.in_force import answering_session
 from otel_agenttrace.jsonvalue import compact, parse
 from otel_agenttrace.model import AttributeValue, Outcome, Span
 from otel_agenttrace.playback.tools import AskedTool, ToolClaim
 from otel_agenttrace.redact.findings import is_blind
 from otel_agenttrace.restoring import read, write
 from otel_agenttrace.scopes import NotRestorable, Scope
-from otel_agenttrace.sessions import Session, answering_session
+from otel_agenttrace.sessions import Session
 from otel_agenttrace.sites import call_site
 from otel_agenttrace.spans import active_span
 from otel_agenttrace_instrumentation.border import observe

@@ -9,7 +9,7 @@ from types import CodeType, TracebackType
 from typing import TypeVar
 
 from otel_agenttrace.errors import AgentTraceError, ReplayError
-from otel_agenttrace.sessions import open_sessions
+from otel_agenttrace.in_force import open_sessions
 
 __all__ = ["Interrupt", "observe"]
 

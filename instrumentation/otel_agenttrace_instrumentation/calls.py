@@ -18,6 +18,7 @@ from typing import Any, Final
 from otel_agenttrace.cassette.writer import RecordedCall
 from otel_agenttrace.differing import first_difference
 from otel_agenttrace.errors import ReplayExhausted, ReplayMiss
+from otel_agenttrace.in_force import current_session
 from otel_agenttrace.jsonvalue import Json, compact, parse
 from otel_agenttrace.matching import Requested, are_alike, requested
 from otel_agenttrace.model import Call, End, Exchange, HttpRequest, Outcome
@@ -26,7 +27,7 @@ from otel_agenttrace.playback.faults import Fault, replacement
 from otel_agenttrace.playback.patches import patched
 from otel_agenttrace.playback.player import Claim
 from otel_agenttrace.redact import Redactor
-from otel_agenttrace.sessions import Session, current_session
+from otel_agenttrace.sessions import Session
 from otel_agenttrace.sites import call_site
 from otel_agenttrace.spans import active_span
 from otel_agenttrace.wire.telling import Place, place_of

@@ -14,7 +14,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Final
 
-from otel_agenttrace.sessions import is_guarded_here
+from otel_agenttrace.in_force import is_guarded_here
 
 __all__ = ["PLACEHOLDER", "aws", "azure_token", "azure_token_info", "google_default", "google_refresh"]
 

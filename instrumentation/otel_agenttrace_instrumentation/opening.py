@@ -18,11 +18,12 @@ from otel_agenttrace.config import Config, RecordMode, resolve
 from otel_agenttrace.environment import OTEL_AGENTTRACE_REDACT
 from otel_agenttrace.errors import AgentTraceError, ConfigError
 from otel_agenttrace.escaping import escaped_lines
+from otel_agenttrace.in_force import open_sessions
 from otel_agenttrace.model import AttributeValue, Span
 from otel_agenttrace.playback.patches import Patch
 from otel_agenttrace.playback.plan import ReplayPlan
 from otel_agenttrace.pricing import cost_of_span, price_table
-from otel_agenttrace.sessions import Session, SessionOptions, open_sessions
+from otel_agenttrace.sessions import Session, SessionOptions
 from otel_agenttrace.spans import end_dropped
 from otel_agenttrace_instrumentation import seams
 from otel_agenttrace_instrumentation.border import observe

@@ -12,9 +12,9 @@ from typing import Final, cast
 
 from otel_agenttrace.config import Config, redaction_settings
 from otel_agenttrace.errors import ConfigError
+from otel_agenttrace.in_force import open_sessions
 from otel_agenttrace.redact import Redactor, environment_redactor
 from otel_agenttrace.redaction import RedactionRules, SpanFinder
-from otel_agenttrace.sessions import open_sessions
 from otel_agenttrace.spans import telemetry
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 

@@ -214,6 +214,40 @@ def test_no_name_is_looked_up_in_a_replay(way: str, by_name: dict[str, Attempt])
     assert sum(egress.values()) == 1
 
 
+_INSIDE: Final = """
+import asyncio, contextlib, os, socket, sys
+import otel_agenttrace as at
+
+async def ask():
+    loop = asyncio.get_running_loop()
+    for asked in (loop.getaddrinfo("api.guard.invalid", 443), loop.getnameinfo(("198.51.100.7", 80)),
+                  loop.run_in_executor(None, socket.gethostbyname, "api.guard.invalid")):
+        try:
+            await asked
+        except socket.gaierror:
+            print("asked")
+        except BaseException as error:
+            print(type(error).__name__)
+        else:
+            print("asked")
+
+with at.replay("run.otlp.jsonl", quiet=True) as session:
+    with at.record("inner.otlp.jsonl", quiet=True):
+        asyncio.run(ask(), debug="debug" in sys.argv)
+    asyncio.run(ask(), debug="debug" in sys.argv)
+print(dict(session.egress))
+"""
+
+
+@pytest.mark.parametrize("mode", ["plain", "debug"])
+def test_a_recording_inside_a_replay_looks_names_up_asynchronously_too(mode: str, folder: Path) -> None:
+    result = _run(folder, sys.executable, "-W", "error", "-c", _INSIDE, mode)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[:6] == ["asked"] * 3 + ["EgressBlocked"] * 3
+    assert lines[6] == str({NAME: 2, ADDRESS: 1})
+
+
 # --- what stays -------------------------------------------------------------------------------------------------------
 
 
@@ -324,6 +358,7 @@ _STARTS: Final = {
     "a path of this process": "os.environ.update(PYTHONPATH='.'); subprocess.call([sys.executable, '-c', CHILD])",
     "a shell without environment": "subprocess.call(['sh', '-c', f'{sys.executable} -c \"{CHILD}\"'], env={})",
     "system": "os.system(f'{sys.executable} -c \"{CHILD}\"')",
+    "system, with a path of this process": "os.environ.update(PYTHONPATH='.'); os.system(f'{sys.executable} -c \"{CHILD}\"')",
     "posix_spawn": "os.waitpid(os.posix_spawn(sys.executable, [sys.executable, '-c', CHILD], os.environ), 0)",
     "exec": "os.execv(sys.executable, [sys.executable, '-c', CHILD])",
     "fork": "socket.create_connection(('198.51.100.7', 80), 1) if os.fork() == 0 else os.wait()",
@@ -333,6 +368,10 @@ _REFUSED: Final = {
     "isolated, among others": ("subprocess.call([sys.executable, '-W', 'error', '-uE', '-c', CHILD])", "python -E"),
     "no site": ("subprocess.call([sys.executable, '-X', 'dev', '-S', '-c', CHILD], env={})", "python -S"),
     "isolated exec": ("os.execv(sys.executable, [sys.executable, '-I', '-c', CHILD])", "python -I"),
+    "isolated, after a long option": (
+        "subprocess.call([sys.executable, '--check-hash-based-pycs', 'always', '-I', '-c', CHILD])",
+        "python -I",
+    ),
     "bare posix_spawn": (
         "os.posix_spawn(sys.executable, [sys.executable, '-c', CHILD], {})",
         "python with an environment of its own",
@@ -368,6 +407,83 @@ def test_a_python_child_that_no_guard_goes_with_is_not_started(start: str, folde
     assert f"EgressBlocked: {host} is kept from starting" in result.stderr
     assert result.stderr.endswith(f" · kept from reaching {host}\n")
     assert result.returncode == 1
+
+
+_TELLS: Final = "sh", "-c", "echo $https_proxy $NO_PROXY"
+_OTHERS: Final = {
+    "system": "os.system(TELLS[2])",
+    "system, bytes": "os.system(command=TELLS[2].encode())",
+    "popen": "print(os.popen(TELLS[2]).read(), end='')",
+    "posix_spawn": "os.waitpid(os.posix_spawn('/bin/sh', TELLS, {}), 0)",
+    "posix_spawnp": "os.waitpid(os.posix_spawnp('sh', TELLS, os.environ), 0)",
+    "spawnv": "os.spawnv(os.P_WAIT, '/bin/sh', TELLS)",
+    "spawnlpe": "os.spawnlpe(os.P_WAIT, 'sh', *TELLS, {})",
+    "execv": "os.execv('/bin/sh', TELLS)",
+    "execve": "os.execve('/bin/sh', TELLS, env={b'A': b'b'})",
+    "execve of an open file": "os.execve(os.open('/bin/sh', os.O_RDONLY), TELLS, {})",
+    "execlp": "os.execlp('sh', *TELLS)",
+}
+
+
+@pytest.mark.parametrize("start", _OTHERS)
+def test_a_child_that_is_no_python_gets_proxies_that_lead_nowhere(start: str, folder: Path) -> None:
+    code = f"import os\nTELLS = {_TELLS!r}\n{_OTHERS[start]}"
+    result = _run(folder, "replay", "--allow", "a.test", CASSETTE, "--", sys.executable, "-c", code)
+    assert result.stdout == "http://127.0.0.1:9 localhost,127.0.0.1,::1,a.test\n", result.stderr
+    assert result.returncode == 0
+
+
+def test_a_program_that_cannot_take_our_place_leaves_the_environment_and_its_error_as_they_are(folder: Path) -> None:
+    code = (
+        "import os\nbefore = dict(os.environ)\n"
+        "for call in (lambda: os.execv('/none', ['none']), lambda: os.execlp('no-such-program', 'none')):\n"
+        "    try:\n        call()\n"
+        "    except FileNotFoundError as error:\n        print(error, dict(os.environ) == before)\n"
+        "print(os.system('exit 3') >> 8, os.system('# nothing'))"
+    )
+    result = _run(folder, "replay", CASSETTE, "--", sys.executable, "-c", code)
+    assert result.stdout == "[Errno 2] No such file or directory True\n" * 2 + "3 0\n", result.stderr
+
+
+_THROUGH_A_PROXY: Final = """
+import http.server, os, threading, urllib.request
+import otel_agenttrace as at
+
+class Proxy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"the world")
+
+    def log_message(self, *args):
+        pass
+
+def ask(url="http://198.51.100.7/"):
+    try:
+        with urllib.request.build_opener().open(url, timeout=5) as answer:
+            return answer.read().decode()
+    except OSError as error:
+        return type(getattr(error, "reason", error)).__name__
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+place = f"127.0.0.1:{server.server_port}"
+for value in (f"http://{place}", place):
+    os.environ["http_proxy"] = value
+    print(ask())
+    with at.replay("run.otlp.jsonl", quiet=True) as session:
+        print(ask(), dict(session.egress), ask(f"http://{place}/"))
+    with at.replay("run.otlp.jsonl", quiet=True, allow=[place]):
+        print(ask())
+    print(os.environ["http_proxy"] == value)
+"""
+
+
+def test_a_proxy_on_this_machine_is_no_way_out_unless_it_is_allowed(folder: Path) -> None:
+    result = _run(folder, sys.executable, "-c", _THROUGH_A_PROXY)
+    assert result.returncode == 0, result.stderr
+    told = ["the world", f"EgressBlocked { ({f'{ADDRESS}:80': 1}) } the world", "the world", "True"]
+    assert result.stdout.splitlines() == told * 2
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------

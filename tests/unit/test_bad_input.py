@@ -29,7 +29,7 @@ from otel_agenttrace.errors import (
     CassetteNotFound,
     CassetteTooNew,
 )
-from otel_agenttrace.sessions import open_sessions
+from otel_agenttrace.in_force import open_sessions
 
 _PATH: Final = Path(__file__).parents[1] / "golden" / "cassette_v1.otlp.jsonl"
 GOLDEN: Final = _PATH.read_bytes()

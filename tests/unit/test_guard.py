@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import _socket
+import asyncio
 import contextvars
+import os
 import pickle
 import socket
 import subprocess
@@ -20,7 +22,7 @@ import otel_agenttrace as at
 from otel_agenttrace.config import resolve
 from otel_agenttrace.egress import AllowList, collectors, is_local, is_loopback
 from otel_agenttrace.errors import ConfigError, EgressBlocked, ReplayFailed
-from otel_agenttrace.sessions import open_sessions
+from otel_agenttrace.in_force import open_sessions
 from tests.support.clients import openai_client
 from tests.support.provider import Provider
 
@@ -101,14 +103,55 @@ def test_hosts_of_the_environment_and_of_the_project_add_up() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "127.9.9.9", "::1", "localhost", "LOCALHOST.", "::ffff:127.0.0.1", "0.0.0.0", ""]
+    "host",
+    [
+        "127.0.0.1",
+        "127.9.9.9",
+        "127.1",
+        "0x7f.1",
+        "0177.0.0.1",
+        "2130706433",
+        "0",
+        "::1",
+        "::ffff:127.0.0.1",
+        "0.0.0.0",
+        "",
+        "localhost",
+        "LOCALHOST.",
+        "app.localhost",
+        "a.b.localhost.",
+        "localhost.localdomain",
+        "localhost4",
+        "localhost6.localdomain6",
+        "ip6-localhost",
+        "ip6-loopback",
+    ],
 )
 def test_the_loopback_is_local(host: str) -> None:
     assert is_local(host)
 
 
 @pytest.mark.parametrize(
-    "host", ["127.evil.test", "localhost.evil.test", "127.0.0.1.evil.test", "10.0.0.1", "::2", "169.254.169.254"]
+    "host",
+    [
+        "127.evil.test",
+        "localhost.evil.test",
+        "evillocalhost",
+        "127.0.0.1.evil.test",
+        "10.0.0.1",
+        "::2",
+        "169.254.169.254",
+        "10.1",
+        "134744072",
+        "127.0.0.1.1",
+        "127.16777216",
+        "127.-1",
+        "127.\u0661",
+        "127._1",
+        "08.1",
+        "1.127",
+        "4294967296",
+    ],
 )
 def test_what_only_looks_like_the_loopback_is_not(host: str) -> None:
     assert not is_local(host)
@@ -178,12 +221,56 @@ def test_what_is_refused_can_fail_the_block() -> None:
 def test_a_guard_leaves_the_standard_library_as_it_was() -> None:
     def places() -> list[object]:
         constructor = vars(subprocess.Popen)["__init__"]
-        return [_socket.getaddrinfo, constructor, *(name in vars(socket.socket) for name in ("connect", "sendto"))]
+        submit = asyncio.BaseEventLoop.run_in_executor
+        return [
+            _socket.getaddrinfo,
+            constructor,
+            submit,
+            *(name in vars(socket.socket) for name in ("connect", "sendto")),
+        ]
 
     before = places()
     with at.replay(PATH, quiet=True), at.replay(PATH, quiet=True):
         assert places() != before
     assert places() == before
+
+
+def _told_to_children() -> list[str]:
+    shown = subprocess.run(["sh", "-c", "echo $HTTP_PROXY $NO_PROXY"], capture_output=True, text=True, check=True)
+    return shown.stdout.split()
+
+
+def test_children_are_told_the_hosts_of_the_guard_that_is_meant_and_none_where_none_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("HTTP_PROXY", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    told: list[list[str]] = []
+    with at.replay(PATH, quiet=True, allow=["a.test"]):
+        with at.replay(PATH, quiet=True, allow=["b.test"]):
+            told.append(_told_to_children())
+        with at.record("other.otlp.jsonl", quiet=True):
+            assert _told_to_children() == []
+        told.append(_told_to_children())
+    assert [hosts.split(",")[3:] for _, hosts in told] == [["b.test"], ["a.test"]]
+
+
+def test_proxies_on_this_machine_are_set_aside_while_a_guard_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxies = {
+        "http_proxy": "http://127.0.0.1:3128",
+        "HTTPS_PROXY": "user:word@localhost:8080",
+        "all_proxy": "socks5h://[::1]:1080",
+        "ftp_proxy": "http://[::1",
+        "FTP_PROXY": "http://proxy.test:3128",
+        "NO_PROXY": "127.0.0.1",
+        "WS_PROXY": "http://127.0.0.1:3129",
+    }
+    for name, url in proxies.items():
+        monkeypatch.setenv(name, url)
+    with at.replay(PATH, quiet=True, allow=["127.0.0.1:3129"]):
+        assert proxies.keys() & os.environ.keys() == {"ftp_proxy", "FTP_PROXY", "NO_PROXY", "WS_PROXY"}
+        monkeypatch.setenv("http_proxy", "http://chosen.test")
+    assert {name: os.environ[name] for name in proxies} == proxies | {"http_proxy": "http://chosen.test"}
 
 
 def test_the_addresses_of_an_allowed_name_may_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:

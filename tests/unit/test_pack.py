@@ -20,7 +20,7 @@ from otel_agenttrace.cassette.pack import pack
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.sidecars import sidecar_folder
 from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteNotFound, CassetteTooLarge
-from otel_agenttrace.sessions import open_sessions
+from otel_agenttrace.in_force import open_sessions
 from tests.support.network import watched_network
 
 zstd: Any = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")

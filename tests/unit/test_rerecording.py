@@ -21,7 +21,8 @@ from otel_agenttrace.cassette.validation import validated
 from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.environment import RUN
 from otel_agenttrace.errors import CassetteInaccessible, CassetteNotFound, ConfigError
-from otel_agenttrace.sessions import Session, open_sessions
+from otel_agenttrace.in_force import open_sessions
+from otel_agenttrace.sessions import Session
 from tests.support.clients import openai_client
 from tests.support.provider import Provider
 

@@ -35,8 +35,8 @@ from otel_agenttrace.errors import (
     ReplayError,
     ReplayMiss,
 )
+from otel_agenttrace.in_force import current_session, open_sessions
 from otel_agenttrace.model import Outcome
-from otel_agenttrace.sessions import current_session, open_sessions
 from otel_agenttrace.spans import telemetry
 from otel_agenttrace_instrumentation.opening import close_session, failing_session, open_session, prepare_session
 from tests.support.clients import anthropic_client, openai_client

@@ -24,8 +24,8 @@ import otel_agenttrace as at
 from otel_agenttrace import semconv
 from otel_agenttrace.environment import RUN
 from otel_agenttrace.errors import ConfigError, ReplayError, ReplayExhausted, ToolError, ToolNotRestorable
+from otel_agenttrace.in_force import open_sessions
 from otel_agenttrace.playback.plan import ReplayPlan
-from otel_agenttrace.sessions import open_sessions
 from tests.support.clients import openai_client
 from tests.support.provider import Provider
 
