@@ -9,6 +9,8 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from otel_agenttrace.redact.findings import Finding
@@ -67,7 +69,7 @@ def structure_findings(scanned: Scanned) -> Iterator[Finding]:
     if b"@" in lowered:
         yield from _user_infos(scanned)
     if b"~" in lowered and b"q~" in lowered:
-        yield from _entra_secrets(scanned)
+        yield from _ENTRA_SECRETS(scanned)
     if _WORDS.isdisjoint(words):
         return
     for word, literal, detect in _DETECTORS:
@@ -83,10 +85,8 @@ def _private_keys(scanned: Scanned) -> Iterator[Finding]:
     raw = scanned.raw
     for found in _PEM.finditer(raw):
         last = _PEM_LAST.search(raw, found.end(), found.end() + _MOST_PEM)
-        if last is not None and _PEM.search(
-            raw, found.end(), last.start()
-        ):  # the end of another key: this one is cut off
-            last = None
+        if last is not None and _PEM.search(raw, found.end(), last.start()):
+            last = None  # it ends another key: this one is cut off
         body = _PEM_BODY.match(raw, found.end(), found.end() + _MOST_PEM)
         end = last.start() if last is not None else body.end() if body is not None else found.end()
         value = re.sub(r"\\+[nrtu\"']|[\s>|\"'#*]", "", scanned.text[found.end() : end])
@@ -106,16 +106,11 @@ def _user_infos(scanned: Scanned) -> Iterator[Finding]:
                 yield _finding(scanned, "url", found.span("user"))
 
 
+_NO_PASSWORDS: Final = frozenset(b"password pass pwd passwd secret x-oauth-basic token".split())
+
+
 def _is_known_stand_in(password: bytes) -> bool:
-    return password.lower() in {
-        b"password",
-        b"pass",
-        b"pwd",
-        b"passwd",
-        b"secret",
-        b"x-oauth-basic",
-        b"token",
-    } or is_stand_in(password)
+    return password.lower() in _NO_PASSWORDS or is_stand_in(password)
 
 
 def _told_schemes(scanned: Scanned) -> Iterator[Finding]:
@@ -126,56 +121,18 @@ def _told_schemes(scanned: Scanned) -> Iterator[Finding]:
             yield from _behind_scheme(scanned, told.end(), 8)
 
 
-def _bearers(scanned: Scanned) -> Iterator[Finding]:
-    for place in scanned.places(b"bearer"):
-        yield from _behind_scheme(scanned, place, 16)
-
-
-def _basics(scanned: Scanned) -> Iterator[Finding]:
-    for place in scanned.places(b"basic "):
+def _schemes(scanned: Scanned, name: bytes) -> Iterator[Finding]:
+    """Yield credentials behind a scheme that says itself what it is."""
+    for place in scanned.places(name):
         yield from _behind_scheme(scanned, place, 16)
 
 
 def _behind_scheme(scanned: Scanned, place: int, least: int) -> Iterator[Finding]:
     found = _SCHEME.match(scanned.raw, place)
     if found is not None:
-        is_pair = found["scheme"].lower() == b"basic" and is_basic(found["value"])
-        if is_pair or is_random(found["value"], least):
+        is_pair = found["scheme"].lower() == b"basic"
+        if is_basic(found["value"]) if is_pair else is_random(found["value"], least):
             yield _finding(scanned, "auth", found.span("value"))
-
-
-def _digests(scanned: Scanned) -> Iterator[Finding]:
-    for found in _DIGEST.finditer(scanned.raw):
-        yield _finding(scanned, "auth", found.span(1))
-
-
-def _web_keys(scanned: Scanned) -> Iterator[Finding]:
-    """Yield the private members of JSON web keys."""
-    for found in _WEB_KEY.finditer(scanned.raw):
-        yield _finding(scanned, "key", found.span(1))
-
-
-def _putty_keys(scanned: Scanned) -> Iterator[Finding]:
-    for found in _PUTTY.finditer(scanned.raw):
-        yield _finding(scanned, "pem", found.span(1))
-
-
-def _codes(scanned: Scanned) -> Iterator[Finding]:
-    """Yield the codes that stand for a login: of an OAuth redirect, of a device, a SAML response."""
-    for found in _CODE.finditer(scanned.raw):
-        if is_random(found[1], 20):
-            yield _finding(scanned, "auth", found.span(1))
-
-
-def _listed_cookies(scanned: Scanned) -> Iterator[Finding]:
-    for found in _LISTED_COOKIE.finditer(scanned.raw):
-        if is_random(found[1], 16):
-            yield _finding(scanned, "secret", found.span(1))
-
-
-def _drawn_passwords(scanned: Scanned) -> Iterator[Finding]:
-    for found in _RESULT.finditer(scanned.raw):
-        yield _finding(scanned, "password", found.span(1))
 
 
 def _manifests(scanned: Scanned) -> Iterator[Finding]:
@@ -184,23 +141,6 @@ def _manifests(scanned: Scanned) -> Iterator[Finding]:
         for found in _DATUM.finditer(scanned.raw, *block.span(block.lastindex or 0)):
             if not is_stand_in(found[1]):
                 yield _finding(scanned, "secret" if len(found[1]) >= 16 else "password", found.span(1))
-
-
-def _sql_passwords(scanned: Scanned) -> Iterator[Finding]:
-    for found in _IDENTIFIED.finditer(scanned.raw):
-        if not is_stand_in(found[2]):
-            yield _finding(scanned, "password", found.span(2))
-
-
-def _entra_secrets(scanned: Scanned) -> Iterator[Finding]:
-    for found in _ENTRA.finditer(scanned.raw):
-        if is_random(found[1]):
-            yield _finding(scanned, "secret", found.span(1))
-
-
-def _seeds(scanned: Scanned) -> Iterator[Finding]:
-    for found in _OTP.finditer(scanned.raw):
-        yield _finding(scanned, "secret", found.span(1))
 
 
 def is_basic(value: bytes) -> bool:
@@ -212,24 +152,46 @@ def is_basic(value: bytes) -> bool:
     return b":" in plain[1:] and len(plain) >= 5 and all(32 <= byte < 127 for byte in plain)
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A secret that an expression finds in its last group, if that `holds`."""
+
+    kind: str
+    pattern: re.Pattern[bytes]
+    holds: Callable[[bytes], bool]
+
+    def __call__(self, scanned: Scanned) -> Iterator[Finding]:
+        """Yield each of them in a text."""
+        for found in self.pattern.finditer(scanned.raw):
+            if self.holds(found[found.lastindex or 0]):
+                yield _finding(scanned, self.kind, found.span(found.lastindex or 0))
+
+
+def _is_meant(value: bytes) -> bool:
+    return not is_stand_in(value)
+
+
+_CODES: Final = _Form("auth", _CODE, partial(is_random, least=20))
+_ENTRA_SECRETS: Final = _Form("secret", _ENTRA, is_random)
 _DETECTORS: Final[tuple[tuple[bytes, bytes, Callable[[Scanned], Iterator[Finding]]], ...]] = (
     (b"begin", b"-----begin", _private_keys),
     (b"authorization", b"", _told_schemes),
-    (b"bearer", b"", _bearers),
-    (b"basic", b"", _basics),
-    (b"digest", b"digest ", _digests),
-    (b"otpauth", b"", _seeds),
-    (b"kty", b"", _web_keys),
-    (b"private", b"private-lines:", _putty_keys),
-    (b"samlresponse", b"", _codes),
-    (b"samlrequest", b"", _codes),
-    (b"verifier", b"code_verifier", _codes),
-    (b"device", b"device_code", _codes),
-    (b"code", b"code=", _codes),
-    (b"cookies", b"", _listed_cookies),
-    (b"random", b"random_password", _drawn_passwords),
+    (b"bearer", b"", partial(_schemes, name=b"bearer")),
+    (b"basic", b"", partial(_schemes, name=b"basic")),
+    (b"digest", b"digest ", _Form("auth", _DIGEST, _is_meant)),
+    (b"otpauth", b"", _Form("secret", _OTP, _is_meant)),
+    (b"kty", b"", _Form("key", _WEB_KEY, _is_meant)),
+    (b"private", b"private-lines:", _Form("pem", _PUTTY, _is_meant)),
+    (b"samlresponse", b"", _CODES),
+    (b"samlrequest", b"", _CODES),
+    (b"verifier", b"code_verifier", _CODES),
+    (b"device", b"device_code", _CODES),
+    (b"code", b"code=", _CODES),
+    (b"cookies", b"", _Form("secret", _LISTED_COOKIE, partial(is_random, least=16))),
+    (b"random", b"random_password", _Form("password", _RESULT, _is_meant)),
     (b"kind", b"secret", _manifests),
-    (b"identified", b"", _sql_passwords),
+    (b"identified", b"", _Form("password", _IDENTIFIED, _is_meant)),
 )
 """A word without which there is none, more of it, and who looks then; all in lower case."""
+
 _WORDS: Final = frozenset(word for word, _, _ in _DETECTORS)
