@@ -27,6 +27,7 @@ from otel_agenttrace.redact.findings import (
 )
 from otel_agenttrace.redact.headers import is_address, is_stored
 from otel_agenttrace.redact.memory import CleanTexts
+from otel_agenttrace.redact.names import kind_of_name
 from otel_agenttrace.redact.own import allowing, finder_detector, rule_detector
 from otel_agenttrace.redact.personal import personal_detector
 from otel_agenttrace.redact.streams import is_stream, stream_findings, told_by_token
@@ -108,6 +109,11 @@ class Redactor:
         whole, values = self.knowing(secrets), Redactor((known_values(secrets),))
         made = tuple((whole if found.get(piece) else values).redact_text(piece) for piece in pieces)
         return Redacted(made, secrets, is_blind("".join(made)) and not is_blind("".join(pieces)))
+
+    def knows_clean(self, name: str, text: str) -> bool:
+        """Whether it is known without a look that `redact_named` leaves a short text as it is, and its name."""
+        known = self._clean.knows
+        return known(text) and known(name) and kind_of_name(name) is None
 
     def is_clean(self, named: Sequence[tuple[str, str]]) -> bool:
         """Whether `redact_named` would leave each of these names and texts as it is; they are looked at as one text."""

@@ -23,6 +23,10 @@ class CleanTexts:
     def __init__(self) -> None:
         self._known: dict[_Mark, None] = {}
 
+    def knows(self, text: str) -> bool:
+        """Whether a short text was looked at and holds nothing."""
+        return text in self._known
+
     def unknown(self, texts: Sequence[str]) -> list[str]:
         """Return the texts that are not known to be clean, each once."""
         known = self._known

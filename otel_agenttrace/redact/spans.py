@@ -39,9 +39,18 @@ def redacted_span(span: Span, redactor: Redactor) -> Span:
 
 def redacted_values(attributes: Mapping[str, AttributeValue], redactor: Redactor) -> dict[str, AttributeValue]:
     """Return attributes with a placeholder for each secret in their names and values."""
+    if all(_is_known(key, value, redactor) for key, value in attributes.items()):
+        return dict(attributes)
     notes = _Notes()
     plain = _changed(attributes, notes.take)
     return plain if redactor.is_clean(notes.taken) else _changed(attributes, redactor.redact_named)
+
+
+def _is_known(key: str, value: AttributeValue, redactor: Redactor) -> bool:
+    """Whether an attribute is one of those that most calls have, and known to be clean."""
+    return redactor.knows_clean(key, value if type(value) is str else "") and (
+        type(value) is str or type(value) in _PLAIN
+    )
 
 
 def _changed_span(span: Span, change: _Change) -> Span:

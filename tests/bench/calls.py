@@ -159,7 +159,7 @@ def recorded_calls(path: Path, count: int) -> None:
     rules = redactor({})
     for number in range(count):
         body = json.dumps(
-            {"messages": messages(number), "model": "gpt-4o"}, separators=(",", ":")
+            {"model": "gpt-4o", "messages": messages(number)}, separators=(",", ":")
         ).encode()  # as the SDK
         asked = requested("POST", "https://api.openai.com/v1/chat/completions", "application/json", body, rules)
         headers = (("content-type", "application/json"), ("x-request-id", f"req_{number}"))
