@@ -301,7 +301,7 @@ class _Cleaned:
 
 
 def _redacted(body: Body, redactor: Redactor) -> _Cleaned:
-    members = [f"{canonical(key)}:{member}" for key, member in body.members.items()]  # a name may tell of its value
+    members = [f"{quoted(key)}:{member}" for key, member in body.members.items()]  # a name may tell of its value
     whole = () if body.whole is None else (body.whole,)
     found = redactor.redact_pieces([*members, *body.elements, *whole])
     if found is None:
