@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Final, TypeAlias
 
-__all__ = ["GLUED", "RUN", "Row", "Scanned"]
+__all__ = ["GLUED", "PARTED", "RUN", "Row", "Scanned"]
 
 RUN: Final = 16
 """The shortest unbroken run of letters, digits, `-` and `_` that a token may be or hold."""
@@ -33,7 +33,9 @@ _CLASSES: Final = bytes(ord("a") if byte in _IN_RUN else ord(" ") for byte in ra
 _LONG: Final = b"a" * RUN
 _IN_NAME: Final = _IN_RUN | frozenset(b".$")
 _ESCAPES: Final = re.compile(rb"\\(?:[nrt]|u[0-9a-f]{4})")
-_WORDS: Final = bytes(byte if chr(byte).isalnum() and byte < 128 else ord(" ") for byte in range(256))
+PARTED: Final = bytes(byte if chr(byte).isalnum() and byte < 128 else ord(" ") for byte in range(256))
+"""Letters and digits as they are, a space for anything else: what parts a text into its words."""
+
 _NAMES: Final = bytes(ord("a") if byte in _IN_NAME else ord(" ") for byte in range(256))
 
 
@@ -69,7 +71,7 @@ class Scanned:
         text = self.lowered
         if b"\\" in text:
             text = _ESCAPES.sub(b" ", text)
-        return frozenset(text.translate(_WORDS).split())
+        return frozenset(text.translate(PARTED).split())
 
     @cached_property
     def names(self) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from otel_agenttrace.redact.findings import Finding
-from otel_agenttrace.redact.scanned import GLUED, Scanned
+from otel_agenttrace.redact.scanned import GLUED, PARTED, Scanned
 from otel_agenttrace.redact.standins import is_random, is_stand_in
 
 __all__ = ["token_findings"]
@@ -197,7 +197,6 @@ _LEADS: Final = b".:$/+=\\%[;"
 """What may stand before a run that is not where its token begins: the beginning is too short to be a run, or an escape."""
 
 _ESCAPING: Final = b"\\%[;"
-_PARTED: Final = bytes(byte if chr(byte).isalnum() and byte < 128 else ord(" ") for byte in range(256))
 _LEAD: Final = 24
 _HOST: Final = 160
 """So far before a run the host may stand that makes a token of it, and so far behind its beginning a token may go on."""
@@ -237,7 +236,7 @@ def _heads(raw: bytes, start: int, end: int) -> set[bytes]:
         found.add(raw[glue.end() : glue.end() + 2] if glue is not None else b"")
     if before in _LEADS:
         lead = raw[max(0, start - _LEAD) : start].replace(b"\\n", b" ").replace(b"\\t", b" ").replace(b"%", b" ZZ")
-        found.update(part[:2] for part in lead.translate(_PARTED).split())
+        found.update(part[:2] for part in lead.translate(PARTED).split())
     return found
 
 

@@ -97,7 +97,10 @@ def test_a_secret_of_another_kind_by_other_rules_is_the_same_question_but_for_it
 
 
 def test_what_is_removed_last_is_removed_without_a_digest_all_the_same() -> None:
-    asked = requested("POST", "https://api.test/v1", "application/json", b'{"password":"Hunter2!x"}', ONE)
+    key = "AKIA" + "QZ7BX2MD" * 2
+    body = json.dumps({"passphrase": f"Hunter2!x is {key}"}).encode()
+    asked = requested("POST", "https://api.test/v1", "application/json", body, ONE)
+    assert asked.request.body.startswith('{"passphrase":"[REDACTED:password] is [REDACTED:token:')
     assert asked.stored.is_blind
 
 
