@@ -43,7 +43,7 @@ from otel_agenttrace.errors import (
 from otel_agenttrace.guard import Guard
 from otel_agenttrace.losses import Losses
 from otel_agenttrace.matching import Requested
-from otel_agenttrace.model import AttributeValue, HttpRequest, Outcome, OutcomeKind, Span, Trace
+from otel_agenttrace.model import AttributeValue, Call, HttpRequest, Outcome, OutcomeKind, Span, Trace
 from otel_agenttrace.playback.choosing import AnyPlayer, open_player
 from otel_agenttrace.playback.directing import Director, Live
 from otel_agenttrace.playback.excerpts import excerpt
@@ -637,6 +637,24 @@ class Session:
     def recorded_request(self, claim: Claim, attempt: int) -> HttpRequest | None:
         """Return what was asked in an attempt of a recorded call, counted from 0."""
         return self._player.recorded_request(claim, attempt) if self._player is not None else None
+
+    def answered_call(self, claim: Claim, requested: Requested, served: int) -> Callable[[], Call]:
+        """Return what gives the exchange of a replayed call: what was asked now, and the attempts that answered it.
+
+        What is as recorded stays on disk until somebody asks.
+        """
+        kept = () if claim.is_as_recorded else claim.attempts
+        asked = requested.request if claim.outcome == "drift" or kept else None
+        player, key, ticket = self._player, claim.entry.key, claim.entry.ticket
+
+        def read() -> Call:
+            given = kept or (player.cassette.call(claim.entry).attempts if isinstance(player, Player) else ())
+            attempts = given[:served]
+            if asked is not None:
+                attempts = tuple(replace(attempt, request=asked) for attempt in attempts)
+            return Call(key, attempts, claim.entry.lane, ticket)
+
+        return read
 
     def blocked(self, url: str, site: str) -> EgressBlocked:
         """Return the error that says that the settings do not let a request be made."""

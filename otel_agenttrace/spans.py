@@ -21,7 +21,7 @@ from opentelemetry import trace as otel_trace
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from otel_agenttrace import semconv
-from otel_agenttrace.model import SCOPE, VERSION, AttributeValue, Event, Link, Span, SpanKind, SpanStatus
+from otel_agenttrace.model import SCOPE, VERSION, AttributeValue, Call, Event, Link, Span, SpanKind, SpanStatus
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -112,7 +112,7 @@ class SpanHead:
 
 
 class LiveSpan:
-    """A span that is open. `attributes` go to both sides, `content` to the cassette only."""
+    """A span that is open. `attributes` go to both sides, `content` to the cassette only; `read_call` gives a replayed exchange."""
 
     def __init__(
         self,
@@ -130,6 +130,7 @@ class LiveSpan:
         self.adopted = adopted
         self.attributes = attributes
         self.content: dict[str, AttributeValue] = {}
+        self.read_call: Callable[[], Call] | None = None
         self.head = head
         self._events: list[Event] = []
         self._links: list[Link] = []
@@ -216,6 +217,7 @@ class LiveSpan:
             scope=record.scope,
             scope_version=record.scope_version,
             schema_url=record.schema_url,
+            read_call=self.read_call,
         )
 
 

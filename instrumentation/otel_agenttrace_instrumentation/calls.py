@@ -370,6 +370,8 @@ class LogicalCall:
         elif missing > 0:
             outcome, detail = "drift", f"{missing} recorded attempts were not asked for"
             span.outcome(outcome, detail)
+        if self._requested is not None:
+            span.live.read_call = session.answered_call(claim, self._requested, self._served)
         span.end(session, end_ns, self._recorded() if session.is_fork else None)
         if self._interrupt is None:
             session.note(Outcome(outcome, span.live.head.span_id, claim.entry.span_id, claim.entry.key, detail))

@@ -159,7 +159,7 @@ class Director:
         request = self._player.recorded_request(claim, 0)
         last = patched_exchange(claim.attempts[-1], answered, request.method, request.url)
         detail = "; ".join(filter(None, (claim.detail, *(f"patched: {patch.text}" for patch in answered))))
-        return replace(claim, attempts=(*claim.attempts[:-1], last), detail=detail)
+        return replace(claim, attempts=(*claim.attempts[:-1], last), detail=detail, is_as_recorded=False)
 
     def _patches_of(self, entry: Entry, *parts: Part) -> tuple[Patch, ...]:
         wanted = [patch for patch in self._patches if patch.part in parts]

@@ -33,12 +33,16 @@ _MOST_TOLD: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A recorded call that answers: hit by its exact key, drift by the normalised one, `detail` what differed."""
+    """A recorded call that answers: hit by its exact key, drift by the normalised one, `detail` what differed.
+
+    `is_as_recorded` tells whether the attempts are those of the cassette, not put together nor patched.
+    """
 
     entry: Entry
     outcome: Literal["hit", "drift"]
     attempts: tuple[Exchange, ...]
     detail: str = ""
+    is_as_recorded: bool = False
 
 
 class _Shelf:
@@ -124,9 +128,9 @@ class Player:
             key = known or requested.key
             entry = self._exact.take(key, origin, lane, self._is_free)
             if entry is not None and known is None and requested.stored.is_blind:
-                return Claim(entry, "drift", self.cassette.answers(entry), _BLIND)
+                return Claim(entry, "drift", self.cassette.answers(entry), _BLIND, is_as_recorded=True)
             if entry is not None:
-                return Claim(entry, "hit", self.cassette.answers(entry))
+                return Claim(entry, "hit", self.cassette.answers(entry), is_as_recorded=True)
             if self._exact.origins(key) and key not in self._drifted:
                 return None
             entry = self._shelf_of_normalised().take(
@@ -136,7 +140,8 @@ class Player:
                 self._drifted.add(self._key(entry))
         if entry is None:
             return None
-        return Claim(entry, "drift", self.cassette.answers(entry), self._moved(entry, requested.request))
+        moved = self._moved(entry, requested.request)
+        return Claim(entry, "drift", self.cassette.answers(entry), moved, is_as_recorded=True)
 
     def key_of(self, requested: Requested) -> str:
         """Return the request key. Bytes that were recorded are known by their digest, and nothing more is made of them."""

@@ -1,0 +1,89 @@
+"""Tell which tools a run called, in order, with what. Trace in, tool calls out, whoever told them.
+
+A tool that has spans of its own counts by them. One that has none, since nobody instrumented it, counts by what models
+asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from otel_agenttrace import semconv
+from otel_agenttrace.jsonvalue import Json, parse, text
+from otel_agenttrace.model import Part, Span, Trace
+from otel_agenttrace.wire.recorded import output_messages
+
+__all__ = ["ToolCall", "tool_calls"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call of a tool.
+
+    Attributes:
+        name: Of the tool.
+        arguments: As JSON; a text that is no JSON stays one; None where they are not known.
+        result: The same; None where it is not known, and where a model asked for a tool that has no span.
+        call_id: The provider's id of the call, which changes from run to run; None where it is not known.
+        span: The span of the tool, or that of the model that asked for it.
+        is_executed: Whether the tool has a span of its own.
+    """
+
+    name: str
+    arguments: Json
+    result: Json
+    call_id: str | None
+    span: Span
+    is_executed: bool
+
+
+def tool_calls(trace: Trace) -> tuple[ToolCall, ...]:
+    """Return the tool calls of a run, in order of the start of their spans."""
+    executed = [_executed(span) for span in trace.tool_calls]
+    told = {call.name for call in executed}
+    asked = [call for span in trace.inferences for call in _asked(span) if call.name not in told]
+    return tuple(sorted((*executed, *asked), key=lambda call: call.span.start_ns))
+
+
+def _executed(span: Span) -> ToolCall:
+    named = span.attributes.get(semconv.GEN_AI_TOOL_NAME)
+    return ToolCall(
+        name=named if isinstance(named, str) else span.name,
+        arguments=_content(span, semconv.GEN_AI_TOOL_CALL_ARGUMENTS),
+        result=_content(span, semconv.GEN_AI_TOOL_CALL_RESULT),
+        call_id=text(_content(span, semconv.GEN_AI_TOOL_CALL_ID)),
+        span=span,
+        is_executed=True,
+    )
+
+
+def _asked(span: Span) -> Iterator[ToolCall]:
+    for message in output_messages(span):
+        for part in message.parts:
+            if part.get("type") == "tool_call":
+                yield ToolCall(
+                    name=text(part.get("name")) or "",
+                    arguments=_arguments(part),
+                    result=None,
+                    call_id=text(part.get("id")),
+                    span=span,
+                    is_executed=False,
+                )
+
+
+def _arguments(part: Part) -> Json:
+    given = part.get("arguments")
+    return _value(given) if isinstance(given, str) else given
+
+
+def _content(span: Span, name: str) -> Json:
+    told = span.attributes.get(name)
+    return _value(told) if isinstance(told, str) else None
+
+
+def _value(written: str) -> Json:
+    try:
+        return parse(written)
+    except ValueError:
+        return written
