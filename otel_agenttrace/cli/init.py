@@ -12,7 +12,6 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from otel_agenttrace.cli.look import JSON
 from otel_agenttrace.report.terminal import console as terminal
 from otel_agenttrace.report.text import escaped
 from otel_agenttrace.scaffold.plan import CI_FILES, Step, carry_out, steps_for, verdict_on
@@ -38,7 +37,7 @@ _ANSWERS: Final = click.Choice(["y", "n", "s"], case_sensitive=False)
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and do nothing.")
 @click.option("--yes", is_flag=True, help="Ask nothing: write what is not there, add lines to files that are.")
 @click.option("--force", is_flag=True, help="As --yes, and replace files with other content: that content is lost.")
-@JSON
+@click.option("--json", "as_json", is_flag=True, help="Ask nothing, and print JSON instead of text.")
 def init(folder: Path, *, ci: str, dry_run: bool, yes: bool, force: bool, as_json: bool) -> None:
     """Give a project an agent that runs, its test, settings, a CI file and what git needs.
 
@@ -46,8 +45,6 @@ def init(folder: Path, *, ci: str, dry_run: bool, yes: bool, force: bool, as_jso
     each file is shown and asked for, elsewhere files that are there stay as they are. No settings are ever rewritten. A
     second run changes nothing.
     """
-    if folder.exists() and not folder.is_dir():
-        raise click.UsageError(f"{folder} is no folder.")
     asks = sys.stdin.isatty() and sys.stdout.isatty() and not as_json
     console = terminal()
     outcomes: list[Outcome] = []

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.scaffold import git
 from otel_agenttrace.scaffold.entries import attributes_of, with_ignored, with_lines
 from otel_agenttrace.scaffold.files import Found, look, write
@@ -68,8 +69,11 @@ def steps_for(folder: Path, ci: str) -> tuple[Step, ...]:
         ci: Whose CI file it gets, one of `CI_FILES`; any other word for none.
 
     Raises:
-        ConfigError: If its pyproject.toml is no TOML.
+        ConfigError: If it cannot be a folder, or its pyproject.toml is no TOML.
     """
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise ConfigError(f"{folder} cannot be a folder: {there} is none.\n  to fix   name a folder, new or not")
     return tuple(_steps(folder, ci))
 
 
@@ -161,7 +165,7 @@ def verdict_on(step: Step, *, yes: bool, force: bool, asks: bool) -> Verdict:
         return "keep"
     if force or (yes and step.state != "differs"):
         return "write"
-    if asks:
+    if asks and not yes:
         return "ask"
     return "write" if step.state == "new" and not step.is_setting else "keep"
 
