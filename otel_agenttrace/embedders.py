@@ -74,7 +74,7 @@ class _WordVectors:
     def _vector(self, text: str) -> Sequence[float]:
         import numpy as np
 
-        # one by one: a batch starts threads, and warns on the standard error if the program forks after that
+        # one by one: a batch starts threads, which stay, and which a program that forks does not want
         tokens = self._tokenizer.encode(text, add_special_tokens=False).ids
         kinds, counts = np.unique(tokens, return_counts=True)
         total: Any = counts @ self._vectors[kinds].astype("float32")

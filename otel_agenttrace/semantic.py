@@ -211,5 +211,6 @@ def _newest_first(trace: Trace, side: _Side) -> Iterator[_Answer]:
             continue
         kinds = {str(part.get("type")) for message in output_messages(span) for part in message.parts}
         if "tool_call" not in kinds:
-            held = f"holds no text, but {', '.join(sorted(kinds))}" if kinds else "is empty or not recorded"
+            others = ", ".join(sorted(kinds - {"text"}))
+            held = f"holds no text, but {others}" if others else "is empty or not recorded"
             raise AnswerUnknown(side, f"what the call {span.name!r} ({span.span_id}) answered {held}")

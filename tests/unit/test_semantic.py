@@ -211,7 +211,7 @@ def test_calls_that_ask_for_tools_are_no_answers() -> None:
         ((_TOOL_CALL,), "no call to a model answered with text"),
         ((None,), r"what the call 'chat m' \(\w{16}\) answered is empty or not recorded"),
         ((_REFUND, None), "answered is empty or not recorded"),
-        ((_REFUND, " "), "answered holds no text, but text"),
+        ((_REFUND, " "), "answered is empty or not recorded"),
         ((_REFUND, {"type": "refusal", "content": "no"}), "answered holds no text, but refusal"),
         ((_REFUND, {"type": "reasoning", "content": "hm"}), "answered holds no text, but reasoning"),
     ],
@@ -298,18 +298,21 @@ def _ask(client: Any, text: str) -> None:
     client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": text}])
 
 
-def _compared(client: Any, session: Session) -> tuple[str, float]:
+def _compared(client: Any, session: Session) -> list[str]:
     _ask(client, "hello")
-    embedder = openai_embedder(client)
-    with pytest.raises(RegressionFound) as raised:  # vectors of the fake provider have no meaning
-        assert_semantic_similarity(_REFUND, session, 1, embedder=embedder)
-    return str(raised.value), semantic_similarity(_REFUND, _REFUSAL, embedder)
+    embedder, told = openai_embedder(client), list[str]()
+    for _ in range(2):  # the second time the call for embeddings is the last of the run
+        with pytest.raises(RegressionFound) as raised:  # vectors of the fake provider have no meaning
+            assert_semantic_similarity(_REFUND, session, 1, embedder=embedder)
+        told.append(str(raised.value))
+    return told
 
 
 def test_embeddings_by_a_client_are_recorded_and_replayed(provider: Provider) -> None:
     with openai_client(provider, is_async=False) as client:
         with at.record(PATH, quiet=True) as session:
             recorded = _compared(client, session)
+        assert recorded[0] != recorded[1]
         asked = [request.path for request in provider.requests]
         assert asked == ["/v1/chat/completions", "/v1/embeddings", "/v1/embeddings"]
         with at.replay(PATH, quiet=True, fail_on=("drift", "miss", "live", "unplayed")) as session:
