@@ -20,6 +20,8 @@ AgentTraceError
 ├─ ToolFault(RuntimeError)            .fault
 ├─ NotEncodable(ValueError)           .api .part
 └─ CheckFailed(AssertionError)        .findings
+   ├─ BudgetExceeded
+   └─ RegressionFound
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AgentTraceError",
+    "BudgetExceeded",
     "CassetteCorrupt",
     "CassetteError",
     "CassetteInaccessible",
@@ -48,6 +51,7 @@ __all__ = [
     "EgressBlocked",
     "IngestError",
     "NotEncodable",
+    "RegressionFound",
     "ReplayError",
     "ReplayExhausted",
     "ReplayFailed",
@@ -250,6 +254,14 @@ class CheckFailed(AgentTraceError, AssertionError):
     def __init__(self, message: str, findings: Sequence[object] = ()) -> None:
         super().__init__(message)
         self.findings = tuple(findings)
+
+
+class BudgetExceeded(CheckFailed):
+    """A run took more than it may: money, tokens, calls, time; or it cannot be told whether it did."""
+
+
+class RegressionFound(CheckFailed):
+    """A run is not what its baseline was."""
 
 
 class NotEncodable(AgentTraceError, ValueError):
