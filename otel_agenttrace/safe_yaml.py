@@ -133,15 +133,18 @@ def _loader(yaml: Any) -> Any:
 @cache
 def _strict_loader(yaml: Any) -> Any:
     """Return the loader of plain values that refuses a mapping with the same key twice."""
+    plain: Any = _loader(yaml)
 
-    class StrictLoader(_loader(yaml)):
+    class StrictLoader(plain):
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             """Return the mapping of a node."""
-            mapping: dict[object, object] = super().construct_mapping(node, deep)
+            inherited: Any = super()
+            mapping: Any = inherited.construct_mapping(node, deep)
             if len(mapping) < len(node.value):
-                keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-                twice = next(key for key in keys if keys.count(key) > 1)
-                raise yaml.constructor.ConstructorError(problem=f"the key {twice!r} is there twice", problem_mark=node.start_mark)
+                keys = [key.value for key, _ in node.value]
+                twice = next((key for key in keys if keys.count(key) > 1), "")
+                problem = f"a mapping has the key {str(twice)[:80]!r} twice"
+                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark)
             return mapping
 
     return StrictLoader

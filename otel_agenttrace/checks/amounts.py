@@ -10,12 +10,13 @@ from typing import Final, Literal, TypeAlias
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.tool_calls import tool_calls
-from otel_agenttrace.checks.wording import listed, message, placed, places, short
-from otel_agenttrace.figures import cost, counted
+from otel_agenttrace.checks.wording import finding, listed, places, short
+from otel_agenttrace.counting import counted
 from otel_agenttrace.model import Span, Trace
 
 __all__ = ["CallCount", "MaxCost", "MaxDuration", "MaxTokens"]
 
+Side: TypeAlias = Literal["input", "output", "total"]
 _Amounts: TypeAlias = Sequence[tuple[Span, "float | None"]]
 _MOST_DIGITS: Final = 1_000_000
 _NS: Final = 1_000_000_000
@@ -38,29 +39,25 @@ class MaxCost:
         """Yield that it cost too much, as far as is known, or that it is not known."""
         amounts = [(span, 0.0 if _is_unbilled(span) else trace.cost_of(span)) for span in trace.inferences]
         known = math.fsum(amount for _, amount in amounts if amount is not None)
+        unknown = [span for span, amount in amounts if amount is None]
         if known > self.limit:
             allowed = math.ceil(known * _MOST_DIGITS) / _MOST_DIGITS
-            yield Finding(
+            yield finding(
                 self.name,
-                message(
-                    f"the run cost {_at_least(amounts)}{cost(known)}, {cost(known - self.limit)} above {cost(self.limit)}",
-                    at=_largest(trace, amounts, cost),
-                    fix=f"call less, or smaller models; or allow it: {self.name}: {allowed:.6f}",
-                ),
-                span_ids=_ids(span for span, amount in amounts if amount),
+                trace,
+                (span for span, amount in amounts if amount),
+                f"the run cost {'at least ' if unknown else ''}{_dollars(known)}, {_dollars(known - self.limit)} above {_dollars(self.limit)}",
+                at=_largest(trace, amounts, _dollars),
+                fix=f"call less, or smaller models; or allow it: {self.name}: {_dollars(allowed)[1:]}",
             )
-            return
-        unknown = [span for span, amount in amounts if amount is None]
-        if unknown:
-            told = f"{len(unknown)} of {counted(len(amounts), 'call')} to models"
-            yield Finding(
+        elif unknown:
+            told = f"{len(unknown)} of {counted(len(amounts), 'call')} to models tell none"
+            yield finding(
                 self.name,
-                message(
-                    f"the cost is not known: {told} tell none; the others cost {cost(known)}, of {cost(self.limit)}",
-                    at=placed(trace, unknown),
-                    fix=_pricing(unknown),
-                ),
-                span_ids=_ids(unknown),
+                trace,
+                unknown,
+                f"the cost is not known: {told}; known are {_dollars(known)}, of {_dollars(self.limit)}",
+                fix=_pricing(unknown),
             )
 
 
@@ -69,7 +66,7 @@ class MaxTokens:
     """Tokens of all calls to models. `of` says which: `input`, those of caches included, `output` or `total`."""
 
     limit: int
-    of: Literal["input", "output", "total"] = "total"
+    of: Side = "total"
 
     @property
     def name(self) -> str:
@@ -78,40 +75,37 @@ class MaxTokens:
 
     def findings(self, trace: Trace) -> Iterator[Finding]:
         """Yield that there were too many, as far as is known, or that it is not known."""
-        told = [(span, _told_tokens(span)) for span in trace.inferences]
-        sides = [(span, (given if self.of != "output" else 0, got if self.of != "input" else 0)) for span, (given, got) in told]
-        known = sum(amount for _, both in sides for amount in both if amount is not None)
-        unknown = [span for span, both in sides if None in both]
+        told = [(span, _told_tokens(span, self.of)) for span in trace.inferences]
+        amounts = [(span, float(sum(count or 0 for count in counts))) for span, counts in told]
+        unknown = [span for span, counts in told if None in counts]
+        known = int(sum(amount for _, amount in amounts))
         noun = "tokens" if self.of == "total" else f"{self.of} tokens"
-        amounts = [(span, float(sum(amount or 0 for amount in both))) for span, both in sides]
         if known > self.limit:
-            yield Finding(
+            yield finding(
                 self.name,
-                message(
-                    f"{'at least ' if unknown else ''}{known:,} {noun}, {known - self.limit:,} above {self.limit:,}",
-                    at=_largest(trace, amounts, lambda amount: f"{amount:,.0f}"),
-                    fix=f"ask and answer shorter, or less often; or allow it: {self.name}: {known}",
-                ),
-                span_ids=_ids(span for span, amount in amounts if amount),
+                trace,
+                (span for span, amount in amounts if amount),
+                f"{'at least ' if unknown else ''}{known:,} {noun}, {known - self.limit:,} above {self.limit:,}",
+                at=_largest(trace, amounts, lambda amount: f"{amount:,.0f}"),
+                fix=f"ask and answer shorter, or less often; or allow it: {self.name}: {known}",
             )
         elif unknown:
-            yield Finding(
+            untold = f"{len(unknown)} of {counted(len(told), 'call')} to models do not tell it"
+            yield finding(
                 self.name,
-                message(
-                    f"the number of {noun} is not known: {len(unknown)} of {counted(len(told), 'call')} to models do not "
-                    f"tell it; known are {known:,}, of {self.limit:,}",
-                    at=placed(trace, unknown),
-                    fix=_USAGE,
-                ),
-                span_ids=_ids(unknown),
+                trace,
+                unknown,
+                f"the number of {noun} is not known: {untold}; known are {known:,}, of {self.limit:,}",
+                fix=_USAGE,
             )
 
 
-def _told_tokens(span: Span) -> tuple[int | None, int | None]:
+def _told_tokens(span: Span, of: Side) -> tuple[int | None, ...]:
     usage = span.usage
     if usage.total_tokens is None and _is_unbilled(span):
-        return 0, 0
-    return usage.input_tokens, 0 if span.operation == semconv.OPERATION_EMBEDDINGS else usage.output_tokens
+        return ()
+    output = 0 if span.operation == semconv.OPERATION_EMBEDDINGS else usage.output_tokens
+    return {"input": (usage.input_tokens,), "output": (output,), "total": (usage.input_tokens, output)}[of]
 
 
 def _is_unbilled(span: Span) -> bool:
@@ -130,6 +124,11 @@ def _is_unbilled(span: Span) -> bool:
     )
 
 
+def _dollars(amount: float) -> str:
+    """Return money to ten digits: two amounts that differ look so."""
+    return f"${amount:.10f}".rstrip("0").removesuffix(".")
+
+
 def _pricing(unknown: Sequence[Span]) -> str:
     unpriced = [span for span in unknown if span.usage.total_tokens is not None]
     if not unpriced:
@@ -142,18 +141,10 @@ def _pricing(unknown: Sequence[Span]) -> str:
     return f"give the price in pyproject.toml: {tables} with input_per_mtok and output_per_mtok{more}"
 
 
-def _at_least(amounts: _Amounts) -> str:
-    return "at least " if any(amount is None for _, amount in amounts) else ""
-
-
 def _largest(trace: Trace, amounts: _Amounts, told: Callable[[float], str]) -> str:
     found = sorted(((span, amount) for span, amount in amounts if amount), key=lambda pair: -pair[1])
     names = places(trace, (span for span, _ in found))
     return listed([f"{name} {told(amount)}" for name, (_, amount) in zip(names, found, strict=True)])
-
-
-def _ids(spans: Iterator[Span] | Sequence[Span]) -> tuple[str, ...]:
-    return tuple(span.span_id for span in spans)
 
 
 # --- calls and time ---------------------------------------------------------------------------------------------------
@@ -180,14 +171,12 @@ class CallCount:
             return
         wanted = self.least if self.least is not None else self.most
         how = " at most" if self.least is None else " at least" if self.most is None else ""
-        yield Finding(
+        yield finding(
             self.name,
-            message(
-                f"{counted(count, 'call')} {'to models' if self.of == 'llm' else 'of tools'}, wanted {wanted:,}{how}",
-                at=placed(trace, spans),
-                fix=f"look at what the run does: otel-agenttrace show; or, if it is meant, write {self.name}: {count}",
-            ),
-            span_ids=_ids(spans),
+            trace,
+            spans,
+            f"{counted(count, 'call')} {'to models' if self.of == 'llm' else 'of tools'}, wanted {wanted:,}{how}",
+            fix=f"look at what the run does: otel-agenttrace show; or, if it is meant, write {self.name}: {count}",
         )
 
 
@@ -204,27 +193,21 @@ class MaxDuration:
         unended = [span for span in trace.spans if span.end_ns is None]
         if seconds > self.limit:
             slowest = sorted(trace.spans, key=lambda span: -(span.duration_ns or 0))
-            told = [
-                f"{name} {(span.duration_ns or 0) / _NS:.3f} s"
-                for name, span in zip(places(trace, slowest), slowest, strict=True)
-            ]
-            yield Finding(
+            times = [(span, (span.duration_ns or 0) / _NS) for span in slowest]
+            yield finding(
                 self.name,
-                message(
-                    f"the run took {'at least ' if unended else ''}{seconds:.3f} s, {seconds - self.limit:.3f} s above {self.limit:g} s",
-                    at=listed(told),
-                    fix=f"make the slow steps faster, or allow it: {self.name}: {math.ceil(seconds * 1000) / 1000:g}",
-                ),
-                span_ids=_ids(slowest[:1]),
+                trace,
+                slowest[:1],
+                f"the run took {'at least ' if unended else ''}{seconds:.3f} s, {seconds - self.limit:.3f} s above {self.limit:g} s",
+                at=_largest(trace, times, lambda amount: f"{amount:.3f} s"),
+                fix=f"make the slow steps faster, or allow it: {self.name}: {math.ceil(seconds * 1000) / 1000:g}",
             )
         elif unended or not trace.spans:
             reason = f"{counted(len(unended), 'span')} without an end" if unended else "no span tells a time"
-            yield Finding(
+            yield finding(
                 self.name,
-                message(
-                    f"how long the run took is not known: {reason}; the limit is {self.limit:g} s",
-                    at=placed(trace, unended),
-                    fix="record a run that comes to its end",
-                ),
-                span_ids=_ids(unended),
+                trace,
+                unended,
+                f"how long the run took is not known: {reason}; the limit is {self.limit:g} s",
+                fix="record a run that comes to its end",
             )

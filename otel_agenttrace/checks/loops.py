@@ -8,9 +8,9 @@ from itertools import groupby
 
 from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.tool_calls import ToolCall, tool_calls
-from otel_agenttrace.checks.wording import listed, message, placed, short, shown
+from otel_agenttrace.checks.wording import finding, listed, short, shown
 from otel_agenttrace.jsonvalue import canonical
-from otel_agenttrace.model import Trace
+from otel_agenttrace.model import Span, Trace
 
 __all__ = ["MaxConsecutive", "MaxIdentical", "NoCycles"]
 
@@ -29,7 +29,7 @@ class MaxConsecutive:
             if len(calls) > self.limit:
                 found = f"{short(tool)} was called {len(calls)} times in a row, wanted {self.limit} at most"
                 fix = f"let the agent stop, or tell it what it has already; or allow it: {self.name}: {len(calls)}"
-                yield _finding(self.name, trace, calls, found, fix)
+                yield finding(self.name, trace, _spans(calls), found, fix=fix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,12 @@ class MaxIdentical:
                 told = f"{short(tool)}({shown(calls[0].arguments)})"
                 found = f"{told} was called {len(calls)} times, wanted {self.limit} at most"
                 fix = f"keep what the tool gave, or allow it: {self.name}: {len(calls)}"
-                yield _finding(self.name, trace, calls, found, fix)
+                yield finding(self.name, trace, _spans(calls), found, fix=fix)
         for tool, calls in untold.items():
             known = max((len(each) for (named, _), each in same.items() if named == tool), default=0)
             if known <= self.limit < known + len(calls):
                 found = f"how often {short(tool)} was called with the same arguments is not known"
-                yield _finding(self.name, trace, calls, found, "record the arguments: @at.tool does")
+                yield finding(self.name, trace, _spans(calls), found, fix="record the arguments: @at.tool does")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,12 @@ class NoCycles:
         if found is not None:
             begin, length, times = found
             sequence = listed([short(call.name) for call in calls[begin : begin + length]], " → ")
-            yield _finding(
+            yield finding(
                 self.name,
                 trace,
-                calls[begin : begin + length * times],
+                _spans(calls[begin : begin + length * times]),
                 f"{sequence} came {times} times in a row, wanted less than {self.rounds}",
-                f"let the agent stop, or tell it what it has already; or allow it: {self.name}: {times + 1}",
+                fix=f"let the agent stop, or tell it what it has already; or allow it: {self.name}: {times + 1}",
             )
 
 
@@ -101,6 +101,5 @@ def _cycle(names: Sequence[str], rounds: int) -> tuple[int, int, int] | None:
     return None
 
 
-def _finding(rule: str, trace: Trace, calls: Sequence[ToolCall], found: str, fix: str) -> Finding:
-    spans = [call.span for call in calls]
-    return Finding(rule, message(found, at=placed(trace, spans), fix=fix), span_ids=tuple(each.span_id for each in spans))
+def _spans(calls: Sequence[ToolCall]) -> list[Span]:
+    return [call.span for call in calls]

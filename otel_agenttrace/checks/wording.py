@@ -6,20 +6,35 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Final
 
+from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.escaping import escaped
 from otel_agenttrace.jsonvalue import compact
 from otel_agenttrace.model import Span, Trace
 
-__all__ = ["listed", "message", "nearest_of", "placed", "places", "short", "shown"]
+__all__ = ["finding", "listed", "nearest_of", "places", "short", "shown"]
 
 _MOST: Final = 6
 _LONGEST: Final = 160
 
 
-def message(found: str, *, at: str = "", nearest: str = "", fix: str) -> str:
-    """Return the text of a finding; what is empty is left out."""
-    more = (("at", at), ("nearest", nearest), ("to fix", fix))
-    return "\n".join([found, *(f"  {label:<9}{text}" for label, text in more if text)])
+def finding(
+    rule: str, trace: Trace, spans: Iterable[Span], found: str, *, fix: str, at: str | None = None, nearest: str = ""
+) -> Finding:
+    """Return a finding in four parts, without those that are empty.
+
+    Args:
+        rule: The name of the rule.
+        trace: The run.
+        spans: Those that show it.
+        found: What was found, beside what was wanted.
+        fix: What to do.
+        at: The evidence; None for the spans by their names.
+        nearest: What is there and comes nearest to what is wanted.
+    """
+    shown_by = tuple(spans)
+    parts = (("at", listed(places(trace, shown_by)) if at is None else at), ("nearest", nearest), ("to fix", fix))
+    told = "\n".join([found, *(f"  {label:<9}{text}" for label, text in parts if text)])
+    return Finding(rule, told, span_ids=tuple(dict.fromkeys(span.span_id for span in shown_by)))
 
 
 def listed(items: Sequence[str], joint: str = ", ") -> str:
@@ -42,11 +57,6 @@ def places(trace: Trace, spans: Iterable[Span]) -> list[str]:
     """Return each span with its place in the run, as a selector has it: `chat gpt-4o (#3)`."""
     numbers = {id(span): number for number, span in enumerate(sorted(trace.spans, key=lambda each: each.start_ns), 1)}
     return [f"{short(span.name)} (#{numbers[id(span)]})" for span in spans]
-
-
-def placed(trace: Trace, spans: Iterable[Span]) -> str:
-    """Return the first of several spans with their places, in one line."""
-    return listed(places(trace, spans))
 
 
 def nearest_of(word: str, known: Iterable[str]) -> str:
