@@ -16,7 +16,7 @@ from otel_agenttrace.errors import CassetteError, IngestError
 from otel_agenttrace.jsonvalue import JsonObject
 from otel_agenttrace.model import Trace
 
-__all__ = ["CheckedFile", "checked_file", "lines_found", "traces_at", "unmatched"]
+__all__ = ["CheckedFile", "checked_file", "lines_found", "traces_at", "unmatched", "with_vacuous"]
 
 _TRACES: Final = (".otlp.jsonl", ".otlp.jsonl.zst")
 
@@ -86,6 +86,14 @@ def checked_file(path: Path, checks: Sequence[Check], load: Callable[[Path], Tra
     except (CassetteError, IngestError) as error:
         return CheckedFile(name, called, told, problem=str(error))
     return CheckedFile(name, called, told, findings)
+
+
+def with_vacuous(files: Sequence[CheckedFile], rules_file: str) -> tuple[CheckedFile, ...]:
+    """Return the results, and behind them a finding in the file of rules if no file is held to any of them."""
+    if any(file.rules for file in files):
+        return tuple(files)
+    told = "vacuous: no file is held to a rule\n  to fix   mend `files` of the checks, or name the traces that are meant"
+    return (*files, CheckedFile(rules_file, rules=("files",), findings=(Finding("files", told, "warning"),)))
 
 
 def unmatched(checks: Sequence[Check], names: Sequence[str]) -> Iterator[Check]:

@@ -9,7 +9,7 @@ import click
 
 from otel_agenttrace.api import load
 from otel_agenttrace.checks.documents import RULES_FILE, Check, checks_in
-from otel_agenttrace.checks.files import CheckedFile, checked_file, lines_found, traces_at, unmatched
+from otel_agenttrace.checks.files import CheckedFile, checked_file, lines_found, traces_at, unmatched, with_vacuous
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
 from otel_agenttrace.cli.look import JSON, readable
 from otel_agenttrace.errors import ConfigError
@@ -45,8 +45,9 @@ def check(
     it, packed ones too. Exits 1 on findings: a rule that checks nothing is one, and so are rules that no file is held to.
     """
     checks = _checks(rules_file)
-    files = [_checked(file, checks) for path in paths for file in traces_at(path)]
-    unused = tuple(unmatched(checks, [file.path for file in files]))
+    found = [_checked(file, checks) for path in paths for file in traces_at(path)]
+    files = with_vacuous(found, str(rules_file))
+    unused = tuple(unmatched(checks, [file.path for file in found]))
     if junit is not None:
         _write(junit, junit_xml(files))
     if sarif_file is not None:
@@ -63,10 +64,10 @@ def check(
     raise SystemExit(_exit_code(files))
 
 
-def _exit_code(files: list[CheckedFile]) -> int:
+def _exit_code(files: tuple[CheckedFile, ...]) -> int:
     if any(file.problem for file in files):
         return UNREADABLE
-    return FINDINGS if any(file.findings for file in files) or not any(file.rules for file in files) else CLEAN
+    return FINDINGS if any(file.findings for file in files) else CLEAN
 
 
 def _checks(rules_file: Path) -> tuple[Check, ...]:
