@@ -21,6 +21,7 @@ AgentTraceError
 ├─ NotEncodable(ValueError)           .api .part
 ├─ AnswerUnknown(ValueError)          .side
 └─ CheckFailed(AssertionError)        .findings
+   ├─ BudgetExceeded                  .findings
    └─ RegressionFound                 .findings
 """
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AgentTraceError",
     "AnswerUnknown",
+    "BudgetExceeded",
     "CassetteCorrupt",
     "CassetteError",
     "CassetteInaccessible",
@@ -256,8 +258,12 @@ class CheckFailed(AgentTraceError, AssertionError):
         self.findings = tuple(findings)
 
 
+class BudgetExceeded(CheckFailed):
+    """A run took more than it may: money, tokens, calls, time; or it cannot be told whether it did."""
+
+
 class RegressionFound(CheckFailed):
-    """A candidate does worse than its baseline."""
+    """A run is not what its baseline was."""
 
 
 class AnswerUnknown(AgentTraceError, ValueError):
