@@ -257,16 +257,14 @@ class Kit:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Take note of what a test did, when its session has ended."""
+        test = item.stash.setdefault(_TEST, _Test())
+        running = test.running or next(iter(self._meant(item)), None)
         result = yield
-        test = item.stash.get(_TEST, None)
-        if test is not None:
-            self._take_note(item, test)
+        if running is not None:
+            self._take_note(item, test, running)
         return result
 
-    def _take_note(self, item: pytest.Item, test: _Test) -> None:
-        running = test.running or next(iter(self._meant(item)), None)
-        if running is None:
-            return
+    def _take_note(self, item: pytest.Item, test: _Test, running: Running) -> None:
         cassette = "" if running.path is None else told(running.path, self._config.rootpath)
         case = running.case(item.nodeid, test.outcome, cassette, tuple(test.findings))
         facts = {"cassette": cassette, "mode": case.mode, "cost": case.cost, "tokens": case.total_tokens, **case.calls}
