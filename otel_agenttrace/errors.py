@@ -20,6 +20,7 @@ AgentTraceError
 ├─ ToolFault(RuntimeError)            .fault
 ├─ NotEncodable(ValueError)           .api .part
 └─ CheckFailed(AssertionError)        .findings
+   └─ SnapshotMismatch                 .path
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ __all__ = [
     "ReplayFailed",
     "ReplayMiss",
     "SelectorError",
+    "SnapshotMismatch",
     "ToolError",
     "ToolFault",
     "ToolNotRestorable",
@@ -250,6 +252,18 @@ class CheckFailed(AgentTraceError, AssertionError):
     def __init__(self, message: str, findings: Sequence[object] = ()) -> None:
         super().__init__(message)
         self.findings = tuple(findings)
+
+
+class SnapshotMismatch(CheckFailed):
+    """A run is not what its snapshot tells, or has none: `.path` is the snapshot."""
+
+    def __init__(self, message: str, findings: Sequence[object], path: Path) -> None:
+        super().__init__(message, findings)
+        self.path = path
+
+    def __str__(self) -> str:
+        """Return the text, with the colours that were asked for: what is foreign in it was made safe before."""
+        return str(self.args[0])
 
 
 class NotEncodable(AgentTraceError, ValueError):
