@@ -121,7 +121,7 @@ class TraceSnapshot:
             _write(path, f"{_HEAD} {_VERSION} · what a run did; update it: {_UPDATE}\n{text_of(now)}")
             self.updated.append(path)
             return
-        to_fix = f"\n  to fix   if it is meant: {self._update_command}"
+        to_fix = f"\n  to fix   {'make it' if stored is None else 'if it is meant'}: {self._update_command}"
         raise SnapshotMismatch(failure.shown + to_fix, (Finding("snapshot", failure.message + to_fix),), path)
 
     # --- where it stands --------------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def _details(span: Span, wording: Wording) -> Iterator[Node]:
         yield from _found(span, wording)
     for event in span.events:
         if event.name == semconv.EVENT_AGENTTRACE_DECISION:
-            yield Node(f"decided {wording.line(str(event.attributes.get(semconv.AGENTTRACE_DECISION_CHOICE)))}")
+            yield wording.decision(event)
 
 
 def _answered(span: Span, wording: Wording) -> Iterator[Node]:

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.tool_calls import arguments_of, executed_tool
 from otel_agenttrace.jsonvalue import Json, array, canonical, obj, quoted
-from otel_agenttrace.model import Message, Part, Span
+from otel_agenttrace.model import Event, Message, Part, Span
 from otel_agenttrace.report.node import Node, block, one_line
 from otel_agenttrace.volatile import steady_target, steady_value
 
@@ -134,6 +134,10 @@ class Wording:
         """Return what kind of content a part is that is neither text nor a call of a tool."""
         told = (part.get("type"), part.get("modality"), part.get("name"))
         return self.line(" ".join(each for each in told if isinstance(each, str)))
+
+    def decision(self, event: Event) -> Node:
+        """Return what was decided."""
+        return Node(f"decided {self.line(str(event.attributes.get(semconv.AGENTTRACE_DECISION_CHOICE)))}")
 
     def error(self, span: Span) -> str:
         """Return the type of the error a span ended with."""
