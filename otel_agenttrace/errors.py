@@ -19,7 +19,9 @@ AgentTraceError
 ├─ ToolError                          .type
 ├─ ToolFault(RuntimeError)            .fault
 ├─ NotEncodable(ValueError)           .api .part
+├─ AnswerUnknown(ValueError)          .side
 └─ CheckFailed(AssertionError)        .findings
+   └─ RegressionFound                 .findings
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AgentTraceError",
+    "AnswerUnknown",
     "CassetteCorrupt",
     "CassetteError",
     "CassetteInaccessible",
@@ -48,6 +51,7 @@ __all__ = [
     "EgressBlocked",
     "IngestError",
     "NotEncodable",
+    "RegressionFound",
     "ReplayError",
     "ReplayExhausted",
     "ReplayFailed",
@@ -250,6 +254,22 @@ class CheckFailed(AgentTraceError, AssertionError):
     def __init__(self, message: str, findings: Sequence[object] = ()) -> None:
         super().__init__(message)
         self.findings = tuple(findings)
+
+
+class RegressionFound(CheckFailed):
+    """A candidate does worse than its baseline."""
+
+
+class AnswerUnknown(AgentTraceError, ValueError):
+    """What one side of a comparison answered is not known: `.side` tells which. Not a finding: nothing was compared."""
+
+    def __init__(self, side: str, reason: str) -> None:
+        super().__init__(
+            f"The {side} has no answer to compare: {reason}.\n"
+            "  to fix   give a trace whose last call to a model answered with text, or the text itself"
+        )
+        self.side = side
+        self.reason = reason
 
 
 class NotEncodable(AgentTraceError, ValueError):

@@ -51,6 +51,10 @@ with at.replay("made.otlp.jsonl") as session:
     ask(sys.argv[1])
 assert [outcome.kind for outcome in session.outcomes] == ["hit"]
 """,
+    "a comparison of answers by meaning": """
+from otel_agenttrace.semantic import semantic_similarity
+assert semantic_similarity("The light is on.", "The lamp is on.") > 0.5
+""",
     "zero code": """
 import os
 from opentelemetry.instrumentation import auto_instrumentation
