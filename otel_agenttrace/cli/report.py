@@ -28,6 +28,7 @@ from otel_agenttrace.report.terminal import console
 __all__ = ["report"]
 
 _Read = TypeVar("_Read")
+_PLACE = click.Path(path_type=Path, file_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 
 
@@ -88,9 +89,13 @@ def _read(path: Path, read: Callable[[Json], _Read]) -> _Read:
 
 def _changes(folders: tuple[Path, ...], base: Path | None) -> Changes:
     places = [relpath(folder) for folder in folders] or ["."]
-    outside = next((place for place in places if place.startswith("..")), None)
-    if outside is not None:
-        raise click.UsageError(f"--cassettes {outside} is not below the working directory, so --base has no such path.")
+    for place in places:
+        if place.startswith(".."):
+            raise click.UsageError(
+                f"--cassettes {place} is not below the working directory, so --base has no such path."
+            )
+        if not any((root / place).is_dir() for root in (Path(), *([base] if base is not None else []))):
+            raise click.UsageError(f"--cassettes {place}: there is no such folder.")
     return changes_between(Path(), places, base, load)
 
 

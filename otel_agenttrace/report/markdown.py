@@ -14,12 +14,12 @@ from typing import Final
 from otel_agenttrace.analyze.changes import Change
 from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.review import CheckedFile, Review
-from otel_agenttrace.analyze.suite import CaseResult
+from otel_agenttrace.analyze.suite import CaseResult, SuiteResult
 from otel_agenttrace.escaping import escaped, escaped_lines
 from otel_agenttrace.report.review import at_most, change_line, headline, step_lines, suite_facts, total_rows
 from otel_agenttrace.report.text import counted
 
-__all__ = ["MARKER", "review_markdown"]
+__all__ = ["MARKER", "review_markdown", "suite_markdown"]
 
 MARKER: Final = "<!-- otel-agenttrace report -->"
 """The first line of a comment, by which the one to update is found. No reader sees it."""
@@ -48,6 +48,11 @@ def review_markdown(review: Review) -> str:
         told = ", ".join(counted(count, noun) for noun, count in left_out.items())
         kept.append(f"_Left out, for a comment may be no larger: {told}. `--format text` shows all._")
     return "\n\n".join(kept) + "\n"
+
+
+def suite_markdown(suite: SuiteResult) -> str:
+    """Return the comment of a run of tests alone."""
+    return review_markdown(Review(suite=suite))
 
 
 def _summary(review: Review) -> Iterator[str]:
