@@ -39,6 +39,8 @@ _BUDGET_MARK: Final = (
     "budget(max_usd, max_tokens, max_llm_calls, max_tool_calls, max_duration_s, max_consecutive_same_tool): fail the test "
     "if its agent takes more. Any rule of otel_agenttrace.testing.check goes, too."
 )
+_TOLD_AT_START: Final = ("agenttrace_expire", "agenttrace_report", "agenttrace_trials")
+"""Options whose words are looked at before a test is."""
 FIXTURES: Final = ("cassette", "class_cassette", "module_cassette", "agent_trace")
 """Those that open a session."""
 
@@ -120,7 +122,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Explain the marks; where others run the tests, listen to what they tell."""
     config.addinivalue_line("markers", _CASSETTE_MARK)
     config.addinivalue_line("markers", _BUDGET_MARK)
-    if getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput"):
+    is_controller = getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput")
+    if is_controller or any(config.getoption(option) for option in _TOLD_AT_START):
         _kit(config)
 
 

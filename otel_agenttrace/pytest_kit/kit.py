@@ -41,6 +41,8 @@ class _Test:
     outcome: CaseOutcome = "passed"
     is_in_call: bool = False
     findings: list[Finding] = field(default_factory=list[Finding])
+    told: dict[str, Any] | None = None
+    properties: tuple[tuple[str, object], ...] = ()
 
 
 _TEST: Final = pytest.StashKey[_Test]()
@@ -224,7 +226,7 @@ class Kit:
 
         try:
             told = {_BUDGETS.get(name, name): value for name, value in mark.kwargs.items()}
-            yield from check_trace(running.session.trace, rules_from(told, "@pytest.mark.budget"))
+            yield from check_trace(running.trace, rules_from(told, "@pytest.mark.budget"))
         except AgentTraceError as error:
             yield Finding("budget", str(error))
 
@@ -247,28 +249,30 @@ class Kit:
             beside = [str(each) for each in test.findings if not any(each.message in text for text in shown_already)]
             if beside:
                 report.sections.append(("otel-agenttrace", "\n".join(beside)))
-        if report.when == "teardown":
-            self._tell(item, test, report)
+        if report.when == "teardown" and test.told is not None:
+            report.user_properties += test.properties
+            vars(report)["agenttrace"] = test.told
         return report
 
-    def _tell(self, item: pytest.Item, test: _Test, report: pytest.TestReport) -> None:
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Take note of what a test did, when its session has ended."""
+        result = yield
+        test = item.stash.get(_TEST, None)
+        if test is not None:
+            self._take_note(item, test)
+        return result
+
+    def _take_note(self, item: pytest.Item, test: _Test) -> None:
         running = test.running or next(iter(self._meant(item)), None)
         if running is None:
             return
         cassette = "" if running.path is None else told(running.path, self._config.rootpath)
         case = running.case(item.nodeid, test.outcome, cassette, tuple(test.findings))
-        properties = {
-            "cassette": cassette,
-            "mode": case.mode,
-            "cost": case.cost,
-            "tokens": case.total_tokens,
-            **case.calls,
-        }
-        report.user_properties += [
-            (f"agenttrace.{name}", value) for name, value in properties.items() if value not in (None, "")
-        ]
+        facts = {"cassette": cassette, "mode": case.mode, "cost": case.cost, "tokens": case.total_tokens, **case.calls}
+        test.properties = tuple((f"agenttrace.{name}", fact) for name, fact in facts.items() if fact not in (None, ""))
         unplayed = running.unplayed() if running.mode == "none" and running.problem is None else ()
-        vars(report)["agenttrace"] = {"case": case.to_json(), "unplayed": list(unplayed)}
+        test.told = {"case": case.to_json(), "unplayed": list(unplayed)}
 
     # --- the end --------------------------------------------------------------------------------------------------------
 
@@ -291,7 +295,11 @@ class Kit:
         if output is not None:
             output["agenttrace_orphans"] = sorted(self._told.orphans)
             return
-        write_reports(self._told.suite(), self.settings.reports)
+        try:
+            write_reports(self._told.suite(), self.settings.reports)
+        except OSError as error:
+            self._told.problems.append(f"the report cannot be written: {error}")
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how the sessions went, and what nobody asked for or uses."""

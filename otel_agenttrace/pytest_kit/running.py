@@ -53,16 +53,22 @@ class Running:
     problem: Finding | None = None
     counted: Counter[str] = field(default_factory=Counter[str])
     is_shared: bool = False
-    is_traced: bool = False
+    _trace: Trace | None = None
 
     @property
     def mode(self) -> RecordMode:
         """The mode in force."""
         return self.session.mode
 
+    @property
+    def trace(self) -> Trace:
+        """What was done so far; after the end, all of it."""
+        return self.session.trace if self._trace is None else self._trace
+
     def close(self, *, has_failed: bool) -> None:
-        """End the session."""
+        """End the session, and keep its trace: the file of one in memory goes."""
         close_session(self.session, has_failed=has_failed, quiet=True)
+        self._trace = self.session.trace
 
     # --- judging --------------------------------------------------------------------------------------------------------
 
@@ -119,7 +125,7 @@ class Running:
     def nothing_recorded(self) -> Finding | None:
         """Return what is wrong with a recording that holds nothing: the next run would have no cassette."""
         session = self.session
-        if self.path is None or session.mode != "all" or session.trace.spans:
+        if self.path is None or session.mode != "all" or self.trace.spans:
             return None
         return Finding(
             "nothing_recorded",
@@ -135,8 +141,8 @@ class Running:
         kinds: tuple[OutcomeKind, ...] = ("hit", "drift", "miss", "live")
         calls: dict[OutcomeKind, int] = {kind: counts[kind] - self.counted[f"told {kind}"] for kind in kinds}
         self.counted.update({f"told {kind}": calls[kind] for kind in kinds})
-        trace = Trace() if self.is_traced else self.session.trace
-        self.is_traced = True
+        trace = Trace() if self.counted["told"] else self.trace
+        self.counted["told"] += 1
         usage, duration = trace.usage, trace.duration_ns
         return CaseResult(
             id=nodeid,

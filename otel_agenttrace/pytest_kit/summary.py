@@ -23,6 +23,7 @@ class Told:
     cases: dict[str, CaseResult] = field(default_factory=dict[str, CaseResult])
     unplayed: dict[str, list[str]] = field(default_factory=dict[str, "list[str]"])
     orphans: set[str] = field(default_factory=set[str])
+    problems: list[str] = field(default_factory=list[str])
 
     def take(self, data: Mapping[str, Any]) -> None:
         """Take note of one test. A recording of a shared cassette is unplayed if no test asked for it."""
@@ -51,6 +52,7 @@ def told_lines(told: Told, *, is_quiet: bool) -> Iterator[str]:
     if suite.orphans:
         yield f"orphaned: {counted(len(suite.orphans), 'cassette')} that no test uses; remove them, or give them back their tests:"
         yield from (f"  {escaped(name)}" for name in suite.orphans)
+    yield from told.problems
 
 
 def _totals(cases: Iterable[CaseResult]) -> str:
