@@ -35,7 +35,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 @click.command(epilog="Example: otel-agenttrace report run.json --cassettes tests --base ../main --format md")
 @click.argument("run", metavar="[RUN.json]", required=False, type=CASSETTE_OR_INPUT)
 @click.option(
-    "--cassettes", "folders", multiple=True, type=_FOLDER, help="A folder of cassettes; with --base, default: ."
+    "--cassettes", "folders", multiple=True, type=_PLACE, help="A folder of cassettes; with --base, default: ."
 )
 @click.option("--base", type=_FOLDER, help="A checkout of the base branch, to compare cassettes of the same path with.")
 @click.option("--checks", type=CASSETTE_OR_INPUT, help="What `otel-agenttrace check --json` printed.")

@@ -81,7 +81,7 @@ def _priced(dollars: float | None, unpriced: int, total: int, of: str) -> str:
     if not total:
         return cost(0)
     if dollars is None:
-        return "cost unknown"
+        return _UNKNOWN
     return cost(dollars) + (f" ({unpriced:,} of {total:,} {of} without a price)" if unpriced else "")
 
 
@@ -152,7 +152,7 @@ def _tokens(figures: Figures) -> str:
 
 
 def _cost(figures: Figures) -> str:
-    return _priced(figures.cost, figures.unpriced, figures.llm_calls, "calls").removeprefix("cost ")
+    return _priced(figures.cost, figures.unpriced, figures.llm_calls, "calls")
 
 
 def _tokens_change(before: Figures, now: Figures) -> str:
