@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.differing import first_difference
-from otel_agenttrace.jsonvalue import canonical, compact, parse
+from otel_agenttrace.jsonvalue import array, canonical, compact, obj, parse, text
 from otel_agenttrace.matching import normalised_key
 from otel_agenttrace.model import HttpRequest, InferenceResponse, Span, Trace
 
@@ -66,7 +66,8 @@ class Step:
 
     def __str__(self) -> str:
         called = f"({_short(self.arguments)})" if self.kind == "tool" else ""
-        return f"{self.kind} {self.name}{called}" + (f" → {_short(self.answer)}" if self.answer else "")
+        answer = _said(self.answer) if self.kind == "inference" else self.answer
+        return f"{self.kind} {self.name}{called}" + (f" → {_short(answer)}" if answer else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +221,19 @@ def _canonical(arguments: str) -> str:
         return canonical(arguments)
 
 
-def _short(text: str) -> str:
-    line = text.strip().partition("\n")[0]
+def _said(answer: str) -> str:
+    """Return the texts of a model's answer and the tools it asks for; an error, or what has neither, as it stands."""
+    try:
+        messages = array(parse(answer))
+    except ValueError:
+        return answer
+    parts = [obj(part) for message in messages for parts in array(message)[1:] for part in array(parts)]
+    said = (text(part.get("content")) or text(part.get("name")) for part in parts)
+    return " ".join(word for word in said if word) or answer
+
+
+def _short(told: str) -> str:
+    line = told.strip().partition("\n")[0]
     return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
 
 
