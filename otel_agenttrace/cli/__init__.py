@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "doctor": ("doctor", "doctor"),
     "grade": ("grade", "grade"),
     "ingest": ("ingest", "ingest"),
+    "init": ("init", "init"),
     "learn": ("learn", "learn"),
     "pack": ("look", "pack"),
     "record": ("run", "record"),

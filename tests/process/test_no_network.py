@@ -25,6 +25,7 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", ".")),
     "grade": ((*_CLI, "grade", "run.otlp.jsonl"),),
     "ingest": ((*_CLI, "ingest", "har", "a.har", "-o", "out"),),
+    "init": ((*_CLI, "init", "made"),),
     "learn": ((*_CLI, "learn", "run.otlp.jsonl", "run.otlp.jsonl"),),
     "pack": ((*_CLI, "pack", "run.otlp.jsonl"),),
     "record": (_RECORD,),
