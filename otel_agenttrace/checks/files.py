@@ -92,7 +92,9 @@ def with_vacuous(files: Sequence[CheckedFile], rules_file: str) -> tuple[Checked
     """Return the results, and behind them a finding in the file of rules if no file is held to any of them."""
     if any(file.rules for file in files):
         return tuple(files)
-    told = "vacuous: no file is held to a rule\n  to fix   mend `files` of the checks, or name the traces that are meant"
+    told = (
+        "vacuous: no file is held to a rule\n  to fix   mend `files` of the checks, or name the traces that are meant"
+    )
     return (*files, CheckedFile(rules_file, rules=("files",), findings=(Finding("files", told, "warning"),)))
 
 
