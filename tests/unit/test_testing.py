@@ -105,7 +105,7 @@ def test_a_run_reads_the_same_recorded_replayed_and_from_its_file(provider: Prov
     assert "Now, Bern?" in (final_answer(live) or "")
 
 
-def _foreign(*answered: Any) -> Path:
+def _foreign(*answered: Any, operation: str = "chat") -> Path:
     spans = [
         {
             "name": "chat gpt-4o",
@@ -113,7 +113,11 @@ def _foreign(*answered: Any) -> Path:
             "span_id": str(number),
             "start_time": number,
             "end_time": number + 1,
-            "attributes": {**genai_attributes([said("user", "hi")], [told]), "gen_ai.response.id": f"r{number}"},
+            "attributes": {
+                **genai_attributes([said("user", "hi")], [told]),
+                "gen_ai.response.id": f"r{number}",
+                "gen_ai.operation.name": operation,
+            },
         }
         for number, told in enumerate(answered, 1)
     ]
@@ -152,6 +156,13 @@ def test_the_last_answer_with_a_text_is_that_of_the_run() -> None:
     path = _foreign(said("assistant", "A hat?"), said("assistant", "Two hats."), said("assistant"))
     assert final_answer(at.load(path)) == "Two hats."
     assert answers(at.load(path)) == ("A hat?", "Two hats.")
+
+
+def test_a_foreign_call_by_an_older_name_of_its_operation_counts() -> None:
+    path = _foreign(said("assistant", "A hat."), operation="call_llm")
+    check(path, llm_calls=1, output_contains="hat")
+    with pytest.raises(BudgetExceeded):
+        testing.assert_tokens_under(path, 9)
 
 
 def test_a_question_is_all_that_the_model_was_told_recorded_or_by_others(provider: Provider) -> None:
