@@ -16,7 +16,10 @@ __all__ = ["translated"]
 
 
 def translated(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Return the spans with the attributes of the conventions beside their own, which stay as they are."""
+    """Return the spans with the attributes of the conventions beside their own.
+
+    Theirs stay as they are, but for the operation, by which a call to a model is known: some call it `call_llm`.
+    """
     return tuple(_translated(span) for span in spans)
 
 
@@ -25,7 +28,8 @@ def _translated(span: Span) -> Span:
     if told is None:
         return span
     known = {name: value for name, value in _attributes(told).items() if value is not None}
-    return replace(span, attributes={**known, **span.attributes})
+    operation = {semconv.GEN_AI_OPERATION_NAME: told.request.operation}
+    return replace(span, attributes={**known, **span.attributes, **operation})
 
 
 def _attributes(told: Told) -> Mapping[str, AttributeValue]:
