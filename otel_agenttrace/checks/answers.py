@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,12 +20,15 @@ _FENCE: Final = re.compile(r"```(?:json)?[ \t]*\n(.*?)\n[ \t]*```", re.DOTALL | 
 _FIX: Final = "see what the agent was asked and answered: otel-agenttrace show; or mend the rule"
 
 
-def _found(rule: str, trace: Trace, told: str, answer: str | None) -> Finding:
-    spans = trace.inferences[-1:]
+def _answered(rule: str, trace: Trace, problems: Callable[[str], Iterable[str]]) -> Iterator[Finding]:
+    """Yield what is wrong with the answer, or that it is not known."""
+    answer, spans = final_answer(trace), trace.inferences[-1:]
     if answer is None:
-        why = "the trace tells no answer of a model"
-        return finding(rule, trace, spans, f"{told}: not known, {why}", fix="record the run with its content")
-    return finding(rule, trace, spans, told, at=f"the answer {short(answer)!r}", fix=_FIX)
+        found = "what the run answered is not known: the trace tells no answer of a model"
+        yield finding(rule, trace, spans, found, fix="record the run with its content")
+        return
+    for problem in problems(answer):
+        yield finding(rule, trace, spans, problem, at=f"the answer {short(answer)!r}", fix=_FIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,10 @@ class OutputContains:
 
     def findings(self, trace: Trace) -> Iterator[Finding]:
         """Yield each text that it does not contain."""
-        answer = final_answer(trace)
-        for text in self.texts:
-            if answer is None or text not in answer:
-                yield _found(self.name, trace, f"the answer does not contain {short(text)!r}", answer)
+        return _answered(self.name, trace, self._problems)
+
+    def _problems(self, answer: str) -> Iterator[str]:
+        return (f"the answer does not contain {short(text)!r}" for text in self.texts if text not in answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,10 @@ class OutputLacks:
 
     def findings(self, trace: Trace) -> Iterator[Finding]:
         """Yield each text that it contains."""
-        answer = final_answer(trace)
-        for text in self.texts:
-            if answer is None or text in answer:
-                yield _found(self.name, trace, f"the answer contains {short(text)!r}, wanted never", answer)
+        return _answered(self.name, trace, self._problems)
+
+    def _problems(self, answer: str) -> Iterator[str]:
+        return (f"the answer contains {short(text)!r}, wanted never" for text in self.texts if text in answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,11 @@ class OutputMatches:
 
     def findings(self, trace: Trace) -> Iterator[Finding]:
         """Yield each expression that matches nowhere."""
-        answer = final_answer(trace)
-        for pattern in self.patterns:
-            if answer is None or pattern.search(answer) is None:
-                yield _found(self.name, trace, f"the answer does not match {short(pattern.pattern)!r}", answer)
+        return _answered(self.name, trace, self._problems)
+
+    def _problems(self, answer: str) -> Iterator[str]:
+        missed = (each.pattern for each in self.patterns if each.search(answer) is None)
+        return (f"the answer does not match {short(pattern)!r}" for pattern in missed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +86,16 @@ class OutputJson:
 
     def findings(self, trace: Trace) -> Iterator[Finding]:
         """Yield that it is no JSON, or the first place where it does not fit."""
-        answer = final_answer(trace)
-        problem = "there is none" if answer is None else self._problem(answer)
-        if problem:
-            yield _found(self.name, trace, f"the answer does not fit the schema: {problem}", answer)
+        return _answered(self.name, trace, self._problems)
 
-    def _problem(self, answer: str) -> str:
+    def _problems(self, answer: str) -> Iterator[str]:
         try:
             value = _json(answer)
         except ValueError as error:
-            return f"it is no JSON: {error}"
-        return self.schema.problem(value)
+            yield f"the answer does not fit the schema: it is no JSON: {error}"
+            return
+        if problem := self.schema.problem(value):
+            yield f"the answer does not fit the schema: {problem}"
 
 
 def _json(answer: str) -> Json:

@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "redact": ("redact", "redact"),
     "refresh": ("run", "refresh"),
     "replay": ("run", "replay"),
+    "report": ("report", "report"),
     "serve": ("serve", "serve"),
     "show": ("look", "show"),
     "validate": ("look", "validate"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,11 +13,12 @@ import pytest
 import otel_agenttrace as at
 from otel_agenttrace import semconv, testing
 from otel_agenttrace.analyze.answers import answer_of, answers, final_answer
+from otel_agenttrace.analyze.questions import question_of
 from otel_agenttrace.analyze.tool_calls import tool_calls
 from otel_agenttrace.environment import RUN
 from otel_agenttrace.errors import CassetteNotFound, ConfigError
 from otel_agenttrace.testing import BudgetExceeded, CheckFailed, RegressionFound, check
-from tests.support.clients import openai_client
+from tests.support.clients import anthropic_client, openai_client
 from tests.support.foreign_spans import genai_attributes, said
 from tests.support.provider import Provider
 
@@ -66,9 +68,8 @@ def advise(provider: Provider, city: str = "Bern", *, model: str = "gpt-4o-mini"
         with at.retrieval("packing", data_source="guide") as found:
             found.documents([{"id": "g1", "score": 0.8, "content": "Pack a hat when the sky is blue."}])
         messages.append({"role": "user", "content": f"Pack a hat when the sky is blue. Now, {city}?"})
-        for _ in range(1 + asks_twice):
-            answer = create(model=model, messages=messages).choices[0].message.content
-    return str(answer)
+        answers = [create(model=model, messages=messages).choices[0].message for _ in range(1 + asks_twice)]
+    return str(answers[-1].content)
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_a_run_reads_the_same_recorded_replayed_and_from_its_file(provider: Prov
     assert "Now, Bern?" in (final_answer(live) or "")
 
 
-def _foreign(*answered: Any) -> Path:
+def _foreign(*answered: Any, operation: str = "chat") -> Path:
     spans = [
         {
             "name": "chat gpt-4o",
@@ -112,7 +113,11 @@ def _foreign(*answered: Any) -> Path:
             "span_id": str(number),
             "start_time": number,
             "end_time": number + 1,
-            "attributes": {**genai_attributes([said("user", "hi")], [told]), "gen_ai.response.id": f"r{number}"},
+            "attributes": {
+                **genai_attributes([said("user", "hi")], [told]),
+                "gen_ai.response.id": f"r{number}",
+                "gen_ai.operation.name": operation,
+            },
         }
         for number, told in enumerate(answered, 1)
     ]
@@ -147,6 +152,47 @@ def test_a_foreign_trace_tells_the_tools_that_its_models_asked_for_and_its_answe
     )
 
 
+def test_the_last_answer_with_a_text_is_that_of_the_run() -> None:
+    path = _foreign(said("assistant", "A hat?"), said("assistant", "Two hats."), said("assistant"))
+    assert final_answer(at.load(path)) == "Two hats."
+    assert answers(at.load(path)) == ("A hat?", "Two hats.")
+
+
+def test_a_foreign_call_by_an_older_name_of_its_operation_counts() -> None:
+    path = _foreign(said("assistant", "A hat."), operation="call_llm")
+    check(path, llm_calls=1, output_contains="hat")
+    with pytest.raises(BudgetExceeded):
+        testing.assert_tokens_under(path, 9)
+
+
+def test_a_question_is_all_that_the_model_was_told_recorded_or_by_others(provider: Provider) -> None:
+    with at.record(PATH, quiet=True) as recording, anthropic_client(provider, is_async=False) as client:
+        result = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "It is blue."}]}
+        used = {"type": "tool_use", "id": "t", "name": "weather", "input": {}}
+        asked: Any = [
+            {"role": "user", "content": "Sky?"},
+            {"role": "assistant", "content": [used]},
+            {"role": "user", "content": [result]},
+        ]
+        client.messages.create(model="claude-fake-1", max_tokens=9, system="Be brief.", messages=asked)
+    (span,) = recording.trace.inferences
+    assert question_of(span) == "Be brief.\nSky?\nIt is blue."
+    told = {
+        "gen_ai.system_instructions": json.dumps([{"type": "text", "content": "Be brief."}]),
+        "gen_ai.input.messages": json.dumps(
+            [said("user", "Sky?"), said("tool", {"type": "tool_call_response", "response": "blue"})]
+        ),
+    }
+    assert question_of(replace(span, attributes=told, read_call=None)) == "Be brief.\nSky?\nblue"
+    assert question_of(replace(span, attributes={}, read_call=None)) is None
+
+
+def test_a_schema_that_refers_to_an_address_is_refused_without_a_look_there(provider: Provider) -> None:
+    with pytest.raises(ConfigError, match="nothing is fetched"):
+        check(_foreign(said("assistant", "{}")), output_json={"$ref": f"{provider.url}/schema.json"})
+    assert provider.hits == 0
+
+
 def test_a_trace_without_content_calls_no_tool_and_answers_nothing() -> None:
     trace = at.Trace(())
     assert (tool_calls(trace), answers(trace), final_answer(trace)) == ((), (), None)
@@ -173,14 +219,18 @@ def test_what_is_no_run_is_told() -> None:
         check(at.Trace(()), max_costs_usd=1)
 
 
-def test_a_session_is_checked_as_its_cassette_would_be(provider: Provider) -> None:
+def test_a_session_is_checked_as_its_cassette_would_be_and_no_finding_tells_a_secret() -> None:
     secret = "sk-" + "a1B2c3D4" * 5
-    with at.record(PATH, quiet=True) as session:
+    with at.record(PATH, quiet=True) as recording:
         weather(secret)
-    assert any(call.arguments == {"city": secret} for call in tool_calls(session.trace)) is False
     with at.replay(PATH, quiet=True, freeze=("llm", "tools")) as replayed:
         weather(secret)
     testing.assert_trace_unchanged(PATH, replayed)
+    for run in (PATH, recording, replayed):
+        with pytest.raises(CheckFailed) as raised:
+            testing.assert_called_with(run, "weather", {"city": "Bern"})
+        assert "[REDACTED:token:" in str(raised.value)
+        assert secret not in str(raised.value)
 
 
 # --- each assertion ---------------------------------------------------------------------------------------------------
