@@ -54,12 +54,13 @@ def _nearest(folder: Path) -> Path | None:
 def _table(path: Path, text: str) -> dict[str, object]:
     if "otel-agenttrace" not in text:
         return {}
-    table: object = toml_of(path, text)
+    table = toml_of(path, text)
     for name in ("tool", "otel-agenttrace"):
-        table = cast("dict[str, object]", table).get(name, {})
-        if not isinstance(table, dict):
+        found = table.get(name, {})
+        if not isinstance(found, dict):
             raise ConfigError(f"{path}: {name} is no table.\n  to fix   [tool.otel-agenttrace]")
-    return cast("dict[str, object]", table)
+        table = cast("dict[str, object]", found)
+    return table
 
 
 def toml_of(path: Path, text: str) -> dict[str, object]:

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import select
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ import yaml
 import otel_agenttrace as at
 from otel_agenttrace.config import resolve
 from otel_agenttrace.demo.provider import DemoProvider
+from otel_agenttrace.scaffold.plan import CI_FILES
 from tests.support.processes import instrumented_environment
 from tests.support.provider import Provider
 
@@ -27,6 +29,7 @@ else:
     import tomli as tomllib
 
 BIN: Final = Path(sys.executable).parent
+GOLDEN: Final = Path(__file__).parents[1] / "golden" / "cassette_v1.otlp.jsonl"
 COMMAND: Final = BIN / "otel-agenttrace"
 FILES: Final = [
     ".gitattributes",
@@ -195,25 +198,33 @@ def test_the_test_records_without_a_key_and_then_passes_with_no_provider(project
     assert replayed.returncode == 0, replayed.stdout
     assert cassette.read_bytes() == before
     assert _run(project, COMMAND, "doctor", "--scan", "tests").returncode == 0
+    for ci in ("github", "gitlab"):
+        _init(project, "--ci", ci)
+        report, summary = project / "agent-tests.md", project / "summary.md"
+        for step in _steps(ci, project)[1:]:  # all but the installation
+            done = _run(project, "sh", "-euc", step, CI="true", GITHUB_STEP_SUMMARY=str(summary))
+            assert done.returncode == 0, done.stdout + done.stderr
+        assert "1 test, none failed" in report.read_text(encoding="utf-8")
+        report.unlink()
+    assert "1 test, none failed" in summary.read_text(encoding="utf-8")
     agent = _run(project, COMMAND, "replay", cassette, "--", sys.executable, "agent.py")
     assert (agent.returncode, agent.stdout) == (0, f"{ANSWER}\n"), agent.stderr
 
 
-def _steps(ci: str, content: bytes) -> list[str]:
-    parsed: Any = yaml.safe_load(content)
+def _steps(ci: str, project: Path) -> list[str]:
+    parsed: Any = yaml.safe_load((project / CI_FILES[ci]).read_bytes())
     if ci == "gitlab":
         return parsed["agent-tests"]["script"]
     return [step["run"] for step in parsed["jobs"]["replay"]["steps"] if "run" in step]
 
 
-@pytest.mark.parametrize(("ci", "path"), [("github", FILES[1]), ("gitlab", ".gitlab-ci.yml")])
-def test_the_ci_file_scans_and_replays_and_never_records(ci: str, path: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ci", CI_FILES)
+def test_the_ci_file_scans_and_replays_and_never_records(ci: str, tmp_path: Path) -> None:
     _init(tmp_path, "--ci", ci)
-    steps = _steps(ci, (tmp_path / path).read_bytes())
+    steps = _steps(ci, tmp_path)
     words = [step.split()[0] for step in steps]
     assert words[:3] == ["pip", "otel-agenttrace", "pytest"]
     assert not any("--record" in step for step in steps)
-    assert _run(tmp_path, "sh", "-euc", steps[1]).returncode == 0
 
 
 def test_no_ci_file_is_written_where_none_is_wanted(tmp_path: Path) -> None:
@@ -260,6 +271,18 @@ def test_the_setting_of_git_is_made_where_it_is_agreed_to(repository: Path) -> N
     _init(repository, "below", "--yes")
     assert _git(repository, "config", "--local", "--get", SETTING) == TEXTCONV
     assert _git(repository / "below", "check-attr", "diff", "x.otlp.jsonl") == "x.otlp.jsonl: diff: agenttrace"
+
+
+def test_git_diff_shows_a_cassette_as_a_conversation(repository: Path) -> None:
+    _init(repository, "--yes")
+    cassette = repository / "run.otlp.jsonl"
+    before = GOLDEN.read_bytes()
+    cassette.write_bytes(before)
+    assert _run(repository, "git", "add", ".").returncode == 0
+    cassette.write_bytes(before.replace(b"five things", b"six things"))
+    removed, added = (line for line in _git(repository, "diff").splitlines() if re.match(r"[-+](?![-+])", line))
+    assert removed.startswith("-    | You are a packing advisor.")
+    assert removed.replace("five things", "six things")[1:] == added[1:]
 
 
 def test_another_setting_of_git_stays(repository: Path) -> None:
@@ -412,11 +435,12 @@ def _on_a_terminal(folder: Path, answers: Mapping[str, str] | Sequence[str], *ar
         command, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
     ) as process:
         os.close(theirs)
-        while told := _read(ours):
+        while told := _read(ours, process):
             since += told.decode(errors="replace").replace("\r\n", "\n")
             if _PROMPT.search(since):
                 given = _answer(since, answers) if isinstance(answers, Mapping) else next(turn, "")
-                os.write(ours, given.encode() if given in ("\x03", "\x04") else f"{given}\n".encode())
+                # an interrupt between prompt and reading is seen when the reading ends, hence a line behind it
+                os.write(ours, given.encode() if given == "\x04" else f"{given}\n".encode())
                 shown, since = shown + since, ""
     os.close(ours)
     return f"{shown}{since}\nexit code {process.returncode}\n"
@@ -426,7 +450,10 @@ def _answer(since: str, answers: Mapping[str, str]) -> str:
     return next((answer for words, answer in answers.items() if words in since), "")
 
 
-def _read(descriptor: int) -> bytes:
+def _read(descriptor: int, process: subprocess.Popen[bytes]) -> bytes:
+    """Return what was shown since; nothing at the end. A process that waits for an answer nobody gives is ended."""
+    if not select.select([descriptor], [], [], 60)[0]:
+        process.kill()
     try:
         return os.read(descriptor, 65_536)
     except OSError:  # how Linux tells the end of a terminal
