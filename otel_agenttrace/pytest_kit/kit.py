@@ -170,11 +170,12 @@ class Kit:
         from otel_agenttrace.snapshots import TraceSnapshot
 
         node = cast("pytest.Item", request.node)
-        folder = node.path.parent / self.settings.snapshot_dir
         return TraceSnapshot(
-            folder,
+            node.path.parent / self.settings.snapshot_dir / node.path.stem,
             update=self.settings.updates_snapshots,
-            default_name=self._path(node, None).name.partition(".otlp")[0],
+            default_name=self._path(node, None).name.partition(".otlp.")[0],
+            update_command=f"pytest --agenttrace-update-snapshots {quote(without_trial(node.nodeid))}",
+            colour=self._config.get_terminal_writer().hasmarkup,
         )
 
     # --- one test -------------------------------------------------------------------------------------------------------
