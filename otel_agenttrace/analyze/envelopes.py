@@ -29,6 +29,7 @@ __all__ = ["ENVELOPE_VERSION", "Envelope", "Spread", "ToolRange", "Trial", "enve
 
 ENVELOPE_VERSION: Final = 1
 _SHARES: Final[Mapping[str, float]] = {"p10": 0.10, "p25": 0.25, "p50": 0.50, "p75": 0.75, "p90": 0.90}
+_GREATEST: Final = 1e18
 _OF_ROUNDING: Final = 1 / math.sqrt(12)
 
 
@@ -288,8 +289,8 @@ def _object(told: JsonObject, name: str, place: str) -> JsonObject:
 
 def _amount(told: JsonObject, name: str, place: str) -> float:
     value = number(told.get(name))
-    if value is None or not 0 <= value < math.inf:
-        raise ValueError(_fault(told.get(name), f"{place}{name}", "a number from 0 on"))
+    if value is None or not 0 <= value <= _GREATEST:
+        raise ValueError(_fault(told.get(name), f"{place}{name}", f"a number from 0 to {_GREATEST:g}"))
     return value
 
 

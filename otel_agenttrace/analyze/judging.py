@@ -153,7 +153,7 @@ def judge_success(envelope: Envelope, successes: int, trials: int) -> tuple[Find
     now = _rate(successes, trials, wilson_interval(successes, trials))
     before = _rate(envelope.successes, envelope.trials, envelope.success)
     is_lower = chance < _CHANCE
-    verdict = "fewer than by chance" if is_lower else "it may be chance: too few trials to tell"
+    verdict = "too few for chance" if is_lower else "chance may explain it"
     found = f"{now} succeeded, before {before}: {verdict} (p = {chance:.2g})"
     return (_finding("success", found, "critical" if is_lower else "info", envelope),)
 

@@ -71,4 +71,4 @@ def envelope_lines(envelope: Envelope) -> Iterator[str]:
 def _line(spread: Spread, measure: Measure, envelope: Envelope) -> str:
     known = "" if spread.n == envelope.successes else f", told by {counted(spread.n, 'trial')}"
     following = "" if spread.expected is None else f", next run {measure.told_between(spread.expected)}"
-    return f"  {measure.noun}: {measure.told(spread.mean)}{following}{known}"
+    return f"  {measure.noun}: mean {measure.told(spread.mean)}{following}{known}"
