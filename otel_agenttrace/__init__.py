@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from otel_agenttrace.annotate import agent, decision, inference, retrieval, span
     from otel_agenttrace.api import load, patch, record, replay, serve, session, start, stop
     from otel_agenttrace.errors import AgentTraceError, CassetteError, ReplayFailed, ReplayMiss
+    from otel_agenttrace.evaluations import evaluation
     from otel_agenttrace.model import Message, Outcome, Span, Trace, Usage
     from otel_agenttrace.processor import CassetteSpanProcessor, ReplaySpanProcessor
     from otel_agenttrace.redaction import RedactionRule, RedactionRules
@@ -45,6 +46,7 @@ __all__ = [
     "Usage",
     "agent",
     "decision",
+    "evaluation",
     "inference",
     "load",
     "patch",
@@ -82,6 +84,7 @@ _HOMES: Final = {
     "Span": "otel_agenttrace.model",
     "Trace": "otel_agenttrace.model",
     "Usage": "otel_agenttrace.model",
+    "evaluation": "otel_agenttrace.evaluations",
     "rerun": "otel_agenttrace.rerun",
     "tool": "otel_agenttrace.tools",
 }

@@ -19,7 +19,10 @@ AgentTraceError
 ├─ ToolError                          .type
 ├─ ToolFault(RuntimeError)            .fault
 ├─ NotEncodable(ValueError)           .api .part
+├─ AnswerUnknown(ValueError)          .side
 └─ CheckFailed(AssertionError)        .findings
+   ├─ BudgetExceeded                  .findings
+   └─ RegressionFound                 .findings
 """
 
 from __future__ import annotations
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AgentTraceError",
+    "AnswerUnknown",
+    "BudgetExceeded",
     "CassetteCorrupt",
     "CassetteError",
     "CassetteInaccessible",
@@ -48,6 +53,7 @@ __all__ = [
     "EgressBlocked",
     "IngestError",
     "NotEncodable",
+    "RegressionFound",
     "ReplayError",
     "ReplayExhausted",
     "ReplayFailed",
@@ -250,6 +256,26 @@ class CheckFailed(AgentTraceError, AssertionError):
     def __init__(self, message: str, findings: Sequence[object] = ()) -> None:
         super().__init__(message)
         self.findings = tuple(findings)
+
+
+class BudgetExceeded(CheckFailed):
+    """A run took more than it may: money, tokens, calls, time; or it cannot be told whether it did."""
+
+
+class RegressionFound(CheckFailed):
+    """A run is not what its baseline was."""
+
+
+class AnswerUnknown(AgentTraceError, ValueError):
+    """What one side of a comparison answered is not known: `.side` tells which. Not a finding: nothing was compared."""
+
+    def __init__(self, side: str, reason: str) -> None:
+        super().__init__(
+            f"The {side} has no answer to compare: {reason}.\n"
+            "  to fix   give a trace whose last call to a model answered with text, or the text itself"
+        )
+        self.side = side
+        self.reason = reason
 
 
 class NotEncodable(AgentTraceError, ValueError):

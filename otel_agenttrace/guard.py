@@ -40,6 +40,7 @@ class Guard:
         is_meant: Callable[[], bool],
         note: Callable[[str], object],
         collecting: tuple[str, ...] = (),
+        cure: str = "",
     ) -> None:
         """Make a guard.
 
@@ -49,12 +50,14 @@ class Guard:
             is_meant: Whether the code that runs here is that of the replay, not of a session of its own.
             note: Is told each place that was refused, but not those of telemetry.
             collecting: Hosts of collectors: refused, they count as telemetry.
+            cure: What is to be done about a refusal, where that is not a flag of the command line.
         """
         self._cassette = cassette
         self._allowed = allowed
         self.is_meant = is_meant
         self._note = note
         self._collecting = collecting
+        self._cure = cure
         self._names: dict[str, set[str]] = {}
 
     def open(self) -> None:
@@ -115,7 +118,7 @@ class Guard:
             host,
             f"{place} {said}.\n"
             f"  at       {site}\n  cassette {self._cassette}\n"
-            f"  to fix   let no tool run: --freeze llm,tools, or let it out: --allow {host!r}",
+            f"  to fix   {self._cure or f'let no tool run: --freeze llm,tools, or let it out: --allow {host!r}'}",
             is_telemetry=is_quiet,
         )
 

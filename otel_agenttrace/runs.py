@@ -92,14 +92,19 @@ class Run:
                 _unheard.add(self.id)
                 _log.warning("the root of the run does not hear of this process: %s", error)
 
-    def hear(self) -> tuple[Mapping[str, Any], ...]:
-        """Return what the other processes have told, once; a line that a killed one left torn is no fact."""
+    def hear(self, offset: int = 0) -> tuple[tuple[Mapping[str, Any], ...], int]:
+        """Return what the other processes have told from a place on, and the place where that ends.
+
+        A line that is torn is no fact yet.
+        """
         try:
-            lines = self.shared_file("facts").read_bytes().splitlines()
+            with self.shared_file("facts").open("rb") as file:
+                file.seek(offset)
+                whole, newline, _ = file.read().rpartition(b"\n")
         except OSError:
-            return ()
-        self.shared_file("facts").unlink(missing_ok=True)
-        return tuple(fact for line in lines if (fact := _fact(line)) is not None)
+            return (), offset
+        facts = tuple(fact for line in whole.splitlines() if (fact := _fact(line)) is not None)
+        return facts, offset + len(whole) + len(newline)
 
 
 _begun_here: set[str] = set()

@@ -76,13 +76,22 @@ _Miss = TypeVar("_Miss", bound=ReplayMiss)
 _SERVED: Final = frozenset({"hit", "drift", "miss"})
 """Outcomes of calls that did not leave the machine."""
 
+_TO_FIX: Final = "\n  to fix   "
 _KEPT: Final = 10_000
 """How many outcomes and written span ids a session remembers."""
 
 
 @dataclass(frozen=True, slots=True)
+class Cures:
+    """What is to be done about a miss and about a blocked connection, in the words of whoever opened the session."""
+
+    miss: str = ""
+    egress: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """What a session is told besides its path and mode."""
+    """What a session is told besides its path and mode. `is_guarded`: nothing may leave the machine, though it records."""
 
     resource: Mapping[str, AttributeValue]
     environ: MutableMapping[str, str]
@@ -95,6 +104,8 @@ class SessionOptions:
     cost_of: Callable[[Span], float | None] | None = None
     match: MatchRules = NO_RULES
     redact: RedactionRules = BUILT_IN
+    is_guarded: bool = False
+    cures: Cures = Cures()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +137,7 @@ class Session:
         self.egress: Counter[str] = Counter()
         self.is_open = False
         self.facts: tuple[Mapping[str, Any], ...] = ()
+        self._heard = 0
         self.offset = 0
         self.has_recorded = False
         self._takes_calls = True
@@ -202,6 +214,7 @@ class Session:
             is_meant=self.is_in_force_here,
             note=self._note_egress,
             collecting=sent_to,
+            cure=self.options.cures.egress,
         )
 
     def is_in_force_here(self) -> bool:
@@ -269,8 +282,8 @@ class Session:
 
     @property
     def is_guarded(self) -> bool:
-        """Whether nothing may leave the machine: in a replay whose plan lets no call go live."""
-        return self.mode == "none" and not self.plan.may_go_live
+        """Whether nothing may leave the machine: in a replay whose plan lets no call go live, or where it is asked for."""
+        return self.options.is_guarded or (self.mode == "none" and not self.plan.may_go_live)
 
     @property
     def freezes_tools(self) -> bool:
@@ -448,7 +461,8 @@ class Session:
 
     def _end_run(self, *, keep_partial: bool, has_failed: bool) -> None:
         if self.is_root:
-            self._hear_of_others()
+            self.hear_of_others()
+            self._remove_shared()
             if self._writer is not None:
                 self._look_at_end(self._writer)
         if self._recording is not None:
@@ -490,17 +504,18 @@ class Session:
             failure=failure,
         )
 
-    def _hear_of_others(self) -> None:
-        """Count what the other processes of the run have told."""
-        self.facts = self.run.hear()
-        for fact in self.facts:
+    def hear_of_others(self) -> None:
+        """Count what the other processes of the run have told since this was asked last."""
+        heard, self._heard = self.run.hear(self._heard)
+        self.facts += heard
+        for fact in heard:
             self.losses.add(*fact.get("lost", (0, 0)))
-        self.counts.update(fact["kind"] for fact in self.facts if fact.get("of") == "call")
-        self.tool_counts.update(fact["kind"] for fact in self.facts if fact.get("of") == "tool")
-        self.struck.update(fact["fault"] for fact in self.facts if "fault" in fact)
-        self.met.update(fact["met"] for fact in self.facts if "met" in fact)
-        self.egress.update(fact["egress"] for fact in self.facts if "egress" in fact)
-        drifts = (fact for fact in self.facts if fact.get("kind") == "drift")
+        self.counts.update(fact["kind"] for fact in heard if fact.get("of") == "call")
+        self.tool_counts.update(fact["kind"] for fact in heard if fact.get("of") == "tool")
+        self.struck.update(fact["fault"] for fact in heard if "fault" in fact)
+        self.met.update(fact["met"] for fact in heard if "met" in fact)
+        self.egress.update(fact["egress"] for fact in heard if "egress" in fact)
+        drifts = (fact for fact in heard if fact.get("kind") == "drift")
         self._outcomes.extend(
             Outcome("drift", None, fact.get("recorded"), detail=str(fact.get("detail") or ""), of=fact["of"])
             for fact in drifts
@@ -509,9 +524,11 @@ class Session:
             self._player.mark_played(self._claims.taken())
         if self._tools is not None:
             self._tools.mark_played(self._tool_claims.taken())
+
+    def _remove_shared(self) -> None:
         if self._additions is not None:
             self._additions.close()
-        for purpose in ("claims", "tools"):
+        for purpose in ("claims", "facts", "tools"):
             self.run.shared_file(purpose).unlink(missing_ok=True)
         self._gone_live.remove()
 
@@ -538,6 +555,9 @@ class Session:
         if self._failure is not None:
             raise self._noted(self._failure, requested)
         if self._player is None or self._director is None:
+            host, port, path = place_of_url(f"{requested.origin}{requested.target}")
+            if self.is_guarded and not self._guard.allows(host, port):
+                raise self._guard.refusal(host, port, site(), path)
             return None
         try:
             answer = self._director.answer(requested, lane)
@@ -584,6 +604,7 @@ class Session:
 
     def note_miss(self, miss: ReplayMiss, requested: Requested) -> None:
         """Keep a miss, whatever becomes of its exception; a copy, for a traceback holds the frames of the program."""
+        self._tell_cure(miss)
         self._misses.append(copy.copy(miss))
         self.note(Outcome("miss", key=requested.key, detail=str(miss)))
 
@@ -629,7 +650,12 @@ class Session:
             return None
         return self._missed_tool(self._tools.not_restorable(asked, reason, site()))
 
+    def _tell_cure(self, miss: ReplayMiss) -> None:
+        if self.options.cures.miss:
+            miss.args = (f"{str(miss).partition(_TO_FIX)[0]}{_TO_FIX}{self.options.cures.miss}",)
+
     def _missed_tool(self, miss: _Miss) -> _Miss:
+        self._tell_cure(miss)
         self._misses.append(copy.copy(miss))
         self.note(Outcome("miss", detail=str(miss), of="tool"))
         return miss
@@ -763,6 +789,19 @@ class Session:
     def misses(self) -> tuple[ReplayMiss, ...]:
         """The calls that no recording answered, whatever the program did with the exception; the last 10,000."""
         return tuple(self._misses)
+
+    @property
+    def recording(self) -> Trace:
+        """The trace that calls are answered from; empty where there is none."""
+        return self._player.trace() if self._player is not None else Trace()
+
+    @property
+    def unplayed_calls(self) -> tuple[str, ...]:
+        """The span ids of the recorded calls that nobody asked for, in any process of the run, so far."""
+        if self._player is None:
+            return ()
+        self._player.mark_played(self._claims.taken())
+        return tuple(entry.span_id for entry in self._player.unplayed())
 
     @property
     def unplayed(self) -> int:

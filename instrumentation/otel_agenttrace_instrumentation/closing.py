@@ -84,7 +84,7 @@ def _verified(session: Session) -> str:
     """Return how many answers of the network are as recorded, and a line for each call that is not."""
     from otel_agenttrace.report.terminal import verified_lines
 
-    names = call_names(open_cassette(session.path, warn=_unheard))
+    names = call_names(open_cassette(session.path, warn=_unheard).trace())
     drifts = [outcome for outcome in session.outcomes if outcome.kind == "drift"]
     told = [(names.get(outcome.recorded_span_id or "", ""), outcome.detail) for outcome in drifts]
     return verified_lines(session.counts, told, session.unplayed, session.given_path)

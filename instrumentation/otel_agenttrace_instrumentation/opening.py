@@ -23,7 +23,7 @@ from otel_agenttrace.model import AttributeValue, Span
 from otel_agenttrace.playback.patches import Patch
 from otel_agenttrace.playback.plan import ReplayPlan
 from otel_agenttrace.pricing import cost_of_span, price_table
-from otel_agenttrace.sessions import Session, SessionOptions
+from otel_agenttrace.sessions import Cures, Session, SessionOptions
 from otel_agenttrace.spans import end_dropped
 from otel_agenttrace_instrumentation import seams
 from otel_agenttrace_instrumentation.border import observe
@@ -58,6 +58,8 @@ def prepare_session(
     plan: ReplayPlan | None = None,
     fork: Path | None = None,
     patches: tuple[Patch, ...] = (),
+    is_guarded: bool = False,
+    cures: Cures | None = None,
 ) -> Session:
     """Return a session that is not open yet; prices, URL policy, rules of matching and redaction are those of the settings.
 
@@ -78,6 +80,8 @@ def prepare_session(
         cost_of=cost_function(config),
         match=config.match,
         redact=loaded_rules(config.redact),
+        is_guarded=is_guarded,
+        cures=cures or Cures(),
     )
     return Session(path, mode, options)
 

@@ -26,8 +26,8 @@ from otel_agenttrace.analyze.estimates import Interval, chance_of_so_few, wilson
 from otel_agenttrace.analyze.findings import Finding, Severity
 from otel_agenttrace.analyze.measures import MEASURES, Measure, RunFigures, model_of, run_figures
 from otel_agenttrace.analyze.tool_calls import tool_calls
+from otel_agenttrace.counting import counted
 from otel_agenttrace.escaping import escaped
-from otel_agenttrace.figures import counted
 from otel_agenttrace.model import Span, Trace
 
 __all__ = ["judge", "judge_success"]

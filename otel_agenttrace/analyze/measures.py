@@ -9,17 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from otel_agenttrace import semconv
+from otel_agenttrace.analyze.billing import is_unbilled, tokens_of
 from otel_agenttrace.analyze.estimates import Interval
 from otel_agenttrace.analyze.tool_calls import tool_calls
-from otel_agenttrace.figures import cost, duration
 from otel_agenttrace.model import Span, Trace
 
-__all__ = ["MEASURES", "Measure", "RunFigures", "is_unbilled", "model_of", "run_figures"]
+__all__ = ["MEASURES", "Measure", "RunFigures", "model_of", "run_figures"]
 
 _NS: Final = 1_000_000_000
-_MANY: Final = 100
-_REFUSED: Final = 400
-_UNSENT: Final = frozenset({"ConnectError", "ConnectTimeout"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +45,28 @@ class Measure:
         return f"{self.told(possible.low)} to {self.told(possible.high)}"
 
 
-def _plain(amount: float) -> str:
-    return f"{amount:,.0f}" if amount >= _MANY or amount == int(amount) else f"{amount:,.2f}"
+def _figure(amount: float, decimals: int = 0) -> str:
+    """Return a number with three significant digits or more, so that two that differ look so."""
+    if amount == int(amount):
+        return f"{amount:,.0f}"
+    return f"{amount:,.{max(decimals, 2 - math.floor(math.log10(amount)))}f}"
+
+
+def _dollars(amount: float) -> str:
+    return f"${_figure(amount, 2)}"
 
 
 def _time(seconds: float) -> str:
-    return duration(round(seconds * _NS)) if seconds else "0 s"
+    return f"{_figure(seconds)} s"
 
 
 MEASURES: Final[Mapping[str, Measure]] = {
-    "llm_calls": Measure("calls to models", 1, 3, _plain),
-    "tool_calls": Measure("calls of tools", 1, 3, _plain),
-    "input_tokens": Measure("input tokens", 1, 3, _plain),
-    "output_tokens": Measure("output tokens", 1, 3, _plain),
-    "total_tokens": Measure("tokens", 1, 3, _plain),
-    "cost_usd": Measure("cost", 0, 8, cost),
+    "llm_calls": Measure("calls to models", 1, 3, _figure),
+    "tool_calls": Measure("calls of tools", 1, 3, _figure),
+    "input_tokens": Measure("input tokens", 1, 3, _figure),
+    "output_tokens": Measure("output tokens", 1, 3, _figure),
+    "total_tokens": Measure("tokens", 1, 3, _figure),
+    "cost_usd": Measure("cost", 0, 8, _dollars),
     "duration_s": Measure("duration", 0, 6, _time),
 }
 """What is measured of each run, in the order it is shown: units are in the names, cached tokens in the input."""
@@ -86,7 +90,7 @@ class RunFigures:
 def run_figures(trace: Trace) -> RunFigures:
     """Return what a run took."""
     calls = trace.inferences
-    tokens = [_tokens(span) for span in calls]
+    tokens = [tokens_of(span) for span in calls]
     given, got = _whole(told for told, _ in tokens), _whole(told for _, told in tokens)
     tools = Counter(call.name for call in tool_calls(trace))
     amounts = {
@@ -108,29 +112,6 @@ def _whole(amounts: Iterable[float | None]) -> float | None:
     each = list(amounts)
     known = [amount for amount in each if amount is not None]
     return sum(known) if len(known) == len(each) else None
-
-
-def _tokens(span: Span) -> tuple[int | None, int | None]:
-    usage = span.usage
-    if usage.total_tokens is None and is_unbilled(span):
-        return 0, 0
-    return usage.input_tokens, 0 if span.operation == semconv.OPERATION_EMBEDDINGS else usage.output_tokens
-
-
-def is_unbilled(span: Span) -> bool:
-    """Whether a call reached no provider, or was refused by it: a replay missed it, no connection, a status of 400 on."""
-    if span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME) == "miss":
-        return True
-    call = span.call
-    if call is None:
-        told = span.attributes.get(semconv.ERROR_TYPE)
-        return isinstance(told, str) and told.isdecimal() and int(told) >= _REFUSED and span.usage.total_tokens is None
-    return bool(call.attempts) and all(
-        attempt.status >= _REFUSED
-        if attempt.status is not None
-        else attempt.error is not None and attempt.error.name in _UNSENT
-        for attempt in call.attempts
-    )
 
 
 def model_of(span: Span) -> str | None:

@@ -10,7 +10,7 @@ from otel_agenttrace.analyze.findings import Finding, Severity
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, integer, number, obj, text
 from otel_agenttrace.model import OutcomeKind
 
-__all__ = ["SUITE_VERSION", "CaseOutcome", "CaseResult", "SuiteResult", "suite_of"]
+__all__ = ["SUITE_VERSION", "CaseOutcome", "CaseResult", "SuiteResult", "case_of", "suite_of"]
 
 SUITE_VERSION: Final = 1
 CaseOutcome: TypeAlias = Literal["passed", "failed", "skipped"]
@@ -116,13 +116,19 @@ def suite_of(document: Json) -> SuiteResult:
     if version > SUITE_VERSION:
         raise ValueError(f"a report of version {version}; this release reads up to {SUITE_VERSION}")
     return SuiteResult(
-        tuple(_case(obj(each)) for each in array(told.get("cases"))),
+        tuple(map(case_of, array(told.get("cases")))),
         tuple(filter(None, map(text, array(told.get("expired"))))),
         tuple(filter(None, map(text, array(told.get("orphans"))))),
     )
 
 
-def _case(told: JsonObject) -> CaseResult:
+def case_of(document: Json) -> CaseResult:
+    """Return the result of one test that a JSON value tells.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    told = obj(document)
     outcome = told.get("outcome")
     if outcome not in _OUTCOMES:
         raise ValueError(f"the outcome of a test is {outcome!r}, not one of {', '.join(_OUTCOMES)}")

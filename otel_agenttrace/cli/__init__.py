@@ -18,6 +18,7 @@ WRONG_USE: Final = 2
 UNREADABLE: Final = 3
 
 _COMMANDS: Final = {
+    "check": ("check", "check"),
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "doctor"),
     "grade": ("grade", "grade"),

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from otel_agenttrace.cassette.reader import Cassette
 from otel_agenttrace.errors import ConfigError
-from otel_agenttrace.model import Span
+from otel_agenttrace.model import Span, Trace
 from otel_agenttrace.selectors import Subject, select, subjects
 
 __all__ = ["call_names", "chosen_calls", "places_of"]
@@ -43,7 +43,7 @@ def chosen_calls(cassette: Cassette, selector: str, now_ns: int, cost_of: _CostO
     """
     places = places_of(cassette, selector, now_ns, cost_of)
     if not places:
-        calls = list(call_names(cassette).values())
+        calls = list(call_names(cassette.trace()).values())
         told = "\n             ".join([*calls[:_TOLD], *(["…", calls[-1]] if len(calls) > _TOLD else [])])
         raise ConfigError(
             f"The selector {selector!r} chooses no recorded call of {cassette.path}.\n"
@@ -53,9 +53,9 @@ def chosen_calls(cassette: Cassette, selector: str, now_ns: int, cost_of: _CostO
     return places
 
 
-def call_names(cassette: Cassette) -> Mapping[str, str]:
+def call_names(trace: Trace) -> Mapping[str, str]:
     """Return a name for each recorded call by its span id, in order of their starts: `inference[2] chat gpt-4o`."""
-    found = subjects(cassette.trace())
+    found = subjects(trace)
     return {subject.span.span_id: _told(subject) for subject in found if subject.span.read_call is not None}
 
 

@@ -20,6 +20,7 @@ _RECORD: Final = (*_CLI, "record", "made.otlp.jsonl", "--", *_AGENT)
 _SERVED: Final = f"{sys.executable} -m otel_agenttrace.demo.agent $OPENAI_BASE_URL"
 
 _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
+    "check": ((*_CLI, "check", "run.otlp.jsonl"),),
     "demo": ((*_CLI, "demo"),),
     "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", ".")),
     "grade": ((*_CLI, "grade", "run.otlp.jsonl"),),
@@ -51,6 +52,10 @@ with at.replay("made.otlp.jsonl") as session:
     ask(sys.argv[1])
 assert [outcome.kind for outcome in session.outcomes] == ["hit"]
 """,
+    "a comparison of answers by meaning": """
+from otel_agenttrace.semantic import semantic_similarity
+assert semantic_similarity("The light is on.", "The lamp is on.") > 0.5
+""",
     "zero code": """
 import os
 from opentelemetry.instrumentation import auto_instrumentation
@@ -62,6 +67,7 @@ auto_instrumentation.initialize()
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "run.otlp.jsonl").write_bytes(_GOLDEN.read_bytes())
+    (tmp_path / "agent-checks.yaml").write_text("min_llm_calls: 1\nmax_cost_usd: 10\n")
     content = {"mimeType": "application/json", "text": "{}"}
     entry = {
         "request": {"method": "GET", "url": "https://api.openai.com/v1/models", "headers": []},

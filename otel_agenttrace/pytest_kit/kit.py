@@ -1,0 +1,327 @@
+"""The hooks of a run of pytest that uses sessions of ours: which tests there are, how each is judged, what is told at its end."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import pytest
+
+from otel_agenttrace.analyze.findings import Finding
+from otel_agenttrace.analyze.suite import CaseOutcome
+from otel_agenttrace.config import RecordMode
+from otel_agenttrace.errors import AgentTraceError, ReplayError, ReplayMiss
+from otel_agenttrace.pytest_kit.orphans import Collected
+from otel_agenttrace.pytest_kit.places import cassette_path, shown, told, without_trial
+from otel_agenttrace.pytest_kit.running import Running, begun, told_miss
+from otel_agenttrace.pytest_kit.settings import Asked, Settings, asked_of, settings_of
+from otel_agenttrace.pytest_kit.summary import Told, told_lines, write_reports
+from otel_agenttrace_instrumentation.pyproject import pyproject_settings
+
+if TYPE_CHECKING:
+    from otel_agenttrace.snapshots import TraceSnapshot
+
+__all__ = ["Kit"]
+
+_BUDGETS: Final[Mapping[str, str]] = {"max_usd": "max_cost_usd"}
+"""What the mark `budget` calls otherwise than the rules."""
+
+
+@dataclass(slots=True)
+class _Test:
+    """What is known of the test that runs."""
+
+    running: Running | None = None
+    outcome: CaseOutcome = "passed"
+    is_in_call: bool = False
+    findings: list[Finding] = field(default_factory=list[Finding])
+    told: dict[str, Any] | None = None
+    properties: tuple[tuple[str, object], ...] = ()
+
+
+_TEST: Final = pytest.StashKey[_Test]()
+
+
+class Kit:
+    """What a run of pytest knows of its sessions. Registered as a plugin when the first test asks for one."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self.settings: Settings = settings_of(config)
+        self._running: list[Running] = []
+        self._told = Told()
+        self._collected = Collected(self.settings.cassette_dir)
+        self._recorded_here: set[Path] = set()
+
+    @cached_property
+    def _pyproject(self) -> Mapping[str, object]:
+        return pyproject_settings(self._config.rootpath)
+
+    # --- collecting -----------------------------------------------------------------------------------------------------
+
+    def collected(self, items: Sequence[pytest.Item], ours: Sequence[pytest.Item]) -> None:
+        """Take note of the tests there are, and of the cassettes that belong to them."""
+        paths = [path for item in ours for path in self._paths_of(item)]
+        self._collected.take(items, paths, self._config.args, is_partial=bool(self._config.getoption("lf", False)))
+
+    def _paths_of(self, item: pytest.Item) -> Iterator[Path]:
+        names: Sequence[str] = getattr(item, "fixturenames", ())
+        nodes = {
+            "cassette": item,
+            "class_cassette": item.getparent(pytest.Class),
+            "module_cassette": item.getparent(pytest.Module),
+        }
+        for fixture, node in nodes.items():
+            if fixture in names and node is not None:
+                mark = node.get_closest_marker("cassette")
+                yield self._path(node, str(mark.args[0]) if mark is not None and mark.args else None)
+
+    def _path(self, node: pytest.Item | pytest.Collector, named: str | None) -> Path:
+        if named is not None:
+            return node.path.parent / named
+        module = node.getparent(pytest.Module)
+        above = node.nodeid.removeprefix(module.nodeid if module is not None else "").strip(":")
+        name = (
+            without_trial(".".join(above.split("::", above.partition("[")[0].count("::")))) if above else node.path.stem
+        )
+        return cassette_path(node.path, self.settings.cassette_dir, name)
+
+    def several(self, metafunc: pytest.Metafunc) -> None:
+        """Have a test that uses a session run as often as trials are asked for."""
+        marks = {mark.name for mark in metafunc.definition.iter_markers()}
+        if {"cassette", "agent_trace"} & set(metafunc.fixturenames) or {"cassette", "budget"} & marks:
+            metafunc.fixturenames.append("agenttrace_trial")
+            numbers = range(1, self.settings.trials + 1)
+            metafunc.parametrize("agenttrace_trial", numbers, indirect=True, ids=[f"trial-{n}" for n in numbers])
+
+    # --- sessions -------------------------------------------------------------------------------------------------------
+
+    def session(self, request: pytest.FixtureRequest, options: Mapping[str, object]) -> Iterator[Any]:
+        """Give a fixture its session, from its opening to its end."""
+        node = cast("pytest.Item", request.node)
+        asked = asked_of(node.get_closest_marker("cassette"), options)
+        path = self._path(node, asked.path)
+        mode = self.settings.mode or asked.mode or self.settings.ini_mode
+        path, mode = self._for_trial(request, path, mode)
+        if mode == "all" and path.absolute() in self._recorded_here:
+            mode = "new"  # an earlier test has begun it anew
+        yield from self._run(request, shown(path), mode, asked)
+
+    def _for_trial(self, request: pytest.FixtureRequest, path: Path, mode: RecordMode) -> tuple[Path, RecordMode]:
+        params: Mapping[str, Any] = getattr(getattr(request.node, "callspec", None), "params", {})
+        trial = params.get("agenttrace_trial")
+        if not trial:
+            return path, mode
+        below = path.relative_to(path.parent.parent.parent) if path.is_relative_to(path.parent.parent.parent) else path
+        return self._config.rootpath / ".agenttrace" / "trials" / below / f"{trial}.otlp.jsonl", "all"
+
+    def session_in_memory(self, request: pytest.FixtureRequest) -> Iterator[Any]:
+        """Give a fixture a session that leaves no file."""
+        is_live = self.settings.mode not in (None, "none") or self.settings.trials > 0
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "trace.otlp.jsonl")
+            yield from self._run(request, path, "all", Asked(), in_memory=True, is_guarded=not is_live)
+
+    def _run(
+        self, request: pytest.FixtureRequest, path: Path, mode: RecordMode, asked: Asked, **more: bool
+    ) -> Iterator[Any]:
+        node = cast("pytest.Item", request.node)
+        running = begun(
+            path,
+            mode,
+            asked,
+            fixture=str(request.fixturename),
+            selector=quote(without_trial(node.nodeid)),
+            settings=self.settings,
+            pyproject=self._pyproject,
+            now_ns=time.time_ns(),
+            **more,
+        )
+        if running.path is not None:
+            self._collected.use(running.path)
+            running.is_shared = self._collected.uses_of(running.path) > 1
+            if running.mode == "all":
+                self._recorded_here.add(running.path)
+        test = node.stash.setdefault(_TEST, _Test())
+        if running.problem is not None and test.is_in_call:
+            running.close(has_failed=True)
+            pytest.fail(str(running.problem.message), pytrace=False)
+        test.running = running
+        self._running.append(running)
+        try:
+            yield running.session
+        finally:
+            self._running.remove(running)
+            running.close(has_failed=test.outcome == "failed")
+
+    def snapshots_of(self, request: pytest.FixtureRequest) -> TraceSnapshot:
+        """Return what compares traces with the snapshots of a test."""
+        from otel_agenttrace.snapshots import TraceSnapshot
+
+        node = cast("pytest.Item", request.node)
+        folder = node.path.parent / self.settings.snapshot_dir
+        return TraceSnapshot(
+            folder,
+            update=self.settings.updates_snapshots,
+            default_name=self._path(node, None).name.partition(".otlp")[0],
+        )
+
+    # --- one test -------------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Forget an earlier run of the same test."""
+        item.stash[_TEST] = _Test()
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Run a test, and fail it by what its sessions know; without its cassette it does not run."""
+        test = item.stash.setdefault(_TEST, _Test())
+        test.is_in_call = True
+        meant = self._meant(item)
+        problems = [running.problem for running in meant if running.problem is not None]
+        if problems:
+            test.findings += problems
+            pytest.fail("\n".join(str(problem.message) for problem in problems), pytrace=False)
+        try:
+            result = yield
+        except BaseException as error:
+            _end_in(self._config.rootpath, error)
+            test.findings += self._findings(item, test, has_failed=True)
+            raise
+        test.findings += self._findings(item, test, has_failed=False)
+        critical = [finding for finding in test.findings if finding.severity == "critical"]
+        if critical:
+            pytest.fail("\n".join(map(str, critical)), pytrace=False)
+        return result
+
+    def _meant(self, item: pytest.Item) -> list[Running]:
+        """Return the open sessions that a test asked for; those of a class or a module may be open for others."""
+        names: Sequence[str] = getattr(item, "fixturenames", ())
+        return [running for running in self._running if running.fixture in names]
+
+    def _findings(self, item: pytest.Item, test: _Test, *, has_failed: bool) -> list[Finding]:
+        found = [finding for running in self._running for finding in running.findings(self.settings.fail_on)]
+        if has_failed:
+            return [finding for finding in found if finding.rule in ("miss", "egress")]
+        for running in self._meant(item):
+            if (nothing := running.nothing_recorded()) is not None:
+                found.append(nothing)
+            found += self._over_budget(item, running)
+        return found
+
+    def _over_budget(self, item: pytest.Item, running: Running) -> Iterator[Finding]:
+        mark = item.get_closest_marker("budget")
+        if mark is None:
+            return
+        from otel_agenttrace.checks.checking import check_trace
+        from otel_agenttrace.checks.rules import rules_from
+
+        try:
+            told = {_BUDGETS.get(name, name): value for name, value in mark.kwargs.items()}
+            yield from check_trace(running.trace, rules_from(told, "@pytest.mark.budget"))
+        except AgentTraceError as error:
+            yield Finding("budget", str(error))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Put what a session knows into the report: beside a failure, and as data when the test is over."""
+        report = yield
+        test = item.stash.get(_TEST, None)
+        if test is None:
+            return report
+        if report.failed:
+            test.outcome = "failed"
+        elif report.skipped and test.outcome == "passed" and not hasattr(report, "wasxfail"):
+            test.outcome = "skipped"
+        if report.when == "call" and report.failed and test.findings:
+            raised = call.excinfo.value if call.excinfo is not None else None
+            shown_already = (str(report.longrepr), _told_by(raised))
+            beside = [str(each) for each in test.findings if not any(each.message in text for text in shown_already)]
+            if beside:
+                report.sections.append(("otel-agenttrace", "\n".join(beside)))
+        if report.when == "teardown" and test.told is not None:
+            report.user_properties += test.properties
+            vars(report)["agenttrace"] = test.told
+        return report
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Take note of what a test did, when its session has ended."""
+        test = item.stash.setdefault(_TEST, _Test())
+        running = test.running or next(iter(self._meant(item)), None)
+        result = yield
+        if running is not None:
+            self._take_note(item, test, running)
+        return result
+
+    def _take_note(self, item: pytest.Item, test: _Test, running: Running) -> None:
+        cassette = "" if running.path is None else told(running.path, self._config.rootpath)
+        case = running.case(item.nodeid, test.outcome, cassette, tuple(test.findings))
+        facts = {"cassette": cassette, "mode": case.mode, "cost": case.cost, "tokens": case.total_tokens, **case.calls}
+        test.properties = tuple((f"agenttrace.{name}", fact) for name, fact in facts.items() if fact not in (None, ""))
+        unplayed = running.unplayed() if running.mode == "none" and running.problem is None else ()
+        test.told = {"case": case.to_json(), "unplayed": list(unplayed)}
+
+    # --- the end --------------------------------------------------------------------------------------------------------
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take note of what became of a test, run here or by a worker."""
+        data = getattr(report, "agenttrace", None)
+        if data is not None:
+            self._told.take(data)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take note of what a worker saw when it collected."""
+        self._told.orphans.update(getattr(node, "workeroutput", {}).get("agenttrace_orphans", ()))
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the reports; a worker tells its controller what it saw."""
+        root = self._config.rootpath
+        self._told.orphans.update(told(path, root) for path in self._collected.orphans())
+        output: dict[str, Any] | None = getattr(self._config, "workeroutput", None)
+        if output is not None:
+            output["agenttrace_orphans"] = sorted(self._told.orphans)
+            return
+        try:
+            write_reports(self._told.suite(), self.settings.reports)
+        except OSError as error:
+            self._told.problems.append(f"the report cannot be written: {error}")
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say how the sessions went, and what nobody asked for or uses."""
+        lines = list(told_lines(self._told, is_quiet=self._config.get_verbosity() < 0))
+        if lines:
+            terminalreporter.write_sep("=", "otel-agenttrace")
+            for line in lines:
+                terminalreporter.write_line(line)
+
+
+def _told_by(raised: BaseException | None) -> str:
+    """Return the finding that says no more than the error that a test ended with."""
+    return told_miss([str(raised)], 1) if isinstance(raised, ReplayMiss) else ""
+
+
+def _end_in(root: Path, error: BaseException) -> None:
+    """Let the traceback of a miss end in the program's own code: below it are the SDK and we."""
+    if not isinstance(error, ReplayError):
+        return
+    own, place = None, error.__traceback__
+    while place is not None:
+        path = Path(place.tb_frame.f_code.co_filename)
+        if path.is_relative_to(root) and "site-packages" not in path.parts:
+            own = place
+        place = place.tb_next
+    if own is not None:
+        own.tb_next = None

@@ -1,0 +1,52 @@
+"""Find the cassettes that no test uses. Collected tests and the paths they use in, paths that are left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from otel_agenttrace.pytest_kit.places import SUFFIXES
+
+__all__ = ["Collected"]
+
+
+class Collected:
+    """Which tests were collected, and which cassettes they use.
+
+    Only what was collected as a whole is judged: a module named with `::`, or left out by `--lf`, may have other tests.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._used: Counter[Path] = Counter()
+        self._modules: set[Path] = set()
+
+    def take(
+        self, items: Sequence[pytest.Item], used: Iterable[Path], arguments: Sequence[str], *, is_partial: bool
+    ) -> None:
+        """Take note of the tests, and of the cassettes of those that have one."""
+        self._used.update(path.absolute() for path in used)
+        if not is_partial:
+            chosen = {Path(word.partition("::")[0]).resolve() for word in arguments if "::" in word}
+            self._modules = {item.path for item in items if item.path.resolve() not in chosen}
+
+    def use(self, path: Path) -> None:
+        """Take note of a cassette that a test asked for while it ran."""
+        if path not in self._used:
+            self._used[path] = 1
+
+    def uses_of(self, path: Path) -> int:
+        """Return how many tests have this cassette."""
+        return self._used[path]
+
+    def orphans(self) -> Iterator[Path]:
+        """Yield the cassettes of the collected modules, and of modules that are gone, that belong to no test."""
+        for place in sorted({module.parent for module in self._modules}):
+            for folder in sorted(path for path in (place / self._folder).glob("*") if path.is_dir()):
+                module = place / f"{folder.name}.py"
+                if module in self._modules or not module.exists():
+                    found = (path for path in sorted(folder.iterdir()) if path.name.endswith(SUFFIXES))
+                    yield from (path for path in found if path.absolute() not in self._used)

@@ -1,0 +1,53 @@
+"""Which file belongs to a test. Its place in the project in, the path of its cassette out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+__all__ = ["SUFFIXES", "cassette_path", "file_name", "shown", "told", "without_trial"]
+
+SUFFIXES: Final = (".otlp.jsonl", ".otlp.jsonl.zst")
+"""How the name of a cassette ends, plain and packed."""
+
+_UNSAFE: Final = re.compile(r"[^\w.,=+@()\[\]-]+")
+_LONGEST: Final = 120
+_DIGEST: Final = 8
+_TRIAL: Final = re.compile(r"-?trial-\d+(?=[\]-])|(?<=\[)trial-\d+-")
+
+
+def cassette_path(test_file: Path, folder: str, name: str) -> Path:
+    """Return `<folder>/<module>/<name>.otlp.jsonl` beside a test file; the packed file, if only that is there."""
+    plain = test_file.parent / folder / test_file.stem / f"{file_name(name)}{SUFFIXES[0]}"
+    packed = plain.with_name(f"{plain.name}.zst")
+    return packed if packed.exists() and not plain.exists() else plain
+
+
+def file_name(name: str) -> str:
+    """Return a name that any file system takes; where something had to go, a digest keeps it apart from its like."""
+    safe = _UNSAFE.sub("_", name)
+    if safe == name and len(name) <= _LONGEST:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
+    return f"{safe[:_LONGEST]}-{digest}"
+
+
+def without_trial(name: str) -> str:
+    """Return the name of a test without the number of its trial: `test_a[trial-2]` is `test_a`."""
+    return _TRIAL.sub("", name).removesuffix("[]")
+
+
+def shown(path: Path) -> Path:
+    """Return a path as one would type it here: relative, if it is below the working directory."""
+    try:
+        return path.relative_to(Path.cwd())
+    except (ValueError, OSError):  # elsewhere, or the working directory is gone
+        return path
+
+
+def told(path: Path, root: Path) -> str:
+    """Return a path as reports name it: relative to the root of the project, with `/`."""
+    return os.path.relpath(path, root).replace(os.sep, "/")

@@ -1,0 +1,175 @@
+"""Which cassette a test has, and when it is recorded: the default is never to spend money."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from tests.plugin.conftest import Project
+
+_TWO: Final = """
+import agent, pytest
+
+def test_one(cassette):
+    assert agent.ask("one")
+
+@pytest.mark.parametrize("city", ["Lisbon", "a/b ?"])
+@pytest.mark.cassette
+def test_city(city):
+    assert agent.advise(city)
+"""
+
+
+def test_a_test_without_a_cassette_fails_with_the_command_that_records_it(project: Project) -> None:
+    project.write(test_a="import agent\ndef test_one(cassette):\n    raise SystemExit('it ran')\n")
+    result = project.pytest(CI="true")
+    assert result.returncode == 1, result.stdout
+    assert "1 failed" in result.stdout
+    assert "No cassette at tests/cassettes/test_a/test_one.otlp.jsonl." in result.stdout
+    assert "to fix   record it: pytest --record tests/test_a.py::test_one" in result.stdout
+    assert "it ran" not in result.stdout
+    assert project.provider.hits == 0
+
+
+@pytest.mark.parametrize("variables", [{}, {"OTEL_AGENTTRACE_MODE": "all"}, {"CI": "true"}])
+def test_nothing_is_recorded_unasked(project: Project, variables: dict[str, str]) -> None:
+    project.write(test_a=_TWO)
+    assert project.pytest(**variables).returncode == 1
+    assert (project.provider.hits, project.cassettes()) == (0, {})
+
+
+def test_what_was_recorded_is_replayed_without_a_network(project: Project) -> None:
+    project.write(test_a=_TWO)
+    recorded = project.pytest("--record")
+    assert recorded.returncode == 0, recorded.stdout
+    lisbon, other, one = project.cassettes()
+    assert lisbon == "tests/cassettes/test_a/test_city[Lisbon].otlp.jsonl"
+    assert other.startswith("tests/cassettes/test_a/test_city[a_b_]-")
+    assert one == "tests/cassettes/test_a/test_one.otlp.jsonl"
+    hits = project.provider.hits
+    result = project.pytest(unreachable=True, PROVIDER_URL="https://api.openai.com/v1")
+    assert result.returncode == 0, result.stdout
+    assert "3 tests, 5 calls: 5 hit, 0 drift, 0 miss" in result.stdout
+    assert project.provider.hits == hits
+
+
+def test_recording_adds_what_is_missing_and_keeps_the_rest(project: Project) -> None:
+    project.write(test_a="import agent\ndef test_one(cassette):\n    agent.ask('one')\n")
+    project.pytest("--record")
+    ((name, before),) = project.cassettes().items()
+    project.write(test_a="import agent\ndef test_one(cassette):\n    agent.ask('one'), agent.ask('two')\n")
+    assert project.pytest().returncode == 1
+    assert project.pytest("--record").returncode == 0
+    assert project.cassettes()[name].startswith(before)
+    assert project.provider.hits == 2
+    assert project.pytest(unreachable=True).returncode == 0
+
+
+def test_all_records_anew_and_once_only_where_there_is_none(project: Project) -> None:
+    project.write(test_a="import agent\ndef test_one(cassette):\n    agent.ask('one')\n")
+    for mode, hits in (("once", 1), ("once", 1), ("all", 2), ("none", 2)):
+        assert project.pytest("--agenttrace-record-mode", mode).returncode == 0
+        assert project.provider.hits == hits
+
+
+def test_the_option_comes_before_the_mark_the_mark_before_the_fixture_and_that_before_the_ini_file(
+    project: Project,
+) -> None:
+    project.write(
+        test_a="""
+import agent, pytest
+
+@pytest.fixture
+def cassette_options():
+    return {"mode": "once"}
+
+def test_fixture(cassette):
+    assert cassette.mode == "all"  # once, without a cassette
+
+@pytest.mark.cassette(mode="none")
+def test_mark(cassette):
+    raise SystemExit("it ran")
+""",
+        test_b="def test_ini(cassette):\n    assert cassette.mode == 'new'\n",
+    )
+    project.ini('agenttrace_record_mode = "new"')
+    told = project.pytest("-rA").stdout
+    assert "No cassette at tests/cassettes/test_a/test_mark.otlp.jsonl" in told
+    assert "test_fixture: " not in told.replace("nothing_recorded", "")
+    assert "PASSED tests/test_b.py::test_ini" in told
+    told = project.pytest("--agenttrace-record-mode", "none").stdout
+    assert told.count("FAILED") == 3
+
+
+def test_a_mark_names_a_cassette_that_tests_share_and_all_keeps_the_calls_of_each(project: Project) -> None:
+    project.write(
+        test_a="""
+import agent, pytest
+
+@pytest.mark.cassette("shared/calls.otlp.jsonl")
+class TestBoth:
+    def test_one(self):
+        agent.ask("one")
+
+    def test_two(self):
+        agent.ask("two")
+"""
+    )
+    for _ in range(2):
+        assert project.pytest("--agenttrace-record-mode", "all").returncode == 0
+    assert list(project.cassettes()) == ["tests/shared/calls.otlp.jsonl"]
+    assert project.provider.hits == 4
+    result = project.pytest("--agenttrace-fail-on", "unplayed", unreachable=True)
+    assert result.returncode == 0, result.stdout
+    assert "never asked for" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("mark", "told"),
+    [
+        ("mode='sometimes'", "@pytest.mark.cassette, mode is 'sometimes'"),
+        ("freze='tools'", "Did you mean 'freeze'?"),
+        ("'a', 'b'", "@pytest.mark.cassette has 2 paths"),
+        ("match=[{'ponter': '/x'}]", "is no rule"),
+        ("freeze='everything'", "freeze has no 'everything'"),
+    ],
+)
+def test_a_mark_without_a_meaning_is_named(project: Project, mark: str, told: str) -> None:
+    project.write(test_a=f"import pytest\n@pytest.mark.cassette({mark})\ndef test_one():\n    pass\n")
+    result = project.pytest()
+    assert result.returncode == 1
+    assert told in result.stdout
+    assert "INTERNALERROR" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ("--agenttrace-expire=old", "'old' is no age"),
+        ("--agenttrace-report=r.xml", "--junitxml"),
+        ("--agenttrace-trials=1", "1 trials tell nothing"),
+    ],
+)
+def test_an_option_without_a_meaning_is_wrong_use(project: Project, argument: str, told: str) -> None:
+    project.write(test_a="def test_one(cassette):\n    pass\n")
+    result = project.pytest(argument)
+    assert result.returncode == 4
+    assert told in result.stderr + result.stdout
+
+
+def test_a_test_that_makes_no_call_is_not_recorded_in_silence(project: Project) -> None:
+    project.write(test_a="def test_one(cassette):\n    pass\n")
+    result = project.pytest("--agenttrace-record-mode", "all")
+    assert result.returncode == 1
+    assert "the test made no call that can be recorded" in result.stdout
+
+
+def test_a_damaged_cassette_fails_its_test_and_no_other(project: Project) -> None:
+    project.write(test_a=_TWO)
+    project.pytest("--record")
+    path = project.folder / "tests/cassettes/test_a/test_one.otlp.jsonl"
+    path.write_bytes(b"no JSON\n" + path.read_bytes())
+    result = project.pytest()
+    assert "1 failed, 2 passed" in result.stdout
+    assert "test_one.otlp.jsonl:1: not JSON" in result.stdout

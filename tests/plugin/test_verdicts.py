@@ -1,0 +1,219 @@
+"""What fails a test whose agent would have passed it: misses, drift, what is blocked, too old or over budget."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from typing import Final
+
+import pytest
+
+from tests.plugin.conftest import Project
+
+_SWALLOWS: Final = """
+import agent
+
+def test_one(cassette):
+    try:
+        agent.ask({question!r})
+    except Exception:
+        pass
+"""
+
+
+def test_a_miss_that_the_agent_swallows_fails_the_test(project: Project) -> None:
+    project.write(test_a=_SWALLOWS.format(question="one"))
+    assert project.pytest("--record").returncode == 0
+    project.write(test_a=_SWALLOWS.format(question="another"))
+    result = project.pytest()
+    assert result.returncode == 1
+    assert "1 failed" in result.stdout
+    assert "differs at /messages/0/content" in result.stdout
+    assert "to fix   record what is missing: pytest --record tests/test_a.py::test_one" in result.stdout
+
+
+def test_a_miss_in_a_child_process_fails_the_test(project: Project) -> None:
+    run = "import subprocess, sys\ndef test_one(cassette):\n    subprocess.run([sys.executable, '-c', 'import agent; agent.ask(\"{}\")'])\n"
+    project.write(test_a=run.format("one"))
+    recorded = project.pytest("--record", PYTHONPATH=str(project.folder))
+    assert recorded.returncode == 0, recorded.stdout
+    assert project.pytest(PYTHONPATH=str(project.folder)).returncode == 0
+    project.write(test_a=run.format("two"))
+    result = project.pytest(PYTHONPATH=str(project.folder))
+    assert result.returncode == 1
+    assert "miss: 1 call had no recording" in result.stdout
+
+
+def test_the_traceback_of_a_miss_ends_in_the_agent(project: Project) -> None:
+    project.write(test_a="import agent\ndef test_one(cassette):\n    agent.ask('one')\n")
+    project.pytest("--record")
+    project.write(test_a="import agent\ndef test_one(cassette):\n    agent.ask('two')\n")
+    told = project.pytest().stdout
+    assert "ReplayMiss: No recording answers this call." in told
+    assert "_base_client.py" not in told
+    assert told.count("nearest  recording 1") == 1
+
+
+def test_drift_fails_where_it_is_asked_for(project: Project) -> None:
+    project.write(test_a="import agent, uuid\ndef test_one(cassette):\n    agent.ask(f'run {uuid.uuid4()}')\n")
+    project.pytest("--record")
+    passed = project.pytest()
+    assert passed.returncode == 0
+    assert "0 hit, 1 drift" in passed.stdout
+    failed = project.pytest("--agenttrace-fail-on", "drift")
+    assert failed.returncode == 1
+    assert "drift: 1 call was answered by a recording that is not quite the same" in failed.stdout
+    assert "/messages/0/content" in failed.stdout
+    project.ini('agenttrace_fail_on = ["drift"]')
+    assert project.pytest().returncode == 1
+
+
+def test_recordings_that_nobody_asks_for_are_listed_and_fail_where_it_is_asked_for(project: Project) -> None:
+    project.write(test_a="import agent\ndef test_one(cassette):\n    agent.ask('one'), agent.ask('two')\n")
+    project.pytest("--record")
+    project.write(test_a="import agent\ndef test_one(cassette):\n    agent.ask('one')\n")
+    listed = project.pytest()
+    assert listed.returncode == 0
+    line = "never asked for: 1 recording of tests/cassettes/test_a/test_one.otlp.jsonl: inference[2] chat gpt-4o-mini"
+    assert line in listed.stdout
+    assert project.pytest("--agenttrace-fail-on=unplayed").returncode == 1
+
+
+def test_a_cassette_that_is_too_old_fails_with_the_command_that_records_it_anew(project: Project) -> None:
+    project.write(test_a="import agent\ndef test_one(cassette):\n    agent.ask('one')\n")
+    project.pytest("--record")
+    assert project.pytest("--agenttrace-expire", "30d").returncode == 0
+    (path,) = (project.folder / name for name in project.cassettes())
+    recorded = json.loads(path.read_bytes())
+    for span in (span for each in recorded["resourceSpans"] for scope in each["scopeSpans"] for span in scope["spans"]):
+        for name in ("startTimeUnixNano", "endTimeUnixNano"):
+            span[name] = str(int(span[name]) - 40 * 86_400 * 10**9)
+    path.write_text(json.dumps(recorded) + "\n", encoding="utf-8")
+    assert project.pytest().returncode == 0
+    result = project.pytest("--agenttrace-expire", "30d")
+    assert result.returncode == 1
+    assert "was recorded 40 days ago; 30d is the limit" in result.stdout
+    assert "pytest --agenttrace-record-mode all tests/test_a.py::test_one" in result.stdout
+    assert "expired: tests/cassettes/test_a/test_one.otlp.jsonl" in result.stdout
+
+
+def test_what_is_blocked_fails_the_test_though_the_agent_swallows_it(project: Project) -> None:
+    test = "import agent, socket\ndef test_one(cassette):\n    agent.ask('one')\n    {}\n"
+    project.write(test_a=test.format("pass"))
+    project.pytest("--record")
+    leak = "try: socket.create_connection(('198.51.100.7', 80), 1)\n    except OSError: pass"
+    project.write(test_a=test.format(leak))
+    result = project.pytest(unreachable=True)
+    assert result.returncode == 1
+    assert "egress: kept from reaching 198.51.100.7:80" in result.stdout
+
+
+# --- budgets ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("budget", "told"),
+    [
+        ("max_usd=1e-7", "max_cost_usd"),
+        ("max_tokens=3", "max_tokens"),
+        ("max_llm_calls=1", "max_llm_calls"),
+        ("max_tool_calls=0", "max_tool_calls"),
+        ("max_duration_s=1e-9", "max_duration_s"),
+        ("max_consecutive_same_tool=1", "max_consecutive_same_tool"),
+        ("max_usdd=1", "Did you mean"),
+    ],
+)
+def test_a_test_over_its_budget_fails_and_the_others_go_on(project: Project, budget: str, told: str) -> None:
+    project.write(
+        test_a=f"""
+import agent, pytest
+
+@pytest.mark.budget({budget})
+def test_over(cassette):
+    agent.advise("Lisbon"), agent.weather("Porto"), agent.weather("Faro")
+
+@pytest.mark.budget(max_usd=1, max_tokens=10_000, max_llm_calls=5, max_tool_calls=1, max_duration_s=60, max_consecutive_same_tool=3)
+def test_under(cassette):
+    agent.advise("Lisbon")
+"""
+    )
+    for argument in ("--record", "-rA"):
+        result = project.pytest(argument)
+        assert "1 failed, 1 passed" in result.stdout, result.stdout
+        assert told in result.stdout
+        assert "INTERNALERROR" not in result.stdout
+
+
+def test_a_budget_in_money_does_not_pass_where_the_price_is_unknown(project: Project) -> None:
+    project.write(
+        test_a="import agent, pytest\n@pytest.mark.budget(max_usd=1)\ndef test_one(cassette):\n    agent.ask('one', model='my-own-model')\n"
+    )
+    result = project.pytest("--record")
+    assert result.returncode == 1
+    assert "my-own-model" in result.stdout
+
+
+# --- reports, orphans ----------------------------------------------------------------------------------------------------
+
+
+def test_a_report_tells_each_test_and_properties_stand_in_junit(project: Project) -> None:
+    project.write(
+        test_a="import agent\ndef test_one(cassette):\n    agent.advise('Lisbon')\ndef test_plain():\n    pass\n"
+    )
+    project.pytest("--record")
+    project.pytest("--agenttrace-report", "out/r.json", "--agenttrace-report", "out/r.md", "--junitxml", "out/j.xml")
+    (case,) = json.loads((project.folder / "out/r.json").read_bytes())["cases"]
+    assert case["id"] == "tests/test_a.py::test_one"
+    assert (case["outcome"], case["mode"]) == ("passed", "none")
+    assert case["calls"] == {"hit": 2, "drift": 0, "miss": 0, "live": 0}
+    assert (case["llm_calls"], case["tool_calls"]) == (2, 1)
+    assert case["cost"] > 0
+    assert case["input_tokens"] > 0
+    found = {each.get("name"): each.get("value") for each in ET.parse(project.folder / "out/j.xml").iter("property")}
+    assert found["agenttrace.hit"] == "2"
+    assert found["agenttrace.cassette"] == "tests/cassettes/test_a/test_one.otlp.jsonl"
+    assert "test_one" in (project.folder / "out/r.md").read_text(encoding="utf-8")
+
+
+def test_cassettes_that_no_test_uses_are_listed(project: Project) -> None:
+    two = "import agent\ndef test_one(cassette):\n    agent.ask('one')\ndef test_two(cassette):\n    agent.ask('two')\n"
+    project.write(test_a=two, test_gone=two, test_plain="def test_plain():\n    pass\n")
+    project.pytest("--record")
+    (project.folder / "tests/test_gone.py").unlink()
+    project.write(test_a="import agent\ndef test_one(cassette):\n    agent.ask('one')\n")
+    orphans = ["test_a/test_two", "test_gone/test_one", "test_gone/test_two"]
+    for arguments in ([], ["-k", "one"], ["-n", "2"], ["tests"]):
+        told = project.pytest(*arguments).stdout
+        assert "orphaned: 3 cassettes" in told, told
+        assert all(f"  tests/cassettes/{name}.otlp.jsonl" in told for name in orphans)
+    assert "test_two" not in project.pytest("tests/test_a.py::test_one").stdout
+
+
+def test_the_agent_trace_fixture_leaves_no_file_and_reaches_no_other_machine(project: Project) -> None:
+    project.write(
+        test_a="""
+import agent, pytest
+from otel_agenttrace.errors import EgressBlocked
+
+def test_here(agent_trace):
+    agent.advise("Lisbon")
+    assert len(agent_trace.trace.inferences) == 2
+    assert [span.name for span in agent_trace.trace.tool_calls] == ["execute_tool weather"]
+
+def test_there(agent_trace, monkeypatch):
+    monkeypatch.setenv("PROVIDER_URL", "https://api.example.test/v1")
+    with pytest.raises(EgressBlocked):
+        agent.ask("one")
+
+@pytest.mark.budget(max_llm_calls=1)
+def test_budget():
+    agent.advise("Lisbon")
+"""
+    )
+    result = project.pytest("-rA", unreachable=False)
+    assert "PASSED tests/test_a.py::test_here" in result.stdout, result.stdout
+    assert (
+        "FAILED tests/test_a.py::test_there - Failed: egress: kept from reaching api.example.test:443" in result.stdout
+    )
+    assert "FAILED tests/test_a.py::test_budget - Failed: max_llm_calls" in result.stdout
+    assert project.cassettes() == {}
