@@ -22,7 +22,8 @@ AgentTraceError
 ├─ AnswerUnknown(ValueError)          .side
 └─ CheckFailed(AssertionError)        .findings
    ├─ BudgetExceeded                  .findings
-   └─ RegressionFound                 .findings
+   ├─ RegressionFound                 .findings
+   └─ SnapshotMismatch                .path
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ __all__ = [
     "ReplayFailed",
     "ReplayMiss",
     "SelectorError",
+    "SnapshotMismatch",
     "ToolError",
     "ToolFault",
     "ToolNotRestorable",
@@ -276,6 +278,18 @@ class AnswerUnknown(AgentTraceError, ValueError):
         )
         self.side = side
         self.reason = reason
+
+
+class SnapshotMismatch(CheckFailed):
+    """A run is not what its snapshot tells, or has none: `.path` is the snapshot."""
+
+    def __init__(self, message: str, findings: Sequence[object], path: Path) -> None:
+        super().__init__(message, findings)
+        self.path = path
+
+    def __str__(self) -> str:
+        """Return the text, with the colours that were asked for: what is foreign in it was made safe before."""
+        return str(self.args[0])
 
 
 class NotEncodable(AgentTraceError, ValueError):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, cast, get_args
 
-from otel_agenttrace.jsonvalue import JsonObject
+from otel_agenttrace.jsonvalue import Json, JsonObject, array, obj, text
 
-__all__ = ["Finding", "Severity"]
+__all__ = ["Finding", "Severity", "finding_of"]
 
 Severity: TypeAlias = Literal["info", "warning", "critical"]
+_SEVERITIES: Final = get_args(Severity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +40,15 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.message}"
+
+
+def finding_of(document: Json) -> Finding:
+    """Return the finding that a JSON value tells, as `Finding.to_json` writes it; an odd severity is critical."""
+    told = obj(document)
+    severity = told.get("severity")
+    return Finding(
+        rule=text(told.get("rule")) or "",
+        message=text(told.get("message")) or "",
+        severity=cast("Severity", severity) if severity in _SEVERITIES else "critical",
+        span_ids=tuple(filter(None, map(text, array(told.get("span_ids"))))),
+    )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, cast, get_args
 
-from otel_agenttrace.analyze.findings import Finding, Severity
+from otel_agenttrace.analyze.findings import Finding, finding_of
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, integer, number, obj, text
 from otel_agenttrace.model import OutcomeKind
 
@@ -17,7 +17,6 @@ CaseOutcome: TypeAlias = Literal["passed", "failed", "skipped"]
 
 _OUTCOMES: Final = get_args(CaseOutcome)
 _KINDS: Final[tuple[OutcomeKind, ...]] = get_args(OutcomeKind)
-_SEVERITIES: Final = get_args(Severity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +146,5 @@ def case_of(document: Json) -> CaseResult:
         output_tokens=integer(told.get("output_tokens")),
         cost=None if cost is None else float(cost),
         duration_s=None if seconds is None else float(seconds),
-        findings=tuple(_finding(obj(each)) for each in array(told.get("findings"))),
-    )
-
-
-def _finding(told: JsonObject) -> Finding:
-    severity = told.get("severity")
-    return Finding(
-        rule=text(told.get("rule")) or "",
-        message=text(told.get("message")) or "",
-        severity=cast("Severity", severity) if severity in _SEVERITIES else "critical",
-        span_ids=tuple(filter(None, map(text, array(told.get("span_ids"))))),
+        findings=tuple(map(finding_of, array(told.get("findings")))),
     )

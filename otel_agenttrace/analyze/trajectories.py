@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import zip_longest
@@ -10,11 +10,11 @@ from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.differing import first_difference
-from otel_agenttrace.jsonvalue import canonical, compact, parse
+from otel_agenttrace.jsonvalue import array, canonical, compact, obj, parse, text
 from otel_agenttrace.matching import normalised_key
 from otel_agenttrace.model import HttpRequest, InferenceResponse, Span, Trace
 
-__all__ = ["Comparison", "Divergence", "Step", "compare", "steps"]
+__all__ = ["Comparison", "Divergence", "Step", "compare", "parallel_groups", "steps"]
 
 StepKind: TypeAlias = Literal["agent", "inference", "tool"]
 _KINDS: Final[Mapping[str, StepKind]] = {
@@ -66,7 +66,8 @@ class Step:
 
     def __str__(self) -> str:
         called = f"({_short(self.arguments)})" if self.kind == "tool" else ""
-        return f"{self.kind} {self.name}{called}" + (f" → {_short(self.answer)}" if self.answer else "")
+        answer = _said(self.answer) if self.kind == "inference" else self.answer
+        return f"{self.kind} {self.name}{called}" + (f" → {_short(answer)}" if answer else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +143,25 @@ def steps(
 
 def _grouped(siblings: Sequence[Span], first: int) -> list[tuple[Span, int]]:
     """Number the groups of spans that ran at the same time."""
-    numbered: list[tuple[Span, int]] = []
-    group, until = first, 0
+    groups = enumerate(parallel_groups(siblings), first + 1)
+    return [(span, number) for number, group in groups for span in group]
+
+
+def parallel_groups(siblings: Iterable[Span]) -> Iterator[tuple[Span, ...]]:
+    """Yield the spans of one parent, given in order of their start, in groups that ran at the same time.
+
+    Two that start at the very same time are in one group: which was first is not known.
+    """
+    group: list[Span] = []
+    until = 0
     for span in siblings:
-        if span.start_ns >= until:
-            group += 1
+        if group and span.start_ns >= until and span.start_ns > group[-1].start_ns:
+            yield tuple(group)
+            group = []
+        group.append(span)
         until = max(until, span.end_ns or span.start_ns)
-        numbered.append((span, group))
-    return numbered
+    if group:
+        yield tuple(group)
 
 
 class _Reader:
@@ -209,8 +221,19 @@ def _canonical(arguments: str) -> str:
         return canonical(arguments)
 
 
-def _short(text: str) -> str:
-    line = text.strip().partition("\n")[0]
+def _said(answer: str) -> str:
+    """Return the texts of a model's answer and the tools it asks for; an error, or what has neither, as it stands."""
+    try:
+        messages = array(parse(answer))
+    except ValueError:
+        return answer
+    parts = [obj(part) for message in messages for parts in array(message)[1:] for part in array(parts)]
+    said = (text(part.get("content")) or text(part.get("name")) for part in parts)
+    return " ".join(word for word in said if word) or answer
+
+
+def _short(told: str) -> str:
+    line = told.strip().partition("\n")[0]
     return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from otel_agenttrace.errors import CassetteNotFound
 
-__all__ = ["fresh_cassette", "newest_cassette"]
+__all__ = ["cassettes_below", "fresh_cassette", "newest_cassette"]
 
 _FOLDER: Final = ".agenttrace"
 """Where recordings go that nobody named, below the working directory."""
 
-_PATTERNS: Final = ("*.otlp.jsonl", "*.otlp.jsonl.zst")
+_ENDS: Final = (".otlp.jsonl", ".otlp.jsonl.zst")
+_PATTERNS: Final = tuple(f"*{end}" for end in _ENDS)
 
 
 def fresh_cassette(folder: Path, begun: datetime, pid: int) -> Path:
@@ -33,3 +35,12 @@ def newest_cassette(folder: Path) -> Path:
             folder / _PATTERNS[0], "record a run: otel-agenttrace record run.otlp.jsonl -- python agent.py"
         )
     return max(found, key=lambda path: path.stat().st_mtime_ns)
+
+
+def cassettes_below(folder: Path) -> tuple[Path, ...]:
+    """Return the cassettes in and below a folder, sorted, but for those in hidden folders; none where there is no folder."""
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in files if name.endswith(_ENDS)]
+    return tuple(sorted(found))

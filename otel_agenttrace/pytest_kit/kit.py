@@ -63,6 +63,11 @@ class Kit:
     def _pyproject(self) -> Mapping[str, object]:
         return pyproject_settings(self._config.rootpath)
 
+    @cached_property
+    def _tells_in_full(self) -> bool:
+        """Whether anybody reads what each test did: a report of ours, or that of JUnit."""
+        return bool(self.settings.reports) or bool(getattr(self._config.option, "xmlpath", None))
+
     # --- collecting -----------------------------------------------------------------------------------------------------
 
     def collected(self, items: Sequence[pytest.Item], ours: Sequence[pytest.Item]) -> None:
@@ -266,7 +271,7 @@ class Kit:
 
     def _take_note(self, item: pytest.Item, test: _Test, running: Running) -> None:
         cassette = "" if running.path is None else told(running.path, self._config.rootpath)
-        case = running.case(item.nodeid, test.outcome, cassette, tuple(test.findings))
+        case = running.case(item.nodeid, test.outcome, cassette, tuple(test.findings), in_full=self._tells_in_full)
         facts = {"cassette": cassette, "mode": case.mode, "cost": case.cost, "tokens": case.total_tokens, **case.calls}
         test.properties = tuple((f"agenttrace.{name}", fact) for name, fact in facts.items() if fact not in (None, ""))
         unplayed = running.unplayed() if running.mode == "none" and running.problem is None else ()

@@ -25,6 +25,7 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", ".")),
     "grade": ((*_CLI, "grade", "run.otlp.jsonl"),),
     "ingest": ((*_CLI, "ingest", "har", "a.har", "-o", "out"),),
+    "init": ((*_CLI, "init", "made"),),
     "learn": ((*_CLI, "learn", "run.otlp.jsonl", "run.otlp.jsonl"),),
     "pack": ((*_CLI, "pack", "run.otlp.jsonl"),),
     "record": (_RECORD,),
@@ -32,7 +33,7 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "refresh": (_RECORD, (*_CLI, "refresh", "made.otlp.jsonl", "--older-than", "0m", "--", *_AGENT)),
     "replay": (_RECORD, (*_CLI, "replay", "made.otlp.jsonl", "--", *_AGENT)),
     "serve": (_RECORD, (*_CLI, "serve", "made.otlp.jsonl", "--", "sh", "-c", _SERVED)),
-    "show": ((*_CLI, "show", "run.otlp.jsonl"),),
+    "show": ((*_CLI, "show", "run.otlp.jsonl"), (*_CLI, "show", "--conversation", "run.otlp.jsonl")),
     "validate": ((*_CLI, "validate", "run.otlp.jsonl"),),
 }
 """What is run for each command, the command itself at the end."""

@@ -96,7 +96,7 @@ def test_a_changed_prompt_is_the_divergence_and_no_exception(provider: Provider)
     divergence = rerun.first_divergence
     assert divergence is not None
     assert (divergence.step, divergence.difference) == (3, "/messages/0/content")
-    assert str(divergence.baseline).startswith('inference gpt-4o → [["assistant"')
+    assert str(divergence.baseline).startswith("inference gpt-4o → echo ")
     assert str(divergence.candidate).startswith("inference gpt-4o → otel_agenttrace.ReplayMiss: No recording answers")
     assert 0.5 < rerun.similarity < 1
 
