@@ -57,7 +57,12 @@ def judge(envelope: Envelope, trace: Trace) -> tuple[Finding, ...]:
 def _finding(name: str, found: str, severity: Severity, envelope: Envelope, spans: Iterable[Span] = ()) -> Finding:
     trials = max(envelope.trials, _ENOUGH_TRIALS)
     cure = f"look: otel-agenttrace show; if it is meant, run the trials again: pytest --agenttrace-trials {trials}"
-    return Finding(f"envelope_{name}", f"{found}\n  to fix   {cure}", severity, tuple(span.span_id for span in spans))
+    return Finding(
+        f"envelope_{name}",
+        f"{found}\n  to fix   {cure}",
+        severity,
+        tuple(dict.fromkeys(span.span_id for span in spans)),
+    )
 
 
 # --- measures ---------------------------------------------------------------------------------------------------------

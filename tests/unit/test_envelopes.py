@@ -384,7 +384,9 @@ def test_a_run_that_is_much_more_is_critical_and_says_by_how_much() -> None:
         "envelope_input_tokens: input tokens: 600, 376 more than 5 trials let expect, 176 to 224 (mean 200, +200%)\n"
         "  to fix   look: otel-agenttrace show; if it is meant, run the trials again: pytest --agenttrace-trials 5"
     )
-    assert "cost: $0.0064, $0.0038 more than 5 trials let expect, $0.0022 to $0.0026 (mean $0.0024" in str(findings[2])
+    assert "cost: $0.00640, $0.00376 more than 5 trials let expect, $0.00216 to $0.00264 (mean $0.00240, +167%)" in str(
+        findings[2]
+    )
 
 
 def test_a_run_that_is_a_little_more_is_a_warning() -> None:
@@ -517,14 +519,14 @@ def test_an_envelope_is_shown_by_measures_tools_and_lines() -> None:
     assert (
         shown(envelope)
         == """
-measure        trials    least   median     mean     most  deviation     next run (95 %)
-llm_calls           4        2        2        2        2          0              1 to 3
-tool_calls          4        1        1     1.25        2       0.50              0 to 3
-input_tokens        4      102      195      176      210      49.68            0 to 352
-output_tokens       4       40       40       40       40          0            39 to 41
-total_tokens        4      142      235      216      250      49.68           39 to 392
-cost_usd            3  $0.0023  $0.0024  $0.0024  $0.0025    $0.0001  $0.0019 to $0.0029
-duration_s          4    3.0 s    3.0 s    3.2 s    4.0 s     500 ms      1.5 s to 5.0 s
+measure        trials     least    median      mean      most  deviation       next run (95 %)
+llm_calls           4         2         2         2         2          0                1 to 3
+tool_calls          4         1         1      1.25         2      0.500                0 to 3
+input_tokens        4       102       195       176       210       49.7              0 to 352
+output_tokens       4        40        40        40        40          0              39 to 41
+total_tokens        4       142       235       216       250       49.7             39 to 392
+cost_usd            3  $0.00230  $0.00240  $0.00240  $0.00250  $0.000100  $0.00190 to $0.00290
+duration_s          4       3 s       3 s    3.25 s       4 s    0.500 s      1.47 s to 5.03 s
 tool    trials  least  most
 search  4 of 4      1     1
 book    1 of 4      0     1
@@ -534,8 +536,8 @@ book    1 of 4      0     1
   input tokens: mean 176, next run 0 to 352
   output tokens: mean 40, next run 39 to 41
   tokens: mean 216, next run 39 to 392
-  cost: mean $0.0024, next run $0.0019 to $0.0029, told by 3 trials
-  duration: mean 3.2 s, next run 1.5 s to 5.0 s
+  cost: mean $0.00240, next run $0.00190 to $0.00290, told by 3 trials
+  duration: mean 3.25 s, next run 1.47 s to 5.03 s
   tools: book (1/4), search (4/4)
   models: gpt-4o
 """
