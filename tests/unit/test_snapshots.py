@@ -380,7 +380,7 @@ def test_a_change_of_the_tree_fails_however_answers_are_compared() -> None:
     changed("finish stop", "finish length")
     for answers in ("exact", "ignore", 0.0):
         with pytest.raises(CheckFailed, match="finish length"):
-            snapshots().assert_match(GOLDEN, "run", answers=answers)  # pyright: ignore[reportArgumentType]
+            snapshots().assert_match(GOLDEN, "run", answers=answers)
 
 
 @pytest.mark.parametrize("how", [{"answers": 1.1}, {"answers": True}, {"answers": "no"}, {"arguments": "keys"}])
