@@ -188,7 +188,7 @@ def test_what_ran_in_parallel_when_recorded_may_come_in_any_order(provider: Prov
     for together in (True, False):
         with at.replay(PATH, quiet=True) as session:
             asyncio.run(concurrent_agent(provider, together=together)())
-        assert update(session, "replay") == text
+        assert update(session, f"replay, {together}") == text
         snapshots().assert_match(session.trace, "run")
 
 
