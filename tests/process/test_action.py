@@ -214,62 +214,84 @@ def test_recordings_that_nobody_asks_for_fail_the_job_where_that_is_wanted(job: 
 
 # --- the base -----------------------------------------------------------------------------------------------------------
 
+_COMPARE: Final = ("Lay out the base", "Report", "Result")
+
 
 def test_a_base_that_is_there_is_not_fetched(job: Callable[..., Job]) -> None:
-    running = job("--no-single-branch", comment="false")
+    running = job("--no-single-branch")
     subprocess.run(["git", "remote", "set-url", "origin", "nowhere"], cwd=running.workspace, check=True)
-    assert running.run() == 0, running.printed
+    assert running.run(*_COMPARE) == 0, running.printed
     assert "1 changed, 1 new" in _summary(running)
 
 
-@pytest.mark.parametrize("base", ["empty", "change"])
-def test_a_base_without_this_folder_or_the_same_one_is_a_base(base: str, job: Callable[..., Job]) -> None:
-    running = job(base=base, comment="false")
-    assert running.run() == 0, running.printed
-    assert ("cassettes: 2 new" if base == "empty" else "cassettes: 2 as before") in _summary(running)
+@pytest.mark.parametrize(("base", "told"), [("empty", "2 new"), ("change", "2 as before")])
+def test_a_base_without_this_folder_or_the_same_one_is_a_base(base: str, told: str, job: Callable[..., Job]) -> None:
+    running = job(base=base)
+    assert running.run(*_COMPARE) == 0, running.printed
+    assert f"cassettes: {told}\n" in _summary(running)
 
 
 @pytest.mark.parametrize("base", ["gone", "--upload-pack=touch pwned", "main:refs/heads/pwned", "a b; touch pwned"])
 def test_a_base_that_cannot_be_had_is_a_warning(base: str, job: Callable[..., Job]) -> None:
-    running = job(base=base, comment="false")
-    assert running.run() == 0, running.printed
-    assert "::warning title=otel-agenttrace::the base " in running.printed[2]
-    assert "### ✓ 2 tests, none failed · 2 cassettes\n" in _summary(running)
+    running = job(base=base)
+    assert running.run(*_COMPARE) == 0, running.printed
+    assert "::warning title=otel-agenttrace::the base " in running.printed[0]
+    assert "### ✓ 2 cassettes\n" in _summary(running)
     _assert_nothing_ran(running)
 
 
-def test_a_push_is_compared_with_nothing_and_gets_no_comment(job: Callable[..., Job], github: FakeGitHub) -> None:
-    running = job(event="push", base="")
-    assert running.run() == 0, running.printed
-    assert github.comments == []
-    assert "### ✓ 2 tests, none failed · 2 cassettes\n" in _summary(running)
-
-
 def test_nothing_is_left_in_the_checkout(job: Callable[..., Job]) -> None:
-    running = job(comment="false", pytest_args="-p no:cacheprovider")
-    assert running.run() == 0, running.printed
-    told = {**running.environment, "GIT_OPTIONAL_LOCKS": "0"}
-    command = ["git", "status", "--porcelain", "--ignored", "--", ":!*__pycache__*"]
-    left = subprocess.run(command, cwd=running.workspace, env=told, capture_output=True, text=True, check=True)
+    running = job()
+    assert running.run(*_COMPARE) == 0, running.printed
+    command = ["git", "status", "--porcelain", "--ignored"]
+    left = subprocess.run(command, cwd=running.workspace, capture_output=True, text=True, check=True)
     assert left.stdout == ""
 
 
 # --- the comment --------------------------------------------------------------------------------------------------------
 
 
-def test_a_token_that_may_not_write_is_a_warning(job: Callable[..., Job], github: FakeGitHub) -> None:
-    github.may_write = False
-    running = job()
-    assert running.run() == 0, running.printed
-    assert running.printed[4].startswith("::warning title=otel-agenttrace::the token may not write comments.")
+@pytest.fixture
+def reported(job: Callable[..., Job], tmp_path: Path) -> Callable[..., Job]:
+    """Give what makes a job that has come as far as the report."""
+
+    def make(**told: str) -> Job:
+        running = job(**told)
+        (tmp_path / "temp" / "otel-agenttrace").mkdir()
+        (tmp_path / "temp" / "otel-agenttrace" / "report.md").write_text(f"{_MARKER}\n", encoding="utf-8")
+        return running
+
+    return make
+
+
+def test_a_push_gets_no_comment(reported: Callable[..., Job], github: FakeGitHub) -> None:
+    running = reported(event="push", base="")
+    assert running.run("Lay out the base", "Comment") == 0
+    assert running.printed == [
+        "no base branch: the recordings are compared with nothing\n",
+        "no pull request, no comment\n",
+    ]
     assert github.comments == []
 
 
-def test_an_api_that_is_not_there_is_a_warning(job: Callable[..., Job]) -> None:
-    running = job()
+def test_a_comment_that_is_not_wanted_is_not_written(reported: Callable[..., Job], github: FakeGitHub) -> None:
+    running = reported(comment="false")
+    assert (running.run("Comment"), running.printed, github.comments) == (0, ["no comment is asked for\n"], [])
+
+
+def test_a_token_that_may_not_write_is_a_warning(reported: Callable[..., Job], github: FakeGitHub) -> None:
+    github.may_write = False
+    running = reported()
+    assert running.run("Comment") == 0
+    assert running.printed[0].startswith("::warning title=otel-agenttrace::the token may not write comments.")
+    assert github.comments == []
+
+
+def test_an_api_that_is_not_there_is_a_warning(reported: Callable[..., Job]) -> None:
+    running = reported()
     running.environment = {**running.environment, "GITHUB_API_URL": "http://127.0.0.1:9"}
-    assert running.run() == 0, running.printed
-    assert running.printed[4].startswith("::warning title=otel-agenttrace::no comment was written: ")
+    assert running.run("Comment") == 0
+    assert running.printed[0].startswith("::warning title=otel-agenttrace::no comment was written: ")
 
 
 # --- the check ----------------------------------------------------------------------------------------------------------
@@ -317,16 +339,19 @@ def test_rules_are_checked_with_each_cassette_and_their_findings_reported(
     "text", ["$(touch pwned)", "`touch pwned`", "; touch pwned #", "x'; touch pwned; '", "| touch pwned", "* ~ $HOME"]
 )
 def test_no_input_is_run(text: str, job: Callable[..., Job]) -> None:
-    running = job(rules=text, cassettes=text, fail_on=text, base_ref=text, report=text, comment=text)
-    running.inputs = {**running.inputs, "pytest-args": text}
-    running.run()
+    names = ("pytest-args", "rules", "cassettes", "fail-on", "base-ref", "report", "comment", "comment-author", "token")
+    running = job(python="true", **dict.fromkeys(names, text))
+    (running.workspace / "service" / text.replace("/", "")).touch()
     for step in action()["runs"]["steps"]:
         running.run(step["name"])
+    _assert_nothing_ran(running)
+    running.inputs = {**running.inputs, "python": text}
+    assert running.run("Replay") + running.run("Result") > 0
     _assert_nothing_ran(running)
 
 
 def _assert_nothing_ran(running: Job) -> None:
-    assert list(running.workspace.parent.rglob("*pwned*")) == []
+    assert [path for path in running.workspace.parent.rglob("*") if path.name == "pwned"] == []
 
 
 def test_no_expression_stands_in_a_script() -> None:
