@@ -174,9 +174,12 @@ def carry_out(folder: Path, step: Step) -> None:
     """Write the file, or make the setting.
 
     Raises:
-        ConfigError: If that cannot be done.
+        ConfigError: If that cannot be done, or the file has changed since it was looked at.
     """
     if step.is_setting:
         git.use_textconv(folder)
-    else:
-        write(folder, step.path, step.content)
+        return
+    found = look(folder, step.path)
+    if found.obstacle or (found.content or b"") != step.before:
+        raise ConfigError(f"{folder / step.path} has changed meanwhile: it is kept.\n  to fix   run the command again")
+    write(folder, step.path, step.content)

@@ -115,7 +115,7 @@ def next_lines(folder: Path, outcomes: Sequence[Outcome]) -> Iterator[str]:
     kept = {outcome.step.path: outcome.step for outcome in outcomes if outcome.is_others}
     yield "next:"
     if os.path.normpath(folder) != os.curdir:
-        yield f"  cd {quote(str(folder))}"
+        yield f"  cd {escaped(quote(str(folder)))}"
     yield "  pip install 'otel-agenttrace[openai]' pytest"
     if AGENT in kept and TEST not in kept and _ENTRANCE not in kept[AGENT].before:
         yield f"  {AGENT} is your own: let {TEST} import what it has, in the place of `advise`"

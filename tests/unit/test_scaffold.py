@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.scaffold.plan import Step, carry_out, steps_for, verdict_on
 
 if sys.version_info >= (3, 11):
@@ -155,3 +156,13 @@ def test_attributes_that_others_gave_to_cassettes_stay(before: bytes, after: byt
     assert (tmp_path / ".gitattributes").read_bytes() == after
     told = ("it gives *.otlp.jsonl -diff; for readable diffs: diff=agenttrace",)
     assert step.notes == (told if b"-diff" in before else ())
+
+
+@pytest.mark.parametrize("name", [".gitignore", "agent.py"])
+def test_a_file_that_changes_while_questions_stand_is_kept(name: str, tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_bytes(b"build\n")
+    step = _step(tmp_path, name)
+    (tmp_path / name).write_bytes(b"mine\n")
+    with pytest.raises(ConfigError, match="has changed meanwhile: it is kept"):
+        carry_out(tmp_path, step)
+    assert (tmp_path / name).read_bytes() == b"mine\n"
