@@ -272,7 +272,7 @@ def _stored(path: Path) -> tuple[Node, ...] | None:
             f"{path} has format version {found[1]}; this release reads up to {_VERSION}.\n"
             "  to fix   pip install --upgrade otel-agenttrace"
         )
-    return forest_of(lines)
+    return forest_of(list(map(escaped, lines)))  # what somebody else put there may be shown
 
 
 def _write(path: Path, text: str) -> None:

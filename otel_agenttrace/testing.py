@@ -20,6 +20,7 @@ from otel_agenttrace.errors import BudgetExceeded, CheckFailed, ConfigError, Reg
 from otel_agenttrace.jsonvalue import Json
 from otel_agenttrace.model import Trace
 from otel_agenttrace.redact.spans import redacted_span
+from otel_agenttrace.semantic import assert_semantic_similarity
 from otel_agenttrace.sessions import Session
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "assert_output_json",
     "assert_output_matches",
     "assert_output_not_contains",
+    "assert_semantic_similarity",
     "assert_similar",
     "assert_tokens_under",
     "assert_tool_calls",

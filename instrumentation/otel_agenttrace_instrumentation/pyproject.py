@@ -54,7 +54,7 @@ def _nearest(folder: Path) -> Path | None:
 def _table(path: Path, text: str) -> dict[str, object]:
     if "otel-agenttrace" not in text:
         return {}
-    table = toml_of(path, text)
+    table = cast("object", toml_of(path, text))
     for name in ("tool", "otel-agenttrace"):
         found = table.get(name, {})
         if not isinstance(found, dict):

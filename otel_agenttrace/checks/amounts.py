@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
+from otel_agenttrace.analyze.billing import is_unbilled, tokens_of
 from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.tool_calls import tool_calls
 from otel_agenttrace.checks.wording import finding, listed, places, short
@@ -20,8 +21,6 @@ Side: TypeAlias = Literal["input", "output", "total"]
 _Amounts: TypeAlias = Sequence[tuple[Span, "float | None"]]
 _MOST_DIGITS: Final = 1_000_000
 _NS: Final = 1_000_000_000
-_REFUSED: Final = 400
-_UNSENT: Final = frozenset({"ConnectError", "ConnectTimeout"})
 _USAGE: Final = "record their usage: OpenAI streams tell it by stream_options={'include_usage': True}"
 
 
@@ -37,7 +36,7 @@ class MaxCost:
 
     def findings(self, trace: Trace) -> Iterator[Finding]:
         """Yield that it cost too much, as far as is known, or that it is not known."""
-        amounts = [(span, 0.0 if _is_unbilled(span) else trace.cost_of(span)) for span in trace.inferences]
+        amounts = [(span, 0.0 if is_unbilled(span) else trace.cost_of(span)) for span in trace.inferences]
         known = math.fsum(amount for _, amount in amounts if amount is not None)
         unknown = [span for span, amount in amounts if amount is None]
         if known > self.limit:
@@ -101,27 +100,8 @@ class MaxTokens:
 
 
 def _told_tokens(span: Span, of: Side) -> tuple[int | None, ...]:
-    usage = span.usage
-    if usage.total_tokens is None and _is_unbilled(span):
-        return ()
-    output = 0 if span.operation == semconv.OPERATION_EMBEDDINGS else usage.output_tokens
-    return {"input": (usage.input_tokens,), "output": (output,), "total": (usage.input_tokens, output)}[of]
-
-
-def _is_unbilled(span: Span) -> bool:
-    """Whether a call reached no provider, or was refused by it: a replay missed it, no connection, a status of 400 on."""
-    if span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME) == "miss":
-        return True
-    call = span.call
-    if call is None:
-        told = span.attributes.get(semconv.ERROR_TYPE)
-        return isinstance(told, str) and told.isdecimal() and int(told) >= _REFUSED and span.usage.total_tokens is None
-    return bool(call.attempts) and all(
-        attempt.status >= _REFUSED
-        if attempt.status is not None
-        else attempt.error is not None and attempt.error.name in _UNSENT
-        for attempt in call.attempts
-    )
+    given, got = tokens_of(span)
+    return {"input": (given,), "output": (got,), "total": (given, got)}[of]
 
 
 def _dollars(amount: float) -> str:

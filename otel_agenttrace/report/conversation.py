@@ -17,7 +17,7 @@ from otel_agenttrace.model import Message, Part, Span, Trace
 from otel_agenttrace.report.family import family
 from otel_agenttrace.report.growing import Grown, grown, joined
 from otel_agenttrace.report.node import Node, block, one_line
-from otel_agenttrace.report.text import first_line
+from otel_agenttrace.report.text import escaped, first_line
 from otel_agenttrace.report.wording import Wording, is_agent, text_of_message
 from otel_agenttrace.wire.recorded import asked_of, output_messages
 
@@ -102,7 +102,7 @@ class _Listener:
             told = text_of_message(system)
             if told and told not in self._systems:
                 self._systems.add(told)
-                yield Node("system", block(told))
+                yield Node("system", _block(told))
         yield from self._new(request.input_messages[leading:], output_messages(span))
 
     def _new(self, asked: Sequence[Message], answered: Sequence[Message]) -> Iterator[Node]:
@@ -126,7 +126,7 @@ class _Listener:
                 self._names[str(part.get("id"))] = str(part.get("name"))
             elif part.get("type") in _RESPONSES and _plain(part) not in self._results:
                 name = self._names.get(str(part.get("id")), "")
-                yield Node(f"tool {_WORDING.line(name)}".rstrip(), block(_shown(_result(part))))
+                yield Node(f"tool {_WORDING.line(name)}" if name else "tool", _block(_shown(_result(part))))
         if told := tuple(_told(message)):
             yield Node(message.role if message.role in _ROLES else f"message of {one_line(message.role)}", told)
 
@@ -143,7 +143,11 @@ class _Listener:
         result = span.attributes.get(semconv.GEN_AI_TOOL_CALL_RESULT)
         if isinstance(result, str):
             self._results.add(_canonical(result))
-            yield from block(result)
+            yield from _block(result)
+
+
+def _block(told: str) -> tuple[Node, ...]:
+    return block(told, escaped)
 
 
 # --- parts of messages ------------------------------------------------------------------------------------------------
@@ -152,7 +156,7 @@ class _Listener:
 def _told(message: Message) -> Iterator[Node]:
     """Yield the text of a message, the tools it calls, and what else is in it but results of tools."""
     if said := text_of_message(message):
-        yield from block(said)
+        yield from _block(said)
     for part in message.parts:
         if part.get("type") == "tool_call":
             yield Node(f"calls {_WORDING.asked(part)}")
@@ -211,4 +215,4 @@ def _retrieved(span: Span) -> Iterator[Node]:
     ):
         told = span.attributes.get(attribute)
         if isinstance(told, str):
-            yield Node(name, block(told))
+            yield Node(name, _block(told))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,9 +27,9 @@ def one_line(text: str) -> str:
     return f"{line[:-1]}\\x20" if line.endswith(" ") else line
 
 
-def block(text: str) -> tuple[Node, ...]:
+def block(text: str, written: Callable[[str], str] = one_line) -> tuple[Node, ...]:
     """Return foreign text of several lines, each behind a bar: none of them can be taken for a line of ours."""
-    return tuple(Node(f"| {one_line(line)}" if line else "|") for line in text.split("\n"))
+    return tuple(Node(f"| {written(line)}" if line else "|") for line in text.split("\n"))
 
 
 def flat(nodes: Iterable[Node]) -> Iterator[tuple[int, str]]:

@@ -60,8 +60,8 @@ class Wording:
     # --- foreign text -----------------------------------------------------------------------------------------------
 
     def line(self, text: str) -> str:
-        """Return foreign text for a line."""
-        return one_line(str(self._steady(text)))
+        """Return foreign text for a line, `?` for none."""
+        return one_line(str(self._steady(text))) or "?"
 
     def lines(self, text: str) -> tuple[Node, ...]:
         """Return foreign text of several lines."""

@@ -397,7 +397,13 @@ def test_an_assertion_holds_on_a_recording_and_its_replay_and_fails_where_it_sho
 
 def test_each_assertion_is_tried() -> None:
     named = {name for name in testing.__all__ if name.startswith("assert_")}
-    assert named == {*_KEPT_AND_BROKEN, "assert_no_errors", "assert_no_loops", "assert_output_json"}
+    assert named == {
+        *_KEPT_AND_BROKEN,
+        "assert_no_errors",
+        "assert_no_loops",
+        "assert_output_json",
+        "assert_semantic_similarity",
+    }
 
 
 def test_a_tool_that_failed_is_an_error_of_the_run() -> None:
