@@ -56,11 +56,10 @@ def _table(path: Path, text: str) -> dict[str, object]:
         return {}
     table = cast("object", toml_of(path, text))
     for name in ("tool", "otel-agenttrace"):
-        found = table.get(name, {})
-        if not isinstance(found, dict):
+        table = cast("dict[str, object]", table).get(name, {})
+        if not isinstance(table, dict):
             raise ConfigError(f"{path}: {name} is no table.\n  to fix   [tool.otel-agenttrace]")
-        table = cast("dict[str, object]", found)
-    return table
+    return cast("dict[str, object]", table)
 
 
 def toml_of(path: Path, text: str) -> dict[str, object]:
