@@ -21,7 +21,9 @@ AgentTraceError
 ├─ NotEncodable(ValueError)           .api .part
 ├─ AnswerUnknown(ValueError)          .side
 └─ CheckFailed(AssertionError)        .findings
-   └─ RegressionFound                 .findings
+   ├─ BudgetExceeded                  .findings
+   ├─ RegressionFound                 .findings
+   └─ SnapshotMismatch                .path
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AgentTraceError",
     "AnswerUnknown",
+    "BudgetExceeded",
     "CassetteCorrupt",
     "CassetteError",
     "CassetteInaccessible",
@@ -57,6 +60,7 @@ __all__ = [
     "ReplayFailed",
     "ReplayMiss",
     "SelectorError",
+    "SnapshotMismatch",
     "ToolError",
     "ToolFault",
     "ToolNotRestorable",
@@ -256,8 +260,12 @@ class CheckFailed(AgentTraceError, AssertionError):
         self.findings = tuple(findings)
 
 
+class BudgetExceeded(CheckFailed):
+    """A run took more than it may: money, tokens, calls, time; or it cannot be told whether it did."""
+
+
 class RegressionFound(CheckFailed):
-    """A candidate does worse than its baseline."""
+    """A run is not what its baseline was."""
 
 
 class AnswerUnknown(AgentTraceError, ValueError):
@@ -270,6 +278,18 @@ class AnswerUnknown(AgentTraceError, ValueError):
         )
         self.side = side
         self.reason = reason
+
+
+class SnapshotMismatch(CheckFailed):
+    """A run is not what its snapshot tells, or has none: `.path` is the snapshot."""
+
+    def __init__(self, message: str, findings: Sequence[object], path: Path) -> None:
+        super().__init__(message, findings)
+        self.path = path
+
+    def __str__(self) -> str:
+        """Return the text, with the colours that were asked for: what is foreign in it was made safe before."""
+        return str(self.args[0])
 
 
 class NotEncodable(AgentTraceError, ValueError):

@@ -555,9 +555,8 @@ class Session:
         if self._failure is not None:
             raise self._noted(self._failure, requested)
         if self._player is None or self._director is None:
-            host, port, path = place_of_url(f"{requested.origin}{requested.target}")
-            if self.is_guarded and not self._guard.allows(host, port):
-                raise self._guard.refusal(host, port, site(), path)
+            if self.is_guarded:
+                self._check_leaving(requested, site)
             return None
         try:
             answer = self._director.answer(requested, lane)
@@ -578,6 +577,16 @@ class Session:
         if is_local(host) and self._player.knows_another(requested):
             raise self._missed(self._player.miss(requested, site()), requested)
         return None
+
+    def _check_leaving(self, requested: Requested, site: Callable[[], str]) -> None:
+        """Let a live call of a guarded recording pass, if it stays on this machine or its host is allowed.
+
+        Raises:
+            EgressBlocked: If it would leave.
+        """
+        host, port, path = place_of_url(f"{requested.origin}{requested.target}")
+        if not self._guard.allows(host, port):
+            raise self._guard.refusal(host, port, site(), path)
 
     def _mark_addition(self, answer: Claim | Live) -> None:
         """Take note of a call that goes live, and write the spans that were held back until it is known that one does."""

@@ -27,6 +27,7 @@ __all__ = [
     "MatchRules",
     "is_random",
     "steady_target",
+    "steady_value",
     "steps_of",
     "tool_result_of",
 ]
@@ -278,6 +279,11 @@ NO_RULES: Final = MatchRules()
 def steady_target(request: HttpRequest) -> str:
     """Return path and query of a request without what changes from run to run."""
     return _Ids().steady(request.target)
+
+
+def steady_value(value: Json) -> Json:
+    """Return a text, or another JSON value, without what changes from run to run."""
+    return _steady(value, _Ids())
 
 
 def _place(request: HttpRequest) -> str:

@@ -9,7 +9,7 @@ from typing import cast
 
 from otel_agenttrace.errors import ConfigError
 
-__all__ = ["append_settings", "pyproject_settings"]
+__all__ = ["append_settings", "pyproject_settings", "toml_of"]
 
 _NAME = "pyproject.toml"
 
@@ -54,20 +54,28 @@ def _nearest(folder: Path) -> Path | None:
 def _table(path: Path, text: str) -> dict[str, object]:
     if "otel-agenttrace" not in text:
         return {}
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        loaded = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # an int of ten thousand digits is the former, and no TOMLDecodeError
-        raise ConfigError(f"{path} is no TOML: {error}") from error
-    table: object = loaded
+    table = cast("object", toml_of(path, text))
     for name in ("tool", "otel-agenttrace"):
         table = cast("dict[str, object]", table).get(name, {})
         if not isinstance(table, dict):
             raise ConfigError(f"{path}: {name} is no table.\n  to fix   [tool.otel-agenttrace]")
     return cast("dict[str, object]", table)
+
+
+def toml_of(path: Path, text: str) -> dict[str, object]:
+    """Return what a text of TOML tells.
+
+    Raises:
+        ConfigError: If it is none; it names the path.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # an int of ten thousand digits is the former, and no TOMLDecodeError
+        raise ConfigError(f"{path} is no TOML: {error}") from error
 
 
 def _text(path: Path) -> str:

@@ -14,7 +14,7 @@ from otel_agenttrace.jsonvalue import Json, parse, text
 from otel_agenttrace.model import Part, Span, Trace
 from otel_agenttrace.wire.recorded import output_messages
 
-__all__ = ["ToolCall", "tool_calls"]
+__all__ = ["ToolCall", "arguments_of", "executed_tool", "tool_calls"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,14 @@ class ToolCall:
 
 def tool_calls(trace: Trace) -> tuple[ToolCall, ...]:
     """Return the tool calls of a run, in order of the start of their spans."""
-    executed = [_executed(span) for span in trace.tool_calls]
+    executed = [executed_tool(span) for span in trace.tool_calls]
     told = {call.name for call in executed}
     asked = [call for span in trace.inferences for call in _asked(span) if call.name not in told]
     return tuple(sorted((*executed, *asked), key=lambda call: call.span.start_ns))
 
 
-def _executed(span: Span) -> ToolCall:
+def executed_tool(span: Span) -> ToolCall:
+    """Return what the span of an executed tool tells."""
     named = span.attributes.get(semconv.GEN_AI_TOOL_NAME)
     return ToolCall(
         name=named if isinstance(named, str) else span.name,
@@ -64,7 +65,7 @@ def _asked(span: Span) -> Iterator[ToolCall]:
             if part.get("type") == "tool_call":
                 yield ToolCall(
                     name=text(part.get("name")) or "",
-                    arguments=_arguments(part),
+                    arguments=arguments_of(part),
                     result=None,
                     call_id=text(part.get("id")),
                     span=span,
@@ -72,7 +73,8 @@ def _asked(span: Span) -> Iterator[ToolCall]:
                 )
 
 
-def _arguments(part: Part) -> Json:
+def arguments_of(part: Part) -> Json:
+    """Return the arguments of a tool call in a message."""
     given = part.get("arguments")
     return _value(given) if isinstance(given, str) else given
 

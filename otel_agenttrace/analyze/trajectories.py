@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import zip_longest
@@ -14,7 +14,7 @@ from otel_agenttrace.jsonvalue import array, canonical, compact, obj, parse, tex
 from otel_agenttrace.matching import normalised_key
 from otel_agenttrace.model import HttpRequest, InferenceResponse, Span, Trace
 
-__all__ = ["Comparison", "Divergence", "Step", "compare", "steps"]
+__all__ = ["Comparison", "Divergence", "Step", "compare", "parallel_groups", "steps"]
 
 StepKind: TypeAlias = Literal["agent", "inference", "tool"]
 _KINDS: Final[Mapping[str, StepKind]] = {
@@ -143,14 +143,25 @@ def steps(
 
 def _grouped(siblings: Sequence[Span], first: int) -> list[tuple[Span, int]]:
     """Number the groups of spans that ran at the same time."""
-    numbered: list[tuple[Span, int]] = []
-    group, until = first, 0
+    groups = enumerate(parallel_groups(siblings), first + 1)
+    return [(span, number) for number, group in groups for span in group]
+
+
+def parallel_groups(siblings: Iterable[Span]) -> Iterator[tuple[Span, ...]]:
+    """Yield the spans of one parent, given in order of their start, in groups that ran at the same time.
+
+    Two that start at the very same time are in one group: which was first is not known.
+    """
+    group: list[Span] = []
+    until = 0
     for span in siblings:
-        if span.start_ns >= until:
-            group += 1
+        if group and span.start_ns >= until and span.start_ns > group[-1].start_ns:
+            yield tuple(group)
+            group = []
+        group.append(span)
         until = max(until, span.end_ns or span.start_ns)
-        numbered.append((span, group))
-    return numbered
+    if group:
+        yield tuple(group)
 
 
 class _Reader:

@@ -18,10 +18,12 @@ WRONG_USE: Final = 2
 UNREADABLE: Final = 3
 
 _COMMANDS: Final = {
+    "check": ("check", "check"),
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "doctor"),
     "grade": ("grade", "grade"),
     "ingest": ("ingest", "ingest"),
+    "init": ("init", "init"),
     "learn": ("learn", "learn"),
     "pack": ("look", "pack"),
     "record": ("run", "record"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,10 +16,14 @@ import click
 from otel_agenttrace.api import load
 from otel_agenttrace.cassette.pack import pack as packed_file
 from otel_agenttrace.cassette.places import newest_cassette
+from otel_agenttrace.cassette.plain import plain_lines
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.validation import Validation, validated
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
+from otel_agenttrace.errors import CassetteCorrupt, CassetteTooLarge, CassetteTooNew
 from otel_agenttrace.playback.excerpts import excerpt
+from otel_agenttrace.report.conversation import conversation
+from otel_agenttrace.report.node import text_of
 from otel_agenttrace.report.terminal import console, trace_json, trace_tree
 from otel_agenttrace.report.text import escaped, escaped_lines
 
@@ -33,17 +37,35 @@ CASSETTE_OR_INPUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 @click.command(epilog="Example: otel-agenttrace show run.otlp.jsonl")
 @click.argument("cassette", required=False, type=CASSETTE_OR_INPUT)
 @JSON
-def show(cassette: Path | None, *, as_json: bool) -> None:
+@click.option("--conversation", "as_conversation", is_flag=True, help="Print what was said instead; fit for git diff.")
+def show(cassette: Path | None, *, as_json: bool, as_conversation: bool) -> None:
     """Show a run as a tree of spans: model, tokens, cost, time, first line of text.
 
     Without CASSETTE: the newest run. With -: what comes from the standard input.
+
+    With --conversation: what was said by whom, and which tools were called, without ids and times. Git shows cassettes so
+    by `*.otlp.jsonl diff=agenttrace` in .gitattributes, and
+    `git config diff.agenttrace.textconv "otel-agenttrace show --conversation"`. A file that is no trace is shown as it is.
     """
+    if as_json and as_conversation:
+        raise click.UsageError("--json or --conversation, not both")
     with readable(cassette or newest_cassette(Path.cwd())) as path:
+        if as_conversation:
+            for piece in _conversation(path):
+                click.echo(piece, nl=False)
+            return
         trace = load(path)
         if as_json:
             click.echo(json.dumps(trace_json(trace), indent=2))
         else:
             console().print(trace_tree(trace, excerpt=excerpt))
+
+
+def _conversation(path: Path) -> Iterable[str]:
+    try:
+        return (text_of(conversation(load(path))),)
+    except (CassetteCorrupt, CassetteTooLarge, CassetteTooNew):
+        return plain_lines(path)
 
 
 @contextmanager

@@ -13,6 +13,8 @@ __all__ = ["DemoProvider"]
 
 _ANSWER = "In Lisbon it is 21 °C and sunny: take sunglasses, leave the umbrella."
 _MODEL = "gpt-4o-mini"
+_USAGE = {"prompt_tokens": 141, "completion_tokens": 19, "total_tokens": 160}
+_POLLED_S = 0.02  # as long as leaving the block may take
 
 
 class DemoProvider:
@@ -24,7 +26,7 @@ class DemoProvider:
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
 
     def __enter__(self) -> DemoProvider:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(_POLLED_S,), daemon=True).start()
         return self
 
     def __exit__(
@@ -42,10 +44,12 @@ class DemoProvider:
             def do_POST(self) -> None:
                 provider.calls += 1
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                if any(message["role"] == "tool" for message in body["messages"]):
+                if not any(message["role"] == "tool" for message in body["messages"]):
+                    self._send("application/json", json.dumps(_tool_call()).encode())
+                elif body.get("stream"):
                     self._send("text/event-stream", b"".join(_stream()))
                 else:
-                    self._send("application/json", json.dumps(_tool_call()).encode())
+                    self._send("application/json", json.dumps(_whole_answer()).encode())
 
             def _send(self, kind: str, content: bytes) -> None:
                 self.send_response(200)
@@ -63,13 +67,22 @@ class DemoProvider:
 def _tool_call() -> dict[str, Any]:
     call = {"id": "call_demo", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Lisbon"}'}}
     message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    usage = {"prompt_tokens": 96, "completion_tokens": 15, "total_tokens": 111}
+    return _completion("chatcmpl-demo-1", message, "tool_calls", usage)
+
+
+def _whole_answer() -> dict[str, Any]:
+    return _completion("chatcmpl-demo-2", {"role": "assistant", "content": _ANSWER}, "stop", _USAGE)
+
+
+def _completion(id_: str, message: dict[str, Any], finish_reason: str, usage: dict[str, int]) -> dict[str, Any]:
     return {
-        "id": "chatcmpl-demo-1",
+        "id": id_,
         "object": "chat.completion",
         "created": 1_700_000_000,
         "model": _MODEL,
-        "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}],
-        "usage": {"prompt_tokens": 96, "completion_tokens": 15, "total_tokens": 111},
+        "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}],
+        "usage": usage,
     }
 
 
@@ -78,7 +91,7 @@ def _stream() -> Iterator[bytes]:
     for index, word in enumerate(words):
         yield _chunk([{"index": 0, "delta": {"content": word if index == 0 else f" {word}"}, "finish_reason": None}])
     yield _chunk([{"index": 0, "delta": {}, "finish_reason": "stop"}])
-    yield _chunk([], usage={"prompt_tokens": 141, "completion_tokens": 19, "total_tokens": 160})
+    yield _chunk([], usage=_USAGE)
     yield b"data: [DONE]\n\n"
 
 

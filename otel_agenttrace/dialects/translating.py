@@ -9,14 +9,17 @@ from otel_agenttrace import semconv
 from otel_agenttrace.dialects.grading import told_by
 from otel_agenttrace.dialects.told import Told
 from otel_agenttrace.jsonvalue import compact
-from otel_agenttrace.model import AttributeValue, Message, Span
+from otel_agenttrace.model import AttributeValue, Message, Part, Span
 from otel_agenttrace.wire.telling import response_attributes
 
 __all__ = ["translated"]
 
 
 def translated(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Return the spans with the attributes of the conventions beside their own, which stay as they are."""
+    """Return the spans with the attributes of the conventions beside their own.
+
+    Theirs stay as they are, but for the operation, by which a call to a model is known: some call it `call_llm`.
+    """
     return tuple(_translated(span) for span in spans)
 
 
@@ -25,7 +28,8 @@ def _translated(span: Span) -> Span:
     if told is None:
         return span
     known = {name: value for name, value in _attributes(told).items() if value is not None}
-    return replace(span, attributes={**known, **span.attributes})
+    operation = {semconv.GEN_AI_OPERATION_NAME: told.request.operation}
+    return replace(span, attributes={**known, **span.attributes, **operation})
 
 
 def _attributes(told: Told) -> Mapping[str, AttributeValue]:
@@ -33,6 +37,7 @@ def _attributes(told: Told) -> Mapping[str, AttributeValue]:
     return {
         semconv.GEN_AI_OPERATION_NAME: request.operation,
         semconv.GEN_AI_REQUEST_MODEL: request.model,
+        semconv.GEN_AI_SYSTEM_INSTRUCTIONS: _written_parts(request.system_instructions),
         semconv.GEN_AI_INPUT_MESSAGES: _written(request.input_messages),
         semconv.GEN_AI_OUTPUT_MESSAGES: _written(response.output_messages),
         **response_attributes(response),
@@ -43,3 +48,7 @@ def _attributes(told: Told) -> Mapping[str, AttributeValue]:
 def _written(messages: Sequence[Message]) -> str | None:
     told = [{"role": message.role, "parts": [dict(part) for part in message.parts]} for message in messages]
     return compact(told) if told else None
+
+
+def _written_parts(parts: Sequence[Part]) -> str | None:
+    return compact([dict(part) for part in parts]) if parts else None

@@ -6,8 +6,8 @@ import codecs
 
 from otel_agenttrace.ingest.encodings import GZIP, gunzipped
 from otel_agenttrace.ingest.interactions import NotReadable
-from otel_agenttrace.ingest.safe_yaml import parsed_yaml
 from otel_agenttrace.jsonvalue import parse
+from otel_agenttrace.safe_yaml import NotYaml, parsed_yaml
 
 __all__ = ["document", "json_document"]
 
@@ -25,7 +25,10 @@ def document(content: bytes) -> object:
             return json_document(content)
         except NotReadable:  # YAML may begin like that, too
             pass
-    return parsed_yaml(content)
+    try:
+        return parsed_yaml(content, extra="vcr")
+    except NotYaml as error:
+        raise NotReadable(str(error)) from None
 
 
 def json_document(content: bytes) -> object:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from otel_agenttrace.cassette.writer import RecordedCall
 from otel_agenttrace.model import Span
+from otel_agenttrace.safe_yaml import Unbuilt
 
 __all__ = [
     "Headers",
@@ -20,7 +21,6 @@ __all__ = [
     "Interaction",
     "LeftOut",
     "NotReadable",
-    "Unbuilt",
     "each",
     "header",
     "headers",
@@ -75,13 +75,6 @@ class Ingested:
 
 class NotReadable(ValueError):
     """A file, or an entry of one, that cannot be converted: the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unbuilt:
-    """A value that a file wants to be an object of some class. It is never built."""
-
-    tag: str
 
 
 def each(entries: Iterable[object], read: Callable[[int, Mapping[str, object]], _T]) -> Iterator[_T | LeftOut]:

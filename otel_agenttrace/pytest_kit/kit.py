@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 import pytest
 
 from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.suite import CaseOutcome
+from otel_agenttrace.checks.checking import check_trace
+from otel_agenttrace.checks.rules import rules_from
 from otel_agenttrace.config import RecordMode
 from otel_agenttrace.errors import AgentTraceError, ReplayError, ReplayMiss
 from otel_agenttrace.pytest_kit.orphans import Collected
@@ -22,15 +24,15 @@ from otel_agenttrace.pytest_kit.places import cassette_path, shown, told, withou
 from otel_agenttrace.pytest_kit.running import Running, begun, told_miss
 from otel_agenttrace.pytest_kit.settings import Asked, Settings, asked_of, settings_of
 from otel_agenttrace.pytest_kit.summary import Told, told_lines, write_reports
+from otel_agenttrace.pytest_kit.trials import envelope_path, kept, outside, trial_path
+from otel_agenttrace.snapshots import TraceSnapshot
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
-
-if TYPE_CHECKING:
-    from otel_agenttrace.snapshots import TraceSnapshot
 
 __all__ = ["Kit"]
 
 _BUDGETS: Final[Mapping[str, str]] = {"max_usd": "max_cost_usd"}
 """What the mark `budget` calls otherwise than the rules."""
+_OF_ONE_TEST: Final = ("cassette", "agent_trace")
 
 
 @dataclass(slots=True)
@@ -62,6 +64,11 @@ class Kit:
     @cached_property
     def _pyproject(self) -> Mapping[str, object]:
         return pyproject_settings(self._config.rootpath)
+
+    @cached_property
+    def _tells_in_full(self) -> bool:
+        """Whether anybody reads what each test did: a report of ours, or that of JUnit."""
+        return bool(self.settings.reports) or bool(getattr(self._config.option, "xmlpath", None))
 
     # --- collecting -----------------------------------------------------------------------------------------------------
 
@@ -108,25 +115,23 @@ class Kit:
         asked = asked_of(node.get_closest_marker("cassette"), options)
         path = self._path(node, asked.path)
         mode = self.settings.mode or asked.mode or self.settings.ini_mode
-        path, mode = self._for_trial(request, path, mode)
+        if (trial := _trial_of(node)) > 0:
+            path, mode = trial_path(self._config.rootpath, path, trial), "all"
         if mode == "all" and path.absolute() in self._recorded_here:
             mode = "new"  # an earlier test has begun it anew
         yield from self._run(request, shown(path), mode, asked)
 
-    def _for_trial(self, request: pytest.FixtureRequest, path: Path, mode: RecordMode) -> tuple[Path, RecordMode]:
-        params: Mapping[str, Any] = getattr(getattr(request.node, "callspec", None), "params", {})
-        trial = params.get("agenttrace_trial")
-        if not trial:
-            return path, mode
-        below = path.relative_to(path.parent.parent.parent) if path.is_relative_to(path.parent.parent.parent) else path
-        return self._config.rootpath / ".agenttrace" / "trials" / below / f"{trial}.otlp.jsonl", "all"
-
     def session_in_memory(self, request: pytest.FixtureRequest) -> Iterator[Any]:
-        """Give a fixture a session that leaves no file."""
-        is_live = self.settings.mode not in (None, "none") or self.settings.trials > 0
+        """Give a fixture a session that leaves no file, except in a trial, and reaches no other machine unasked."""
+        node = cast("pytest.Item", request.node)
+        if (trial := _trial_of(node)) > 0:
+            path = trial_path(self._config.rootpath, self._path(node, None), trial)
+            yield from self._run(request, shown(path), "all", Asked())
+            return
+        is_guarded = self.settings.mode in (None, "none")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "trace.otlp.jsonl")
-            yield from self._run(request, path, "all", Asked(), in_memory=True, is_guarded=not is_live)
+            yield from self._run(request, path, "all", Asked(), in_memory=True, is_guarded=is_guarded)
 
     def _run(
         self, request: pytest.FixtureRequest, path: Path, mode: RecordMode, asked: Asked, **more: bool
@@ -162,14 +167,13 @@ class Kit:
 
     def snapshots_of(self, request: pytest.FixtureRequest) -> TraceSnapshot:
         """Return what compares traces with the snapshots of a test."""
-        from otel_agenttrace.snapshots import TraceSnapshot
-
         node = cast("pytest.Item", request.node)
-        folder = node.path.parent / self.settings.snapshot_dir
         return TraceSnapshot(
-            folder,
+            node.path.parent / self.settings.snapshot_dir / node.path.stem,
             update=self.settings.updates_snapshots,
-            default_name=self._path(node, None).name.partition(".otlp")[0],
+            default_name=self._path(node, None).name.partition(".otlp.")[0],
+            update_command=f"pytest --agenttrace-update-snapshots {quote(without_trial(node.nodeid))}",
+            colour=self._config.get_terminal_writer().hasmarkup,
         )
 
     # --- one test -------------------------------------------------------------------------------------------------------
@@ -215,15 +219,14 @@ class Kit:
             if (nothing := running.nothing_recorded()) is not None:
                 found.append(nothing)
             found += self._over_budget(item, running)
+            if _trial_of(item) == 0 and running.fixture in _OF_ONE_TEST:
+                found += outside(envelope_path(self._path(item, None)), running.trace)
         return found
 
     def _over_budget(self, item: pytest.Item, running: Running) -> Iterator[Finding]:
         mark = item.get_closest_marker("budget")
         if mark is None:
             return
-        from otel_agenttrace.checks.checking import check_trace
-        from otel_agenttrace.checks.rules import rules_from
-
         try:
             told = {_BUDGETS.get(name, name): value for name, value in mark.kwargs.items()}
             yield from check_trace(running.trace, rules_from(told, "@pytest.mark.budget"))
@@ -257,22 +260,22 @@ class Kit:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Take note of what a test did, when its session has ended."""
+        test = item.stash.setdefault(_TEST, _Test())
+        running = test.running or next(iter(self._meant(item)), None)
         result = yield
-        test = item.stash.get(_TEST, None)
-        if test is not None:
-            self._take_note(item, test)
+        if running is not None:
+            self._take_note(item, test, running)
         return result
 
-    def _take_note(self, item: pytest.Item, test: _Test) -> None:
-        running = test.running or next(iter(self._meant(item)), None)
-        if running is None:
-            return
+    def _take_note(self, item: pytest.Item, test: _Test, running: Running) -> None:
         cassette = "" if running.path is None else told(running.path, self._config.rootpath)
-        case = running.case(item.nodeid, test.outcome, cassette, tuple(test.findings))
+        case = running.case(item.nodeid, test.outcome, cassette, tuple(test.findings), in_full=self._tells_in_full)
         facts = {"cassette": cassette, "mode": case.mode, "cost": case.cost, "tokens": case.total_tokens, **case.calls}
         test.properties = tuple((f"agenttrace.{name}", fact) for name, fact in facts.items() if fact not in (None, ""))
         unplayed = running.unplayed() if running.mode == "none" and running.problem is None else ()
         test.told = {"case": case.to_json(), "unplayed": list(unplayed)}
+        if _trial_of(item) > 0:
+            test.told["envelope"] = told(envelope_path(self._path(item, None)), self._config.rootpath)
 
     # --- the end --------------------------------------------------------------------------------------------------------
 
@@ -297,8 +300,9 @@ class Kit:
             return
         try:
             write_reports(self._told.suite(), self.settings.reports)
+            self._told.envelopes += kept(root, self._told.trials)
         except OSError as error:
-            self._told.problems.append(f"the report cannot be written: {error}")
+            self._told.problems.append(f"what was learned cannot be written: {error}")
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -308,6 +312,12 @@ class Kit:
             terminalreporter.write_sep("=", "otel-agenttrace")
             for line in lines:
                 terminalreporter.write_line(line)
+
+
+def _trial_of(node: pytest.Item | pytest.Collector) -> int:
+    """Return which trial of a test this is, from 1; 0 where there are none."""
+    params: Mapping[str, Any] = getattr(getattr(node, "callspec", None), "params", {})
+    return int(params.get("agenttrace_trial", 0))
 
 
 def _told_by(raised: BaseException | None) -> str:

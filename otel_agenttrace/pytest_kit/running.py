@@ -135,8 +135,13 @@ class Running:
 
     # --- telling --------------------------------------------------------------------------------------------------------
 
-    def case(self, nodeid: str, outcome: CaseOutcome, cassette: str, findings: tuple[Finding, ...]) -> CaseResult:
-        """Return what became of a test. Of a session that several tests share, the first has all that was done so far."""
+    def case(
+        self, nodeid: str, outcome: CaseOutcome, cassette: str, findings: tuple[Finding, ...], *, in_full: bool
+    ) -> CaseResult:
+        """Return what became of a test. Of a session that several tests share, the first has all that was done so far.
+
+        Tools and cost are told in full only: what models asked for has to be read, and prices have to be found.
+        """
         counts = self.session.counts + self.session.tool_counts
         kinds: tuple[OutcomeKind, ...] = ("hit", "drift", "miss", "live")
         calls: dict[OutcomeKind, int] = {kind: counts[kind] - self.counted[f"told {kind}"] for kind in kinds}
@@ -152,10 +157,10 @@ class Running:
             calls=calls,
             unplayed=len(self.session.unplayed_calls) if self.mode == "none" else 0,
             llm_calls=len(trace.inferences),
-            tool_calls=len(tool_calls(trace)),
+            tool_calls=len(tool_calls(trace)) if in_full else 0,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
-            cost=trace.cost,
+            cost=trace.cost if in_full else None,
             duration_s=None if duration is None else duration / 1e9,
             findings=findings,
         )

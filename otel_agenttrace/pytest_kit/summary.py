@@ -11,6 +11,7 @@ from typing import Any
 
 from otel_agenttrace.analyze.suite import CaseResult, SuiteResult, case_of
 from otel_agenttrace.model import OutcomeKind
+from otel_agenttrace.report.markdown import suite_markdown
 from otel_agenttrace.report.text import counted, escaped
 
 __all__ = ["Told", "told_lines", "write_reports"]
@@ -24,11 +25,15 @@ class Told:
     unplayed: dict[str, list[str]] = field(default_factory=dict[str, "list[str]"])
     orphans: set[str] = field(default_factory=set[str])
     problems: list[str] = field(default_factory=list[str])
+    trials: dict[str, list[CaseResult]] = field(default_factory=dict[str, "list[CaseResult]"])
+    envelopes: list[str] = field(default_factory=list[str])
 
     def take(self, data: Mapping[str, Any]) -> None:
         """Take note of one test. A recording of a shared cassette is unplayed if no test asked for it."""
         case = case_of(data["case"])
         self.cases[case.id] = case
+        if "envelope" in data:
+            self.trials.setdefault(data["envelope"], []).append(case)
         if case.mode == "none" and case.cassette and not any(each.rule == "no_cassette" for each in case.findings):
             before = self.unplayed.get(case.cassette)
             self.unplayed[case.cassette] = [name for name in data["unplayed"] if before is None or name in before]
@@ -52,6 +57,7 @@ def told_lines(told: Told, *, is_quiet: bool) -> Iterator[str]:
     if suite.orphans:
         yield f"orphaned: {counted(len(suite.orphans), 'cassette')} that no test uses; remove them, or give them back their tests:"
         yield from (f"  {escaped(name)}" for name in suite.orphans)
+    yield from told.envelopes
     yield from told.problems
 
 
@@ -70,11 +76,6 @@ def _totals(cases: Iterable[CaseResult]) -> str:
 def write_reports(suite: SuiteResult, paths: Iterable[Path]) -> None:
     """Write the results to files, as JSON or as Markdown by their names."""
     for path in paths:
-        if path.suffix == ".json":
-            text = json.dumps(suite.to_json(), indent=2) + "\n"
-        else:
-            from otel_agenttrace.report.markdown import suite_markdown
-
-            text = suite_markdown(suite)
+        text = json.dumps(suite.to_json(), indent=2) + "\n" if path.suffix == ".json" else suite_markdown(suite)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from otel_agenttrace.counting import counted
 from otel_agenttrace.escaping import escaped, escaped_lines
 from otel_agenttrace.model import Usage
 
@@ -53,11 +54,6 @@ def duration(ns: int | None) -> str:
         return f"{seconds // 60} min {seconds % 60:02} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun: `1 call`, `4 calls`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def first_line(text: str, limit: int = 200) -> str:

@@ -1,17 +1,18 @@
-"""What a recorded span says through the codec of its API. Span in, response and messages out; odd content says nothing."""
+"""What a recorded span says through the codec of its API. Span in, request, response, messages out; odd content says nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from otel_agenttrace import semconv
-from otel_agenttrace.jsonvalue import array, obj, parse, text
-from otel_agenttrace.model import Exchange, InferenceResponse, Message, Span
+from otel_agenttrace.jsonvalue import JsonArray, array, obj, parse, text
+from otel_agenttrace.model import Exchange, InferenceRequest, InferenceResponse, Message, Part, Span
 from otel_agenttrace.wire.routes import route
 from otel_agenttrace.wire.sse import DONE, events, json_events
 
-__all__ = ["decoded", "is_whole", "output_messages", "response_of"]
+__all__ = ["asked_of", "decoded", "is_whole", "output_messages", "response_of"]
 
 _LAST_EVENTS: Final = frozenset({"message_stop", "response.completed", "response.incomplete", "response.failed"})
 
@@ -42,17 +43,42 @@ def decoded(exchange: Exchange) -> InferenceResponse | None:
 def output_messages(span: Span) -> tuple[Message, ...]:
     """Return the messages a model answered with: those of its recorded call, else those the span tells."""
     response = response_of(span)
-    return response.output_messages if response is not None else tuple(_told_messages(span))
+    if response is not None:
+        return response.output_messages
+    return tuple(_told_messages(span, semconv.GEN_AI_OUTPUT_MESSAGES))
 
 
-def _told_messages(span: Span) -> Iterator[Message]:
-    told = span.attributes.get(semconv.GEN_AI_OUTPUT_MESSAGES)
+def asked_of(span: Span) -> InferenceRequest:
+    """Return what a model was asked, with the messages: that of the recorded call, else what the span tells."""
+    call = span.call
+    request = call.attempts[-1].request if call is not None and call.attempts else None
+    found = route(request.method, request.url) if request is not None else None
+    if request is not None and found is not None:
+        with suppress(ValueError):
+            return found.codec.decode_request(obj(parse(request.body)))
+    return InferenceRequest(
+        operation=span.operation or "",
+        input_messages=tuple(_told_messages(span, semconv.GEN_AI_INPUT_MESSAGES)),
+        system_instructions=tuple(_parts(_told(span, semconv.GEN_AI_SYSTEM_INSTRUCTIONS))),
+    )
+
+
+def _told_messages(span: Span, name: str) -> Iterator[Message]:
+    for message in map(obj, _told(span, name)):
+        yield Message(text(message.get("role")) or "", tuple(_parts(array(message.get("parts")))))
+
+
+def _parts(told: JsonArray) -> Iterator[Part]:
+    return map(obj, told)
+
+
+def _told(span: Span, name: str) -> JsonArray:
+    """Return what an attribute tells as JSON, nothing if it is none."""
+    told = span.attributes.get(name)
     try:
-        messages = array(parse(told)) if isinstance(told, str) else ()
+        return array(parse(told)) if isinstance(told, str) else ()
     except ValueError:
-        return
-    for message in map(obj, messages):
-        yield Message(text(message.get("role")) or "", tuple(obj(part) for part in array(message.get("parts"))))
+        return ()
 
 
 def is_whole(exchange: Exchange) -> bool:

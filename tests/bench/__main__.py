@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import calls, files, matching, redaction, start
+from tests.bench import calls, files, matching, redaction, start, suite
 from tests.bench.figures import Figure
 
 _BENCHES: Sequence[Callable[[], Sequence[Figure]]] = (
@@ -28,6 +28,7 @@ _BENCHES: Sequence[Callable[[], Sequence[Figure]]] = (
     files.sizes,
     start.importing,
     start.starting,
+    suite.replayed_tests,
 )
 
 

@@ -24,7 +24,10 @@ from otel_agenttrace.jsonvalue import parse
 from otel_agenttrace.model import HttpRequest, Trace
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.redact import Redactor
+from otel_agenttrace.report.conversation import conversation
 from otel_agenttrace.report.grades import grade_lines
+from otel_agenttrace.report.node import forest_of, text_of
+from otel_agenttrace.report.outline import outline
 from otel_agenttrace.report.terminal import console, recorded_line, trace_json, trace_tree
 from otel_agenttrace.selectors import select
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
@@ -74,6 +77,11 @@ def _shown(trace: Trace) -> None:
     shown.print(trace_tree(trace, excerpt=excerpt))
     shown.print(recorded_line(trace, Path("run")), markup=False)
     trace_json(trace)
+    told = text_of(conversation(trace))
+    assert _UNSAFE.isdisjoint(told)
+    outlined = text_of(outline(trace, arguments="values"))
+    assert _UNSAFE.isdisjoint(outlined)
+    assert text_of(forest_of(outlined.splitlines())) == outlined
     select(trace, "inference[1] | tool=x | age>1d | path=a*", 10**18)
     assert _UNSAFE.isdisjoint(file.getvalue())
 

@@ -39,6 +39,12 @@ def test_every_module_of_the_tree_is_in_the_wheel(distribution: Distribution) ->
     assert modules - set(files_of(distribution.wheel)) == set()
 
 
+def test_every_template_of_a_project_is_in_the_wheel(distribution: Distribution) -> None:
+    templates = {path.relative_to(ROOT).as_posix() for path in (ROOT / "otel_agenttrace/scaffold/templates").iterdir()}
+    assert len(templates) > 1
+    assert templates - set(files_of(distribution.wheel)) == set()
+
+
 @pytest.mark.parametrize("root", sorted(ROOTS))
 def test_a_root_is_marked_as_typed(root: str, distribution: Distribution) -> None:
     assert f"{root}/py.typed" in files_of(distribution.wheel)

@@ -20,10 +20,12 @@ _RECORD: Final = (*_CLI, "record", "made.otlp.jsonl", "--", *_AGENT)
 _SERVED: Final = f"{sys.executable} -m otel_agenttrace.demo.agent $OPENAI_BASE_URL"
 
 _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
+    "check": ((*_CLI, "check", "run.otlp.jsonl"),),
     "demo": ((*_CLI, "demo"),),
     "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", ".")),
     "grade": ((*_CLI, "grade", "run.otlp.jsonl"),),
     "ingest": ((*_CLI, "ingest", "har", "a.har", "-o", "out"),),
+    "init": ((*_CLI, "init", "made"),),
     "learn": ((*_CLI, "learn", "run.otlp.jsonl", "run.otlp.jsonl"),),
     "pack": ((*_CLI, "pack", "run.otlp.jsonl"),),
     "record": (_RECORD,),
@@ -32,7 +34,7 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "replay": (_RECORD, (*_CLI, "replay", "made.otlp.jsonl", "--", *_AGENT)),
     "report": ((*_CLI, "report", "--cassettes", "."),),
     "serve": (_RECORD, (*_CLI, "serve", "made.otlp.jsonl", "--", "sh", "-c", _SERVED)),
-    "show": ((*_CLI, "show", "run.otlp.jsonl"),),
+    "show": ((*_CLI, "show", "run.otlp.jsonl"), (*_CLI, "show", "--conversation", "run.otlp.jsonl")),
     "validate": ((*_CLI, "validate", "run.otlp.jsonl"),),
 }
 """What is run for each command, the command itself at the end."""
@@ -67,6 +69,7 @@ auto_instrumentation.initialize()
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "run.otlp.jsonl").write_bytes(_GOLDEN.read_bytes())
+    (tmp_path / "agent-checks.yaml").write_text("min_llm_calls: 1\nmax_cost_usd: 10\n")
     content = {"mimeType": "application/json", "text": "{}"}
     entry = {
         "request": {"method": "GET", "url": "https://api.openai.com/v1/models", "headers": []},

@@ -400,7 +400,7 @@ def _call_dangers(node: ast.Call, name: str) -> Iterator[str]:
         yield called
     if called.startswith("yaml.") and called.rpartition(".")[2] in ("load_all", "unsafe_load", "full_load"):
         yield called
-    if called == "yaml.load" and ast.unparse(node.args[1]) != "_loader()":
+    if called == "yaml.load" and ast.unparse(node.args[1]) != "_strict_loader(yaml) if unique_keys else _loader(yaml)":
         yield called
     if any(keyword.arg == "shell" for keyword in node.keywords) or called in ("os.system", "os.popen"):
         yield called

@@ -7,14 +7,14 @@ once more and costs nothing here, but whoever walks the document pays for each: 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, cast
 
 from otel_agenttrace.errors import ConfigError
-from otel_agenttrace.ingest.interactions import NotReadable, Unbuilt
 from otel_agenttrace.jsonvalue import int64
 
-__all__ = ["parsed_yaml"]
+__all__ = ["NotYaml", "Unbuilt", "parsed_yaml"]
 
 _ALWAYS: Final = 64 << 20
 _MAX_RATIO: Final = 20
@@ -25,26 +25,42 @@ _RESOLVED: Final = frozenset({"bool", "float", "int", "null"})
 _TAG: Final = "tag:yaml.org,2002:"
 
 
-def parsed_yaml(content: bytes) -> object:
+class NotYaml(ValueError):
+    """A text that is no YAML, or may not be read: the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unbuilt:
+    """A value that a file wants to be an object of some class. It is never built."""
+
+    tag: str
+
+
+def parsed_yaml(content: bytes, *, extra: str, unique_keys: bool = False) -> object:
     """Return the one document of a file.
 
+    Args:
+        content: The file.
+        extra: The extra of this package that brings PyYAML, for who has to install it.
+        unique_keys: Whether a mapping that has a key twice is refused; else the last one counts.
+
     Raises:
-        NotReadable: If it is no YAML, nested too deeply, or its aliases make it a bomb.
+        NotYaml: If it is no YAML, nested too deeply, or its aliases make it a bomb.
         ConfigError: If PyYAML is not there.
     """
-    yaml = _yaml()
+    yaml = _yaml(extra)
     _check_depth(yaml, content)
     try:
-        value: object = yaml.load(content, _loader())
+        value: object = yaml.load(content, _strict_loader(yaml) if unique_keys else _loader(yaml))
     except yaml.YAMLError as error:
-        raise NotReadable(f"not readable as YAML: {_shown(error)}") from None
+        raise NotYaml(f"not readable as YAML: {_shown(error)}") from None
     # explicit tags on values they do not fit: `!!int ''`, `!!bool perhaps`
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise NotReadable(f"not readable as YAML: {type(error).__name__}: {error}") from None
+        raise NotYaml(f"not readable as YAML: {type(error).__name__}: {error}") from None
     except RecursionError:
-        raise NotReadable("not readable as YAML: it is nested too deeply") from None
+        raise NotYaml("not readable as YAML: it is nested too deeply") from None
     if _extent(value) > max(_ALWAYS, len(content) * _MAX_RATIO):
-        raise NotReadable("refused: its aliases make it many times larger than it is")
+        raise NotYaml("refused: its aliases make it many times larger than it is")
     return value
 
 
@@ -54,11 +70,11 @@ def _shown(error: Exception) -> str:
     return " ".join(f"{told}".split())[:200] + (f", line {mark.line + 1}" if mark is not None else "")
 
 
-def _yaml() -> Any:
+def _yaml(extra: str) -> Any:
     try:
         import yaml
     except ImportError:
-        raise ConfigError("YAML cassettes need PyYAML.\n  to fix   pip install 'otel-agenttrace[vcr]'") from None
+        raise ConfigError(f"YAML files need PyYAML.\n  to fix   pip install 'otel-agenttrace[{extra}]'") from None
     return yaml
 
 
@@ -74,17 +90,16 @@ def _check_depth(yaml: Any, content: bytes) -> None:
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
                 if depth > _DEEPEST:
-                    raise NotReadable(f"not readable as YAML: it is nested more than {_DEEPEST} levels deep")
+                    raise NotYaml(f"not readable as YAML: it is nested more than {_DEEPEST} levels deep")
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
     except yaml.YAMLError as error:
-        raise NotReadable(f"not readable as YAML: {_shown(error)}") from None
+        raise NotYaml(f"not readable as YAML: {_shown(error)}") from None
 
 
 @cache
-def _loader() -> Any:
+def _loader(yaml: Any) -> Any:
     """Return a loader of plain values. The tags of Python it knows are those that vcrpy writes, as plain values too."""
-    yaml = _yaml()
     base = _base(yaml)
     plain: dict[str | None, Callable[[Any, Any], object]] = {
         tag: base.yaml_constructors[tag]
@@ -115,6 +130,26 @@ def _loader() -> Any:
     return PlainLoader
 
 
+@cache
+def _strict_loader(yaml: Any) -> Any:
+    """Return the loader of plain values that refuses a mapping with the same key twice."""
+    plain: Any = _loader(yaml)
+
+    class StrictLoader(plain):
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            """Return the mapping of a node."""
+            inherited: Any = super()
+            mapping: Any = inherited.construct_mapping(node, deep)
+            if len(mapping) < len(node.value):
+                keys = [key.value for key, _ in node.value]
+                twice = next((key for key in keys if keys.count(key) > 1), "")
+                problem = f"a mapping has the key {str(twice)[:80]!r} twice"
+                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark)
+            return mapping
+
+    return StrictLoader
+
+
 def _unbuilt(_: Any, node: Any) -> object:
     return Unbuilt(str(node.tag)[:200])
 
@@ -143,7 +178,7 @@ def _extent(value: object) -> int:
     """Return how many characters a value has, about, with each alias written out.
 
     Raises:
-        NotReadable: If it holds itself.
+        NotYaml: If it holds itself.
     """
     known: dict[int, int | None] = {}
     waiting: list[tuple[object, bool]] = [(value, False)]
@@ -157,7 +192,7 @@ def _extent(value: object) -> int:
             waiting.append((one, True))
             waiting += [(item, False) for item in inner if isinstance(item, list | dict)]
         elif known[id(one)] is None:
-            raise NotReadable("refused: a value holds itself")
+            raise NotYaml("refused: a value holds itself")
     return _size(value, known)
 
 

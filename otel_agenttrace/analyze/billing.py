@@ -1,0 +1,37 @@
+"""Tell what a provider bills of one call to a model, as far as its span tells. Span in, tokens out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from otel_agenttrace import semconv
+from otel_agenttrace.model import Span
+
+__all__ = ["is_unbilled", "tokens_of"]
+
+_REFUSED: Final = 400
+_UNSENT: Final = frozenset({"ConnectError", "ConnectTimeout"})
+
+
+def tokens_of(span: Span) -> tuple[int | None, int | None]:
+    """Return the tokens of input and output; None where the span does not tell them, 0 where there can be none."""
+    usage = span.usage
+    if usage.total_tokens is None and is_unbilled(span):
+        return 0, 0
+    return usage.input_tokens, 0 if span.operation == semconv.OPERATION_EMBEDDINGS else usage.output_tokens
+
+
+def is_unbilled(span: Span) -> bool:
+    """Whether a call reached no provider, or was refused by it: a replay missed it, no connection, a status of 400 on."""
+    if span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME) == "miss":
+        return True
+    call = span.call
+    if call is None:
+        told = span.attributes.get(semconv.ERROR_TYPE)
+        return isinstance(told, str) and told.isdecimal() and int(told) >= _REFUSED and span.usage.total_tokens is None
+    return bool(call.attempts) and all(
+        attempt.status >= _REFUSED
+        if attempt.status is not None
+        else attempt.error is not None and attempt.error.name in _UNSENT
+        for attempt in call.attempts
+    )

@@ -1,0 +1,126 @@
+"""Read how much one run took, and by what. Trace in, numbers by name out: each is the whole, or None; never a part of it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from otel_agenttrace import semconv
+from otel_agenttrace.analyze.billing import is_unbilled, tokens_of
+from otel_agenttrace.analyze.estimates import Interval
+from otel_agenttrace.analyze.tool_calls import tool_calls
+from otel_agenttrace.model import Span, Trace
+
+__all__ = ["MEASURES", "Measure", "RunFigures", "model_of", "run_figures"]
+
+_NS: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One way to say how much a run took.
+
+    Attributes:
+        noun: What is measured, for people.
+        step: The least difference there can be; 0 where there is none.
+        digits: Decimals that are kept.
+        told: Writes an amount for people.
+    """
+
+    noun: str
+    step: float
+    digits: int
+    told: Callable[[float], str]
+
+    def possible(self, limits: Interval) -> Interval:
+        """Return the least and the greatest amount there can be within some limits."""
+        return Interval(math.ceil(limits.low), math.floor(limits.high)) if self.step else limits
+
+    def told_between(self, limits: Interval) -> str:
+        """Write those amounts for people."""
+        possible = self.possible(limits)
+        return f"{self.told(possible.low)} to {self.told(possible.high)}"
+
+
+def _figure(amount: float, decimals: int = 0) -> str:
+    """Return a number with three significant digits or more, so that two that differ look so."""
+    if amount == int(amount):
+        return f"{amount:,.0f}"
+    return f"{amount:,.{max(decimals, 2 - math.floor(math.log10(amount)))}f}"
+
+
+def _dollars(amount: float) -> str:
+    return f"${_figure(amount, 2)}"
+
+
+def _time(seconds: float) -> str:
+    return f"{_figure(seconds)} s"
+
+
+MEASURES: Final[Mapping[str, Measure]] = {
+    "llm_calls": Measure("calls to models", 1, 3, _figure),
+    "tool_calls": Measure("calls of tools", 1, 3, _figure),
+    "input_tokens": Measure("input tokens", 1, 3, _figure),
+    "output_tokens": Measure("output tokens", 1, 3, _figure),
+    "total_tokens": Measure("tokens", 1, 3, _figure),
+    "cost_usd": Measure("cost", 0, 8, _dollars),
+    "duration_s": Measure("duration", 0, 6, _time),
+}
+"""What is measured of each run, in the order it is shown: units are in the names, cached tokens in the input."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFigures:
+    """What one run took.
+
+    Attributes:
+        amounts: By the names of `MEASURES`; None where the run does not tell all of it.
+        tools: How often each tool was called.
+        models: Each model that was called, as it called itself, else as it was asked for.
+    """
+
+    amounts: Mapping[str, float | None]
+    tools: Mapping[str, int]
+    models: frozenset[str]
+
+
+def run_figures(trace: Trace) -> RunFigures:
+    """Return what a run took."""
+    calls = trace.inferences
+    tokens = [tokens_of(span) for span in calls]
+    given, got = _whole(told for told, _ in tokens), _whole(told for _, told in tokens)
+    tools = Counter(call.name for call in tool_calls(trace))
+    amounts = {
+        "llm_calls": len(calls),
+        "tool_calls": sum(tools.values()),
+        "input_tokens": given,
+        "output_tokens": got,
+        "total_tokens": _whole((given, got)),
+        "cost_usd": _whole(0.0 if is_unbilled(span) else trace.cost_of(span) for span in calls),
+        "duration_s": _seconds(trace),
+    }
+    rounded = {
+        name: None if amount is None else round(amount, MEASURES[name].digits) for name, amount in amounts.items()
+    }
+    return RunFigures(rounded, tools, frozenset(filter(None, map(model_of, calls))))
+
+
+def _whole(amounts: Iterable[float | None]) -> float | None:
+    each = list(amounts)
+    known = [amount for amount in each if amount is not None]
+    return sum(known) if len(known) == len(each) else None
+
+
+def model_of(span: Span) -> str | None:
+    """Return the model of a call as it called itself, else as it was asked for; None where neither is told."""
+    told = (span.attributes.get(name) for name in (semconv.GEN_AI_RESPONSE_MODEL, semconv.GEN_AI_REQUEST_MODEL))
+    return next((model for model in told if isinstance(model, str) and model), None)
+
+
+def _seconds(trace: Trace) -> float | None:
+    if any(span.end_ns is None for span in trace.spans):
+        return None
+    return None if trace.duration_ns is None else trace.duration_ns / _NS

@@ -1,0 +1,1 @@
+"""Rules a trace is held to. Trace in, findings out; pure."""

@@ -1,0 +1,1 @@
+"""What `otel-agenttrace init` gives a project: an agent, its test, settings, a CI file. Its texts stand in `templates/`."""
