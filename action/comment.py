@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 from urllib.error import HTTPError
@@ -53,16 +54,18 @@ def _put(body: str) -> str:
 
 def _is_ours(comment: dict[str, Any], marker: str) -> bool:
     """Whether a comment is the one to update: anybody may write the marker, so it must be our account's, too."""
-    author = (comment.get("user") or {}).get("login")
-    return author == os.environ["AGENTTRACE_COMMENT_AUTHOR"] and (comment.get("body") or "").startswith(marker)
+    author: dict[str, Any] = comment.get("user") or {}
+    return author.get("login") == os.environ["AGENTTRACE_COMMENT_AUTHOR"] and (comment.get("body") or "").startswith(
+        marker
+    )
 
 
 def _comments(path: str) -> Iterator[dict[str, Any]]:
-    page, found = 0, [{}] * _PAGE
-    while len(found) == _PAGE:
-        page += 1
-        found = _ask("GET", f"{path}?per_page={_PAGE}&page={page}")
+    for page in count(1):
+        found: list[dict[str, Any]] = _ask("GET", f"{path}?per_page={_PAGE}&page={page}")
         yield from found
+        if len(found) < _PAGE:
+            return
 
 
 def _ask(method: str, path: str, body: dict[str, str] | None = None) -> Any:

@@ -39,7 +39,14 @@ _FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 )
 @click.option("--base", type=_FOLDER, help="A checkout of the base branch, to compare cassettes of the same path with.")
 @click.option("--checks", type=CASSETTE_OR_INPUT, help="What `otel-agenttrace check --json` printed.")
-@click.option("--format", "form", type=click.Choice(("text", "md", "json")), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("text", "md", "json")),
+    default="text",
+    show_default=True,
+    help="For a terminal, for a comment, for programs.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
 @JSON
 def report(
