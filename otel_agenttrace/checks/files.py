@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from otel_agenttrace.analyze.findings import Finding
+from otel_agenttrace.analyze.findings import Finding, finding_of
 from otel_agenttrace.cassette.lines import lines_of
 from otel_agenttrace.checks.checking import check_trace
 from otel_agenttrace.checks.documents import Check
 from otel_agenttrace.cleaning.files import files_in
 from otel_agenttrace.errors import CassetteError, IngestError
-from otel_agenttrace.jsonvalue import JsonObject
+from otel_agenttrace.jsonvalue import Json, JsonObject, array, obj, text
 from otel_agenttrace.model import Trace
 
-__all__ = ["CheckedFile", "checked_file", "lines_found", "traces_at", "unmatched", "with_vacuous"]
+__all__ = ["CheckedFile", "checked_file", "checked_files_of", "lines_found", "traces_at", "unmatched", "with_vacuous"]
 
 _TRACES: Final = (".otlp.jsonl", ".otlp.jsonl.zst")
 
@@ -48,6 +48,28 @@ class CheckedFile:
             "findings": [finding.to_json() for finding in self.findings],
             "problem": self.problem or None,
         }
+
+
+def checked_files_of(document: Json) -> tuple[CheckedFile, ...]:
+    """Return the results that a JSON value tells, as `otel-agenttrace check --json` prints them.
+
+    Raises:
+        ValueError: If it tells none.
+    """
+    files = obj(document).get("files")
+    if not isinstance(files, list):
+        raise ValueError("no report of checks: it has no `files`")
+    return tuple(_checked_of(obj(each)) for each in array(files))
+
+
+def _checked_of(told: JsonObject) -> CheckedFile:
+    return CheckedFile(
+        path=text(told.get("path")) or "",
+        checks=tuple(filter(None, map(text, array(told.get("checks"))))),
+        rules=tuple(filter(None, map(text, array(told.get("rules"))))),
+        findings=tuple(map(finding_of, array(told.get("findings")))),
+        problem=text(told.get("problem")) or "",
+    )
 
 
 def traces_at(path: Path) -> tuple[Path, ...]:

@@ -13,15 +13,15 @@ from typing import TextIO, TypeVar
 import click
 
 from otel_agenttrace.analyze.branches import Changes, changes_between
-from otel_agenttrace.analyze.review import Review, checked_of
 from otel_agenttrace.analyze.suite import suite_of
 from otel_agenttrace.api import load
+from otel_agenttrace.checks.files import checked_files_of
 from otel_agenttrace.cli import CLEAN, UNREADABLE
 from otel_agenttrace.cli.look import CASSETTE_OR_INPUT, JSON, readable
 from otel_agenttrace.errors import IngestError
 from otel_agenttrace.jsonvalue import Json, parse
 from otel_agenttrace.report.markdown import review_markdown
-from otel_agenttrace.report.review import review_json
+from otel_agenttrace.report.review import Review, review_json
 from otel_agenttrace.report.review_terminal import review_renderables
 from otel_agenttrace.report.terminal import console
 
@@ -68,7 +68,7 @@ def report(
         raise click.UsageError("There is nothing to report on: name RUN.json, --cassettes, --base or --checks.")
     review = Review(
         suite=None if run is None else _read(run, suite_of),
-        checks=None if checks is None else _read(checks, checked_of),
+        checks=None if checks is None else _read(checks, checked_files_of),
         changes=None if not folders and base is None else _changes(folders, base),
     )
     try:

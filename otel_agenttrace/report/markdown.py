@@ -13,10 +13,10 @@ from typing import Final
 
 from otel_agenttrace.analyze.changes import Change
 from otel_agenttrace.analyze.findings import Finding
-from otel_agenttrace.analyze.review import CheckedFile, Review
 from otel_agenttrace.analyze.suite import CaseResult, SuiteResult
+from otel_agenttrace.checks.files import CheckedFile
 from otel_agenttrace.escaping import escaped, escaped_lines
-from otel_agenttrace.report.review import at_most, change_line, headline, step_lines, suite_facts, total_rows
+from otel_agenttrace.report.review import Review, at_most, change_line, headline, step_lines, suite_facts, total_rows
 from otel_agenttrace.report.text import counted
 
 __all__ = ["MARKER", "review_markdown", "suite_markdown"]
@@ -75,8 +75,7 @@ def _summary(review: Review) -> Iterator[str]:
 def _tests(review: Review) -> Iterator[tuple[str, str]]:
     if review.suite is None:
         return
-    told = [case for case in review.suite.cases if case.outcome == "failed" or case.findings]
-    yield from _section("Tests", "test", map(_test, told))
+    yield from _section("Tests", "test", map(_test, review.told))
     yield from _names("Expired cassettes", review.suite.expired)
     yield from _names("Cassettes that no test uses", review.suite.orphans)
 
@@ -91,7 +90,7 @@ def _checks(review: Review) -> Iterator[tuple[str, str]]:
 
 
 def _checked(file: CheckedFile) -> str:
-    return f"{_code(file.path)}\n\n{_findings(file.findings)}"
+    return f"{_code(file.path)}\n\n{_fence([file.problem]) if file.problem else _findings(file.findings)}"
 
 
 def _changes(review: Review) -> Iterator[tuple[str, str]]:

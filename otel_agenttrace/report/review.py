@@ -7,21 +7,58 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from otel_agenttrace.analyze.branches import Changes
 from otel_agenttrace.analyze.changes import Change, Figures, together
-from otel_agenttrace.analyze.review import Review
 from otel_agenttrace.analyze.suite import CaseResult, SuiteResult
+from otel_agenttrace.checks.files import CheckedFile
 from otel_agenttrace.jsonvalue import JsonObject
 from otel_agenttrace.model import OutcomeKind
 from otel_agenttrace.report.text import cost, counted, escaped, tokens
 
-__all__ = ["at_most", "change_line", "headline", "review_json", "step_lines", "suite_facts", "total_rows"]
+__all__ = ["Review", "at_most", "change_line", "headline", "review_json", "step_lines", "suite_facts", "total_rows"]
 
 _KINDS: Final[tuple[OutcomeKind, ...]] = ("hit", "drift", "miss", "live")
 _UNKNOWN: Final = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What is told of a change. None: nobody looked.
+
+    Attributes:
+        suite: How the tests went.
+        checks: The traces that were held to rules.
+        changes: How the recordings differ from those of the base branch.
+    """
+
+    suite: SuiteResult | None = None
+    checks: tuple[CheckedFile, ...] | None = None
+    changes: Changes | None = None
+
+    @property
+    def failed(self) -> tuple[CaseResult, ...]:
+        """The tests that failed."""
+        return tuple(case for case in self.suite.cases if case.outcome == "failed") if self.suite is not None else ()
+
+    @property
+    def told(self) -> tuple[CaseResult, ...]:
+        """The tests that failed or found something."""
+        cases = self.suite.cases if self.suite is not None else ()
+        return tuple(case for case in cases if case.outcome == "failed" or case.findings)
+
+    @property
+    def broken(self) -> tuple[CheckedFile, ...]:
+        """The traces that break a rule, or cannot be read."""
+        return tuple(file for file in self.checks or () if file.findings or file.problem)
+
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """The cassettes of the branch that cannot be read."""
+        found = self.changes.unreadable if self.changes is not None else ()
+        return tuple(each.name for each in found if not each.is_of_base)
 
 
 def headline(review: Review) -> str:
@@ -186,7 +223,7 @@ def _share(was: float, does: float) -> str:
 def review_json(review: Review) -> JsonObject:
     """Return it as JSON with stable keys; null where nobody looked.
 
-    At the top: `suite` (as the pytest plugin writes it), `checks` (`path` and `findings` of each file) and `changes`:
+    At the top: `suite` (as the pytest plugin writes it), `checks` (the files of `otel-agenttrace check --json`) and `changes`:
     `is_compared`, `before` and `now` (what all recordings take together: `cassettes`, `llm_calls`, `tool_calls`, `tokens`,
     `cost`, `unpriced`), `unchanged`, `cassettes` and `unreadable`. Of each cassette: `name`, `kind` (`new`, `removed`,
     `changed`), `before` and `now` (null for none), `divergence` (`step`, `baseline`, `candidate`, `difference`), `added`
@@ -194,11 +231,7 @@ def review_json(review: Review) -> JsonObject:
     """
     return {
         "suite": None if review.suite is None else review.suite.to_json(),
-        "checks": None
-        if review.checks is None
-        else [
-            {"path": file.path, "findings": [finding.to_json() for finding in file.findings]} for file in review.checks
-        ],
+        "checks": None if review.checks is None else [file.to_json() for file in review.checks],
         "changes": None if review.changes is None else _changes_json(review.changes),
     }
 

@@ -11,8 +11,7 @@ from rich.text import Text
 
 from otel_agenttrace.analyze.changes import Change
 from otel_agenttrace.analyze.findings import Finding
-from otel_agenttrace.analyze.review import Review
-from otel_agenttrace.report.review import change_line, headline, step_lines, suite_facts, total_rows
+from otel_agenttrace.report.review import Review, change_line, headline, step_lines, suite_facts, total_rows
 from otel_agenttrace.report.text import escaped, escaped_lines
 
 __all__ = ["review_renderables"]
@@ -32,7 +31,7 @@ def review_renderables(review: Review) -> Iterator[RenderableType]:
         yield _columns(rows if review.changes.is_compared else [(row[0], row[2]) for row in rows])
     yield from _tests(review)
     for file in review.broken:
-        yield _found("", file.path, file.findings)
+        yield _found("", file.path, [file.problem] if file.problem else file.findings)
     if review.changes is not None:
         for each in review.changes.unreadable:
             where = "unreadable on the base" if each.is_of_base else "unreadable"
@@ -50,14 +49,12 @@ def _columns(rows: Iterator[tuple[str, ...]] | Sequence[tuple[str, ...]]) -> Tab
 def _tests(review: Review) -> Iterator[RenderableType]:
     if review.suite is None:
         return
-    for case in review.suite.cases:
-        if case.outcome == "failed" or case.findings:
-            yield _found(case.outcome, case.id, case.findings)
+    yield from (_found(case.outcome, case.id, case.findings) for case in review.told)
     yield from (_named("expired", name, "yellow") for name in review.suite.expired)
     yield from (_named("no test uses", name, "yellow") for name in review.suite.orphans)
 
 
-def _found(what: str, name: str, findings: Sequence[Finding]) -> Text:
+def _found(what: str, name: str, findings: Sequence[Finding | str]) -> Text:
     line = _named(what, name, "red")
     for finding in findings:
         line.append("".join(f"\n  {told}" for told in escaped_lines(str(finding)).splitlines()))

@@ -15,12 +15,12 @@ from markdown_it.token import Token
 from otel_agenttrace.analyze.branches import Changes, Unreadable
 from otel_agenttrace.analyze.changes import Change, Figures, change_of, figures_of, together
 from otel_agenttrace.analyze.findings import Finding
-from otel_agenttrace.analyze.review import CheckedFile, Review, checked_of
 from otel_agenttrace.analyze.suite import CaseResult, SuiteResult
 from otel_agenttrace.analyze.trajectories import Divergence
+from otel_agenttrace.checks.files import CheckedFile, checked_files_of
 from otel_agenttrace.model import Span, Trace
 from otel_agenttrace.report.markdown import MARKER, review_markdown, suite_markdown
-from otel_agenttrace.report.review import change_line, review_json
+from otel_agenttrace.report.review import Review, change_line, review_json
 from otel_agenttrace.report.review_terminal import review_renderables
 from otel_agenttrace.report.terminal import console
 
@@ -50,7 +50,7 @@ def _everywhere(text: str) -> Review:
     change = Change(text, Figures(1), Figures(2), Divergence(1, text, text, text), (text,), (text,))
     return Review(
         SuiteResult((case, replace(case, findings=())), (text,), (text,)),
-        (CheckedFile(text, (finding,)),),
+        (CheckedFile(text, findings=(finding,)), CheckedFile(text, problem=text or "x")),
         Changes(True, (Figures(1),), (Figures(2),), (change,), 0, (Unreadable(text, text),)),
     )
 
@@ -200,8 +200,11 @@ def test_a_run_of_one_side_only_is_new_or_removed_with_all_its_steps() -> None:
 
 
 def test_checks_are_read_as_they_are_written() -> None:
-    checks = (CheckedFile("a", (Finding("order", "x", "warning", ("b",)),)), CheckedFile("b"))
+    checks = (
+        CheckedFile("a", ("all",), ("order",), (Finding("order", "x", "warning", ("b",)),)),
+        CheckedFile("b", problem="not JSON"),
+    )
     told = review_json(Review(checks=checks))["checks"]
-    assert checked_of({"files": told}) == checks
+    assert checked_files_of({"files": told}) == checks
     with pytest.raises(ValueError, match="no report of checks"):
-        checked_of({"cases": []})
+        checked_files_of({"cases": []})
