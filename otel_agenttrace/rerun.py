@@ -15,7 +15,7 @@ from otel_agenttrace.errors import ConfigError, error_type
 from otel_agenttrace.jsonvalue import JsonObject
 from otel_agenttrace.model import Trace
 from otel_agenttrace.playback.plan import Frozen
-from otel_agenttrace.redact.spans import redacted_span
+from otel_agenttrace.redact.spans import redacted_trace
 from otel_agenttrace.sessions import Session
 from otel_agenttrace.wire.recorded import response_of
 
@@ -123,8 +123,7 @@ def _is_async(fn: Callable[..., Any]) -> bool:
 def _compared(
     baseline: Trace, session: Session, result: Any, error: Exception | None, freeze: Sequence[Frozen]
 ) -> Rerun:
-    spans = tuple(redacted_span(span, session.redactor) for span in session.trace.spans)
-    candidate = replace(session.trace, spans=spans)
+    candidate = redacted_trace(session.trace, session.redactor)
     recorded = {(span.trace_id, span.span_id): span for span in baseline.spans}
     read = partial(
         steps,

@@ -6,21 +6,20 @@ import math
 import os.path
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import islice, takewhile
 from operator import mul
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from otel_agenttrace import semconv
-from otel_agenttrace.analyze.answers import answer_of
+from otel_agenttrace.analyze.answers import Answer, newest_answers
 from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.api import load
 from otel_agenttrace.embedders import Embedder, local_embedder
 from otel_agenttrace.errors import AnswerUnknown, ConfigError, RegressionFound
 from otel_agenttrace.evaluations import evaluation
 from otel_agenttrace.model import Span, Trace
+from otel_agenttrace.redact.spans import redacted_trace
 from otel_agenttrace.sessions import Session
-from otel_agenttrace.wire.recorded import output_messages
 
 __all__ = ["Compared", "assert_semantic_similarity", "semantic_similarity"]
 
@@ -186,9 +185,11 @@ def _answers(of: Compared, side: _Side, *, every: bool) -> Sequence[_Answer]:
         if os.path.isfile(of):  # noqa: PTH113 - pathlib raises for a text that can be no name
             raise ConfigError(f"The {side} is the name of a file, given as a text.\n  to fix   Path({of!r})")
         return _of_text(of, side)
-    trace = of if isinstance(of, Trace) else of.trace if isinstance(of, Session) else load(of)
-    newest_first = _newest_first(trace, side)
-    found = list(newest_first) if every else [answer for answer in (next(newest_first, None),) if answer is not None]
+    trace = (
+        of if isinstance(of, Trace) else redacted_trace(of.trace, of.redactor) if isinstance(of, Session) else load(of)
+    )
+    newest_first = (_known(answer, side) for answer in newest_answers(trace))
+    found = list(newest_first if every else islice(newest_first, 1))
     if not found:
         raise AnswerUnknown(side, "no call to a model answered with text")
     return found[::-1]
@@ -200,17 +201,8 @@ def _of_text(text: str, side: _Side) -> Sequence[_Answer]:
     return (_Answer(text),)
 
 
-def _newest_first(trace: Trace, side: _Side) -> Iterator[_Answer]:
-    """Yield the answers of a run; calls that asked for tools are none, and what is not known is never passed over."""
-    for span in reversed(trace.inferences):
-        if span.operation == semconv.OPERATION_EMBEDDINGS:
-            continue
-        text = answer_of(span)
-        if text is not None and text.strip():
-            yield _Answer(text, span)
-            continue
-        kinds = {str(part.get("type")) for message in output_messages(span) for part in message.parts}
-        if "tool_call" not in kinds:
-            others = ", ".join(sorted(kinds - {"text"}))
-            held = f"holds no text, but {others}" if others else "is empty or not recorded"
-            raise AnswerUnknown(side, f"what the call {span.name!r} ({span.span_id}) answered {held}")
+def _known(answer: Answer, side: _Side) -> _Answer:
+    if answer.problem:
+        span = answer.span
+        raise AnswerUnknown(side, f"what the call {span.name!r} ({span.span_id}) answered {answer.problem}")
+    return _Answer(answer.text, answer.span)

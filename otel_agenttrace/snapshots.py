@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -21,8 +21,7 @@ from otel_agenttrace.cassette.private import write_private
 from otel_agenttrace.config import resolve
 from otel_agenttrace.errors import ConfigError, SnapshotMismatch
 from otel_agenttrace.model import Trace
-from otel_agenttrace.redact import Redactor
-from otel_agenttrace.redact.spans import redacted_span
+from otel_agenttrace.redact.spans import redacted_trace
 from otel_agenttrace.report.arranging import arranged
 from otel_agenttrace.report.node import Node, forest_of, text_of
 from otel_agenttrace.report.outline import ANSWER, outline
@@ -194,18 +193,13 @@ def _told(run: Trace | Session | str | Path, arguments: ArgumentsShown) -> tuple
     if not isinstance(run, Session):
         trace = run if isinstance(run, Trace) else load(run)
         redactor = redactor_of(resolve(os.environ, pyproject_settings(Path.cwd())))
-        return outline(_redacted(trace, redactor), arguments=arguments)
-    trace = _redacted(run.trace, run.redactor)
+        return outline(redacted_trace(trace, redactor), arguments=arguments)
+    trace = redacted_trace(run.trace, run.redactor)
     if not any(span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME) in _ANSWERED for span in trace.spans):
         return outline(trace, arguments=arguments)
     recorded = load(run.path)
     whole = with_insides(trace, recorded)
     return arranged(outline(whole, arguments=arguments), outline(recorded, arguments=arguments))
-
-
-def _redacted(trace: Trace, redactor: Redactor) -> Trace:
-    """Return a trace whose spans hold no secret: those of a replay were never written, and those of others not by us."""
-    return replace(trace, spans=tuple(redacted_span(span, redactor) for span in trace.spans))
 
 
 # --- answers ------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ assertion is a rule of `agent-checks.yaml` under a name of its own; docs/checks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -19,7 +18,7 @@ from otel_agenttrace.checks.rules import rules_from
 from otel_agenttrace.errors import BudgetExceeded, CheckFailed, ConfigError, RegressionFound
 from otel_agenttrace.jsonvalue import Json
 from otel_agenttrace.model import Trace
-from otel_agenttrace.redact.spans import redacted_span
+from otel_agenttrace.redact.spans import redacted_trace
 from otel_agenttrace.semantic import assert_semantic_similarity
 from otel_agenttrace.sessions import Session
 
@@ -86,8 +85,7 @@ def trace_of(run: Traced) -> Trace:
     if isinstance(run, str | Path):
         return load(run)
     if isinstance(run, Session):  # pyright: ignore[reportUnnecessaryIsInstance] - users may give anything
-        trace = run.trace
-        return replace(trace, spans=tuple(redacted_span(span, run.redactor) for span in trace.spans))
+        return redacted_trace(run.trace, run.redactor)
     raise ConfigError(f"{run!r} is no trace.\n  to fix   give a Trace, a Session or the path of a cassette")
 
 

@@ -1,4 +1,4 @@
-"""Rules on what a run answered: the text of the last call to a model that has one."""
+"""Rules on what a run answered: the text of the last call to a model that did not ask for a tool."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ __all__ = ["OutputContains", "OutputJson", "OutputLacks", "OutputMatches"]
 
 _FENCE: Final = re.compile(r"```(?:json)?[ \t]*\n(.*?)\n[ \t]*```", re.DOTALL | re.IGNORECASE)
 _FIX: Final = "see what the agent was asked and answered: otel-agenttrace show; or mend the rule"
+_FIX_UNKNOWN: Final = "see why: otel-agenttrace show; an answer is known of a run that was recorded with its content"
 
 
 def _answered(rule: str, trace: Trace, problems: Callable[[str], Iterable[str]]) -> Iterator[Finding]:
     """Yield what is wrong with the answer, or that it is not known."""
-    answer, spans = final_answer(trace), trace.inferences[-1:]
-    if answer is None:
-        found = "what the run answered is not known: the trace tells no answer of a model"
-        yield finding(rule, trace, spans, found, fix="record the run with its content")
+    answer = final_answer(trace)
+    if answer is None or answer.problem:
+        why = "the trace tells no answer of a model" if answer is None else f"the last answer {answer.problem}"
+        spans = trace.inferences[-1:] if answer is None else [answer.span]
+        yield finding(rule, trace, spans, f"what the run answered is not known: {why}", fix=_FIX_UNKNOWN)
         return
-    for problem in problems(answer):
-        yield finding(rule, trace, spans, problem, at=f"the answer {short(answer)!r}", fix=_FIX)
+    for problem in problems(answer.text):
+        yield finding(rule, trace, [answer.span], problem, at=f"the answer {short(answer.text)!r}", fix=_FIX)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from otel_agenttrace.model import AttributeValue, Event, Span
+from otel_agenttrace.model import AttributeValue, Event, Span, Trace
 from otel_agenttrace.redact import Redactor
 
-__all__ = ["redacted_span", "redacted_values"]
+__all__ = ["redacted_span", "redacted_trace", "redacted_values"]
 
 _PLAIN: Final = frozenset({type(None), bool, int, float, bytes})
 """Values that hold no text. What else a program puts on a span is stored as its text."""
@@ -35,6 +35,11 @@ def redacted_span(span: Span, redactor: Redactor) -> Span:
     notes = _Notes()
     plain = _changed_span(span, notes.take)
     return plain if redactor.is_clean(notes.taken) else _changed_span(span, redactor.redact_named)
+
+
+def redacted_trace(trace: Trace, redactor: Redactor) -> Trace:
+    """Return a trace whose spans hold no secret: those of a replay were never written, and those of others not by us."""
+    return replace(trace, spans=tuple(redacted_span(span, redactor) for span in trace.spans))
 
 
 def redacted_values(attributes: Mapping[str, AttributeValue], redactor: Redactor) -> dict[str, AttributeValue]:

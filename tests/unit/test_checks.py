@@ -558,6 +558,8 @@ def test_a_call_that_tells_no_model_is_a_finding() -> None:
 def test_an_answer_that_is_not_recorded_is_no_pass(rule: str) -> None:
     wanted: Any = {"type": "object"} if rule == "output_json" else "x"
     (text,) = _texts(_run(_model(None)), **{rule: wanted})
+    assert text == "what the run answered is not known: the last answer is empty or not recorded"
+    (text,) = _texts(_run(_tool("a")), **{rule: wanted})
     assert text == "what the run answered is not known: the trace tells no answer of a model"
 
 

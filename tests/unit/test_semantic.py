@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -201,6 +202,10 @@ _TOOL_CALL: Final = {"type": "tool_call", "name": "look_up", "arguments": {}}
 
 def test_calls_that_ask_for_tools_are_no_answers() -> None:
     trace = _answered(_TOOL_CALL, "1 0 a", _TOOL_CALL)
+    with_words = Message("assistant", ({"type": "text", "content": "Let me see."}, _TOOL_CALL))
+    with at.record("beside.otlp.jsonl", quiet=True) as session, at.inference("m", provider="p") as call:
+        call.respond(messages=[with_words])
+    trace = replace(trace, spans=(*trace.spans, *session.trace.spans))
     assert_semantic_similarity("1 0 a", trace, 1, embedder=Directions(), all_answers=True)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import otel_agenttrace as at
 from otel_agenttrace import semconv, testing
-from otel_agenttrace.analyze.answers import answer_of, answers, final_answer
+from otel_agenttrace.analyze.answers import final_answer, newest_answers
 from otel_agenttrace.analyze.questions import question_of
 from otel_agenttrace.analyze.tool_calls import tool_calls
 from otel_agenttrace.environment import RUN
@@ -99,10 +99,9 @@ def test_a_run_reads_the_same_recorded_replayed_and_from_its_file(provider: Prov
         assert book.call_id is not None
         assert sky.arguments == {"city": "Bern"}
         assert sky.result == (None if trace is frozen else {"city": "Bern", "sky": "blue"})
-        assert answers(trace) == answers(live)
-        assert final_answer(trace) == final_answer(live)
-    assert answer_of(live.inferences[0]) is None
-    assert "Now, Bern?" in (final_answer(live) or "")
+        (answer,) = newest_answers(trace)
+        assert "Now, Bern?" in answer.text
+        assert answer.span == trace.inferences[1]
 
 
 def _foreign(*answered: Any, operation: str = "chat") -> Path:
@@ -127,11 +126,7 @@ def _foreign(*answered: Any, operation: str = "chat") -> Path:
 
 def test_a_foreign_trace_tells_the_tools_that_its_models_asked_for_and_its_answers() -> None:
     called = {"type": "tool_call", "id": "call_1", "name": "search", "arguments": {"q": "hats"}}
-    path = _foreign(
-        said("assistant", called),
-        said("assistant", "Take a hat.", "It is sunny."),
-        said("assistant", {"type": "reasoning", "content": "?"}),
-    )
+    path = _foreign(said("assistant", "Let me see.", called), said("assistant", "Take a hat.", "It is sunny."))
     trace = at.load(path)
     (call,) = tool_calls(trace)
     assert (call.name, call.arguments, call.result, call.call_id, call.is_executed) == (
@@ -141,21 +136,40 @@ def test_a_foreign_trace_tells_the_tools_that_its_models_asked_for_and_its_answe
         "call_1",
         False,
     )
-    assert answers(trace) == ("Take a hat.\nIt is sunny.",)
-    assert final_answer(trace) == "Take a hat.\nIt is sunny."
+    assert [answer.text for answer in newest_answers(trace)] == ["Take a hat.\nIt is sunny."]
     check(
         path,
         called_with={"tool": "search", "args": {"q": "hats"}},
         output_contains="hat",
-        llm_calls=3,
+        output_not_contains="Let me see",
+        llm_calls=2,
         models="gpt-4o*",
     )
 
 
-def test_the_last_answer_with_a_text_is_that_of_the_run() -> None:
-    path = _foreign(said("assistant", "A hat?"), said("assistant", "Two hats."), said("assistant"))
-    assert final_answer(at.load(path)) == "Two hats."
-    assert answers(at.load(path)) == ("A hat?", "Two hats.")
+@pytest.mark.parametrize(
+    ("last", "why"),
+    [
+        (said("assistant"), "is empty or not recorded"),
+        (said("assistant", " "), "is empty or not recorded"),
+        (said("assistant", {"type": "refusal", "content": "no hats"}), "holds no text, but refusal"),
+        (said("assistant", {"type": "reasoning", "content": "?"}), "holds no text, but reasoning"),
+    ],
+)
+def test_no_earlier_answer_stands_in_for_a_last_one_that_is_not_known(last: Any, why: str) -> None:
+    path = _foreign(said("assistant", "Take a hat."), last)
+    for rule in ({"output_contains": "hat"}, {"output_not_contains": "umbrella"}, {"output_matches": "."}):
+        with pytest.raises(CheckFailed, match=f"what the run answered is not known: the last answer {why}"):
+            check(path, **rule)
+
+
+def test_the_answer_of_a_call_that_failed_is_not_whole(provider: Provider, recording: at.Session) -> None:
+    trace = recording.trace
+    *before, last = trace.spans
+    assert last.is_inference
+    check(trace, output_contains="Bern")
+    with pytest.raises(CheckFailed, match="is not whole: the call failed"):
+        check(replace(trace, spans=(*before, replace(last, status="ERROR"))), output_contains="Bern")
 
 
 def test_a_foreign_call_by_an_older_name_of_its_operation_counts() -> None:
@@ -195,7 +209,7 @@ def test_a_schema_that_refers_to_an_address_is_refused_without_a_look_there(prov
 
 def test_a_trace_without_content_calls_no_tool_and_answers_nothing() -> None:
     trace = at.Trace(())
-    assert (tool_calls(trace), answers(trace), final_answer(trace)) == ((), (), None)
+    assert (tool_calls(trace), final_answer(trace)) == ((), None)
 
 
 # --- what tells a run -------------------------------------------------------------------------------------------------
