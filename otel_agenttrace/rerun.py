@@ -17,7 +17,6 @@ from otel_agenttrace.model import Trace
 from otel_agenttrace.playback.plan import Frozen
 from otel_agenttrace.redact.spans import redacted_trace
 from otel_agenttrace.sessions import Session
-from otel_agenttrace.wire.recorded import response_of
 
 __all__ = ["Rerun", "rerun"]
 
@@ -127,7 +126,6 @@ def _compared(
     recorded = {(span.trace_id, span.span_id): span for span in baseline.spans}
     read = partial(
         steps,
-        response_of=response_of,
         recorded=recorded,
         with_inference_content="llm" in freeze,
         into_tools="tools" not in freeze,

@@ -10,7 +10,6 @@ from typing import Literal, TypeAlias, TypeVar
 from otel_agenttrace.analyze.tool_calls import tool_calls
 from otel_agenttrace.analyze.trajectories import Divergence, Step, compare, steps
 from otel_agenttrace.model import Trace
-from otel_agenttrace.wire.recorded import response_of
 
 __all__ = ["Change", "ChangeKind", "Figures", "change_of", "figures_of", "together"]
 
@@ -111,7 +110,7 @@ def change_of(name: str, before: Trace | None, now: Trace | None) -> Change:
 
 
 def _steps(trace: Trace | None) -> tuple[Step, ...]:
-    return () if trace is None else steps(trace, response_of)
+    return () if trace is None else steps(trace)
 
 
 def _apart(was: Sequence[Step], does: Sequence[Step]) -> tuple[tuple[str, ...], tuple[str, ...]]:

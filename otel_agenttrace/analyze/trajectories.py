@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import zip_longest
@@ -10,9 +10,10 @@ from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.differing import first_difference
-from otel_agenttrace.jsonvalue import array, canonical, compact, obj, parse, text
+from otel_agenttrace.jsonvalue import Json, array, canonical, compact, obj, parse, text
 from otel_agenttrace.matching import normalised_key
-from otel_agenttrace.model import HttpRequest, InferenceResponse, Span, Trace
+from otel_agenttrace.model import HttpRequest, Message, Span, Trace
+from otel_agenttrace.wire.recorded import asked_of, output_messages
 
 __all__ = ["Comparison", "Divergence", "Step", "compare", "parallel_groups", "steps"]
 
@@ -100,7 +101,6 @@ class Comparison:
 
 def steps(
     trace: Trace,
-    response_of: Callable[[Span], InferenceResponse | None],
     recorded: Mapping[tuple[str, str], Span] | None = None,
     *,
     with_inference_content: bool = True,
@@ -110,12 +110,11 @@ def steps(
 
     Args:
         trace: The run.
-        response_of: Gives what a model answered in a recorded call.
         recorded: The recorded spans by trace and span id, that a replayed one says as much as by its link.
         with_inference_content: Whether requests and answers of models count, or only which model was asked.
         into_tools: Whether what tools did inside counts: a tool that is answered from a recording does nothing inside.
     """
-    reader = _Reader(response_of, recorded or {}, with_inference_content=with_inference_content)
+    reader = _Reader(recorded or {}, with_inference_content=with_inference_content)
     children: dict[str, list[Span]] = {}
     known = {span.span_id for span in trace.spans}
     for span in sorted(trace.spans, key=lambda span: span.start_ns):
@@ -167,14 +166,7 @@ def parallel_groups(siblings: Iterable[Span]) -> Iterator[tuple[Span, ...]]:
 class _Reader:
     """Reads what one span did."""
 
-    def __init__(
-        self,
-        response_of: Callable[[Span], InferenceResponse | None],
-        recorded: Mapping[tuple[str, str], Span],
-        *,
-        with_inference_content: bool,
-    ) -> None:
-        self._response_of = response_of
+    def __init__(self, recorded: Mapping[tuple[str, str], Span], *, with_inference_content: bool) -> None:
         self._recorded = recorded
         self._with_content = with_inference_content
 
@@ -188,9 +180,7 @@ class _Reader:
             return Step(kind, name)
         if not self._with_content:
             return Step(kind, name)
-        call = source.call
-        request = call.attempts[0].request.body if call is not None and call.attempts else ""
-        return Step(kind, name, request, _failure(span) or self._answer(source))
+        return Step(kind, name, _question(source), _failure(span) or _answer(source))
 
     def _source(self, span: Span) -> Span:
         """Return the recorded span that a replayed one comes from, else the span itself."""
@@ -199,11 +189,24 @@ class _Reader:
         found = (self._recorded.get((link.trace_id, link.span_id)) for link in span.links)
         return next((each for each in found if each is not None), span)
 
-    def _answer(self, span: Span) -> str:
-        response = self._response_of(span)
-        if response is None:
-            return ""
-        return compact([[message.role, list(message.parts)] for message in response.output_messages])
+
+def _question(span: Span) -> str:
+    """Return what a model was asked: the recorded request, else the instructions and messages that the span tells."""
+    call = span.call
+    if call is not None and call.attempts:
+        return call.attempts[0].request.body
+    asked = asked_of(span)
+    messages = _listed(asked.input_messages)
+    return compact([list(asked.system_instructions), messages]) if messages or asked.system_instructions else ""
+
+
+def _answer(span: Span) -> str:
+    messages = _listed(output_messages(span))
+    return compact(messages) if messages else ""
+
+
+def _listed(messages: Sequence[Message]) -> list[Json]:
+    return [[message.role, list(message.parts)] for message in messages]
 
 
 def _failure(span: Span) -> str:

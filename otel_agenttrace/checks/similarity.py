@@ -9,7 +9,6 @@ from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.trajectories import compare, steps
 from otel_agenttrace.checks.wording import finding
 from otel_agenttrace.model import Trace
-from otel_agenttrace.wire.recorded import response_of
 
 __all__ = ["SimilarTo"]
 
@@ -30,7 +29,7 @@ class SimilarTo:
         """Yield that less is the same, and where both part first."""
         recorded = {(span.trace_id, span.span_id): span for span in self.baseline.spans}
         left, right = (
-            steps(each, response_of, recorded, with_inference_content=self.with_content)
+            steps(each, recorded, with_inference_content=self.with_content)
             for each in (self.baseline, trace)
         )
         if not left:

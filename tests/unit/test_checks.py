@@ -180,6 +180,27 @@ def test_every_rule_has_a_case() -> None:
     assert {case[0] for case in _CASES} | {"no_errors"} == set(RULES)
 
 
+@pytest.mark.parametrize(
+    "other", [_model("No.", asked="Go?"), _model("Yes.", asked="Stay?"), _model(None, asked="Go?")]
+)
+def test_what_a_span_tells_of_its_messages_is_compared_where_no_request_was_recorded(other: Span) -> None:
+    baseline = _run(_model("Yes.", asked="Go?"))
+    assert _check(baseline, similar_to={"baseline": baseline, "threshold": 1}) == ()
+    assert _texts(_run(other), similar_to={"baseline": baseline, "threshold": 1}) == [
+        "0.50 of the baseline is the same, wanted 1 at least"
+    ]
+    assert _check(_run(other), similar_to={"baseline": baseline, "threshold": 1, "content": False}) == ()
+
+
+def test_ids_of_calls_that_a_span_tells_do_not_make_another_step() -> None:
+    def asked(call_id: str) -> Trace:
+        told = [{"role": "assistant", "parts": [{"type": "tool_call", "id": call_id, "name": "a", "arguments": {}}]}]
+        return _run(_model(None, attributes={semconv.GEN_AI_OUTPUT_MESSAGES: json.dumps(told)}))
+
+    first, second = asked(f"call_{'Ab1' * 8}"), asked(f"call_{'Cd2' * 8}")
+    assert _check(second, similar_to={"baseline": first, "threshold": 1}) == ()
+
+
 # --- rules that check nothing -----------------------------------------------------------------------------------------
 
 _EMPTY: Final[list[tuple[str, Any]]] = [

@@ -26,7 +26,6 @@ from otel_agenttrace.report.terminal import console, trace_json, trace_tree
 from otel_agenttrace.report.text import escaped, escaped_lines
 from otel_agenttrace.selectors import parse_selector, select, subjects
 from otel_agenttrace.volatile import MatchRule
-from otel_agenttrace.wire.recorded import response_of
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 _TRACE_ID: Final = "0af7651916cd43dd8448eb211c80319c"
@@ -86,7 +85,7 @@ def test_a_tree_of_any_shape_is_read_and_shown_each_span_once(name: str, tmp_pat
     assert len(trace.spans) == len(spans)
     assert len(re.findall(r"span \d+  ", shown)) == len(spans)
     assert graded(path, "run").spans == len(spans)
-    assert steps(trace, response_of) == ()
+    assert steps(trace) == ()
 
 
 @pytest.mark.parametrize("name", list(_TREES)[1:])
