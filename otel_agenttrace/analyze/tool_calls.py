@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from otel_agenttrace import semconv
-from otel_agenttrace.jsonvalue import Json, parse, text
+from otel_agenttrace.jsonvalue import Json, array, parse, text
 from otel_agenttrace.model import Part, Span, Trace
 from otel_agenttrace.wire.recorded import output_messages
 
-__all__ = ["ToolCall", "arguments_of", "executed_tool", "tool_calls"]
+__all__ = ["ToolCall", "arguments_of", "executed_tool", "tool_calls", "untold_calls"]
+
+_ASKS: Final = frozenset({"function_call", "tool_call", "tool_calls", "tool_use"})
+"""Finish reasons of a model that asked for tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,18 @@ def tool_calls(trace: Trace) -> tuple[ToolCall, ...]:
     told = {call.name for call in executed}
     asked = [call for span in trace.inferences for call in _asked(span) if call.name not in told]
     return tuple(sorted((*executed, *asked), key=lambda call: call.span.start_ns))
+
+
+def untold_calls(trace: Trace) -> tuple[Span, ...]:
+    """Return the calls to models that asked for tools which nobody tells: their content is not recorded, and no tool ran then."""
+    last_run = max((span.start_ns for span in trace.tool_calls), default=-1)
+    asking = (span for span in trace.inferences if last_run < span.start_ns)
+    return tuple(
+        span
+        for span in asking
+        if not _ASKS.isdisjoint(map(text, array(span.attributes.get(semconv.GEN_AI_RESPONSE_FINISH_REASONS))))
+        and not output_messages(span)
+    )
 
 
 def executed_tool(span: Span) -> ToolCall:

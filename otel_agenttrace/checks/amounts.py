@@ -11,7 +11,7 @@ from otel_agenttrace import semconv
 from otel_agenttrace.analyze.billing import is_unbilled, tokens_of
 from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.tool_calls import tool_calls
-from otel_agenttrace.checks.wording import finding, listed, places, short
+from otel_agenttrace.checks.wording import finding, listed, places, short, unknown_calls
 from otel_agenttrace.counting import counted
 from otel_agenttrace.model import Span, Trace
 
@@ -145,6 +145,8 @@ class CallCount:
 
     def findings(self, trace: Trace) -> Iterator[Finding]:
         """Yield that there are more or fewer."""
+        if self.of == "tool" and self.most is not None:
+            yield from unknown_calls(self.name, trace)
         spans = trace.inferences if self.of == "llm" else [call.span for call in tool_calls(trace)]
         count = len(spans)
         if (self.least or 0) <= count <= (count if self.most is None else self.most):

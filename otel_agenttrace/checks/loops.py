@@ -8,7 +8,7 @@ from itertools import groupby
 
 from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.tool_calls import ToolCall, tool_calls
-from otel_agenttrace.checks.wording import finding, listed, short, shown
+from otel_agenttrace.checks.wording import finding, listed, short, shown, unknown_calls
 from otel_agenttrace.jsonvalue import canonical
 from otel_agenttrace.model import Span, Trace
 
@@ -30,6 +30,7 @@ class MaxConsecutive:
                 found = f"{short(tool)} was called {len(calls)} times in a row, wanted {self.limit} at most"
                 fix = f"let the agent stop, or tell it what it has already; or allow it: {self.name}: {len(calls)}"
                 yield finding(self.name, trace, _spans(calls), found, fix=fix)
+        yield from unknown_calls(self.name, trace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class MaxIdentical:
             if known <= self.limit < known + len(calls):
                 found = f"how often {short(tool)} was called with the same arguments is not known"
                 yield finding(self.name, trace, _spans(calls), found, fix="record the arguments: @at.tool does")
+        yield from unknown_calls(self.name, trace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class NoCycles:
                 f"{sequence} came {times} times in a row, wanted less than {self.rounds}",
                 fix=f"let the agent stop, or tell it what it has already; or allow it: {self.name}: {times + 1}",
             )
+        yield from unknown_calls(self.name, trace)
 
 
 def _cycle(names: Sequence[str], rounds: int) -> tuple[int, int, int] | None:

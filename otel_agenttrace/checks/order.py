@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias, get_args
 from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.tool_calls import ToolCall, tool_calls
 from otel_agenttrace.checks.wanted import WantedCall, nearest_call
-from otel_agenttrace.checks.wording import finding, listed, short
+from otel_agenttrace.checks.wording import finding, listed, short, unknown_calls
 from otel_agenttrace.model import Trace
 
 __all__ = ["ORDER_MODES", "After", "Before", "Never", "Order", "OrderMode"]
@@ -52,6 +52,8 @@ class Order:
                 nearest=nearest,
                 fix=_FIX,
             )
+        if self.mode not in ("in_order", "superset"):
+            yield from unknown_calls(self.name, trace)
 
     def _problem(self, calls: Sequence[ToolCall]) -> tuple[str, str]:
         match self.mode:
@@ -145,6 +147,7 @@ class Before:
             when = "comes later only" if until < len(calls) else "is not called"
             found = f"{self.second} was called before {self.first}, which {when}"
             yield _told(self, trace, early, found, f"let the agent call {self.first} first")
+        yield from unknown_calls(self.name, trace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,7 @@ class After:
         if late:
             found = f"{self.first} was called and {self.second} was not called after it"
             yield _told(self, trace, late, found, f"let the agent call {self.second} then")
+        yield from unknown_calls(self.name, trace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +187,7 @@ class Never:
             untold = any(each.fits(call) is None for each, call in zip(self.wanted, found, strict=True))
             more = ", if the arguments that are not recorded are these" if untold else ""
             yield _told(self, trace, found, f"{told} came{more}, wanted never", "keep the agent from it")
+        yield from unknown_calls(self.name, trace)
 
 
 def _told(rule: Before | After | Never, trace: Trace, calls: Sequence[ToolCall], found: str, fix: str) -> Finding:

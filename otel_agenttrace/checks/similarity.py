@@ -29,8 +29,7 @@ class SimilarTo:
         """Yield that less is the same, and where both part first."""
         recorded = {(span.trace_id, span.span_id): span for span in self.baseline.spans}
         left, right = (
-            steps(each, recorded, with_inference_content=self.with_content)
-            for each in (self.baseline, trace)
+            steps(each, recorded, with_inference_content=self.with_content) for each in (self.baseline, trace)
         )
         if not left:
             found = "the baseline has no step: no agent, no call to a model, no tool"

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.tool_calls import ToolCall, tool_calls
 from otel_agenttrace.checks.wanted import WantedCall, nearest_call
-from otel_agenttrace.checks.wording import finding, listed, nearest_of, places, short
+from otel_agenttrace.checks.wording import finding, listed, nearest_of, places, short, unknown_calls
 from otel_agenttrace.counting import counted
 from otel_agenttrace.model import Trace
 
@@ -54,6 +54,7 @@ class NotCalled:
                 times = counted(len(found), "time")
                 fix = "take the tool from the agent, or take it out of the rule"
                 yield finding(self.name, trace, found, f"{short(tool)} was called {times}, wanted never", fix=fix)
+        yield from unknown_calls(self.name, trace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ class CalledWith:
                     at=f"{places(trace, [call.span])[0]}: {nearest_call(self.wanted, [call])}",
                     fix="mend what the agent is told of the tool, or the rule",
                 )
+        if self.is_every or self.most is not None:
+            yield from unknown_calls(self.name, trace)
 
     def _finding(self, trace: Trace, calls: Sequence[ToolCall], wanted: str, nearest: str = "") -> Finding:
         untold = sum(self.wanted.fits(call) is None for call in calls)

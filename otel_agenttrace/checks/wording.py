@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Final
 
 from otel_agenttrace.analyze.findings import Finding
+from otel_agenttrace.analyze.tool_calls import untold_calls
+from otel_agenttrace.counting import counted
 from otel_agenttrace.escaping import escaped
 from otel_agenttrace.jsonvalue import compact
 from otel_agenttrace.model import Span, Trace
 
-__all__ = ["finding", "listed", "nearest_of", "places", "short", "shown"]
+__all__ = ["finding", "listed", "nearest_of", "places", "short", "shown", "unknown_calls"]
 
 _MOST: Final = 6
 _LONGEST: Final = 160
@@ -35,6 +37,14 @@ def finding(
     parts = (("at", listed(places(trace, shown_by)) if at is None else at), ("nearest", nearest), ("to fix", fix))
     told = "\n".join([found, *(f"  {label:<9}{text}" for label, text in parts if text)])
     return Finding(rule, told, span_ids=tuple(dict.fromkeys(span.span_id for span in shown_by)))
+
+
+def unknown_calls(rule: str, trace: Trace) -> Iterator[Finding]:
+    """Yield that models asked for tools which the trace does not tell: a rule on what is not called cannot pass then."""
+    untold = untold_calls(trace)
+    if untold:
+        found = f"which tools were called is not known: {counted(len(untold), 'call')} to models asked for some"
+        yield finding(rule, trace, untold, found, fix="record the run with its content, or its tools: @at.tool does")
 
 
 def listed(items: Sequence[str], joint: str = ", ") -> str:

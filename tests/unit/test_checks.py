@@ -427,6 +427,39 @@ def test_several_calls_are_wanted_by_a_list() -> None:
     assert _texts(_ADVICE, called_with=wanted) == ["book was called 0 times, wanted 1 at least"]
 
 
+_OF_NO_CALL: Final[list[tuple[str, Any]]] = [
+    ("max_tool_calls", 0),
+    ("tool_calls", 0),
+    ("max_consecutive_same_tool", 1),
+    ("max_identical_calls", 1),
+    ("no_cycles", True),
+    ("not_called", "book"),
+    ("called_with", {"tool": "book", "max": 0}),
+    ("order", {"mode": "strict", "tools": []}),
+    ("order", {"mode": "subset", "tools": ["search"]}),
+    ("before", ["search", "book"]),
+    ("after", ["book", "search"]),
+    ("never", ["book"]),
+]
+
+
+@pytest.mark.parametrize(("rule", "wanted"), _OF_NO_CALL)
+def test_tools_that_a_model_asked_for_and_nobody_tells_are_no_pass(rule: str, wanted: Any) -> None:
+    asks = _model(None, attributes={semconv.GEN_AI_RESPONSE_FINISH_REASONS: ("tool_calls",)})
+    assert _texts(_run(_model(), asks), **{rule: wanted}) == [
+        "which tools were called is not known: 1 call to models asked for some"
+    ]
+    ran = _run(asks, _tool("search", {}))
+    if rule not in ("max_tool_calls", "tool_calls", "order"):
+        assert _check(ran, **{rule: wanted}) == ()
+
+
+def test_what_is_known_of_calls_is_enough_for_a_rule_that_wants_them() -> None:
+    asks = _model(None, attributes={semconv.GEN_AI_RESPONSE_FINISH_REASONS: ("tool_use",)})
+    run = _run(_tool("search", {}), asks)
+    assert _check(run, called="search", min_tool_calls=1, order=["search"], called_with={"tool": "search"}) == ()
+
+
 @pytest.mark.parametrize("wanted", [{"min": 1}, {"max": 0}, {"every": True}])
 def test_arguments_that_are_not_recorded_are_no_pass(wanted: dict[str, Any]) -> None:
     assert _check(_run(_tool("a")), called_with={"tool": "a", "args": {"n": 1}, **wanted}) != ()
