@@ -1,13 +1,13 @@
-"""Tell what a provider bills of one call to a model, as far as its span tells. Span in, tokens out."""
+"""Tell what a provider bills of one call to a model, as far as its span tells. Span in, tokens and money out."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from otel_agenttrace import semconv
-from otel_agenttrace.model import Span
+from otel_agenttrace.model import Span, Trace
 
-__all__ = ["is_unbilled", "tokens_of"]
+__all__ = ["cost_of_call", "tokens_of"]
 
 _REFUSED: Final = 400
 _UNSENT: Final = frozenset({"ConnectError", "ConnectTimeout"})
@@ -16,12 +16,17 @@ _UNSENT: Final = frozenset({"ConnectError", "ConnectTimeout"})
 def tokens_of(span: Span) -> tuple[int | None, int | None]:
     """Return the tokens of input and output; None where the span does not tell them, 0 where there can be none."""
     usage = span.usage
-    if usage.total_tokens is None and is_unbilled(span):
+    if usage.total_tokens is None and _is_unbilled(span):
         return 0, 0
     return usage.input_tokens, 0 if span.operation == semconv.OPERATION_EMBEDDINGS else usage.output_tokens
 
 
-def is_unbilled(span: Span) -> bool:
+def cost_of_call(trace: Trace, span: Span) -> float | None:
+    """Return what a call of a run cost in US dollars; None where that is not known, 0 where it can cost nothing."""
+    return 0.0 if _is_unbilled(span) else trace.cost_of(span)
+
+
+def _is_unbilled(span: Span) -> bool:
     """Whether a call reached no provider, or was refused by it: a replay missed it, no connection, a status of 400 on."""
     if span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME) == "miss":
         return True

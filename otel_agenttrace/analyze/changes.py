@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal, TypeAlias, TypeVar
 
+from otel_agenttrace.analyze.billing import cost_of_call
 from otel_agenttrace.analyze.tool_calls import tool_calls
 from otel_agenttrace.analyze.trajectories import Divergence, Step, compare, steps
 from otel_agenttrace.model import Trace
@@ -38,7 +39,7 @@ class Figures:
 
 def figures_of(trace: Trace) -> Figures:
     """Return what a run takes."""
-    costs = [trace.cost_of(span) for span in trace.inferences]
+    costs = [cost_of_call(trace, span) for span in trace.inferences]
     return Figures(
         len(costs),
         len(tool_calls(trace)),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from otel_agenttrace import semconv
-from otel_agenttrace.analyze.billing import is_unbilled, tokens_of
+from otel_agenttrace.analyze.billing import cost_of_call, tokens_of
 from otel_agenttrace.analyze.estimates import Interval
 from otel_agenttrace.analyze.tool_calls import tool_calls
 from otel_agenttrace.model import Span, Trace
@@ -99,7 +99,7 @@ def run_figures(trace: Trace) -> RunFigures:
         "input_tokens": given,
         "output_tokens": got,
         "total_tokens": _whole((given, got)),
-        "cost_usd": _whole(0.0 if is_unbilled(span) else trace.cost_of(span) for span in calls),
+        "cost_usd": _whole(cost_of_call(trace, span) for span in calls),
         "duration_s": _seconds(trace),
     }
     rounded = {

@@ -34,7 +34,7 @@ class CaseResult:
         tool_calls: Calls of tools.
         input_tokens: Of all calls to models; None if not known.
         output_tokens: The same.
-        cost: In US dollars; None if not known.
+        cost: In US dollars; None if that of a call is not known.
         duration_s: Of the test's trace, in seconds; None without spans.
         findings: What failed the test on our side: budgets, misses, drift.
     """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
-from otel_agenttrace.analyze.billing import is_unbilled, tokens_of
+from otel_agenttrace.analyze.billing import cost_of_call, tokens_of
 from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.tool_calls import tool_calls
 from otel_agenttrace.checks.wording import finding, listed, places, short, unknown_calls
@@ -36,7 +36,7 @@ class MaxCost:
 
     def findings(self, trace: Trace) -> Iterator[Finding]:
         """Yield that it cost too much, as far as is known, or that it is not known."""
-        amounts = [(span, 0.0 if is_unbilled(span) else trace.cost_of(span)) for span in trace.inferences]
+        amounts = [(span, cost_of_call(trace, span)) for span in trace.inferences]
         known = math.fsum(amount for _, amount in amounts if amount is not None)
         unknown = [span for span, amount in amounts if amount is None]
         if known > self.limit:

@@ -12,9 +12,9 @@ from typing import Final
 
 from opentelemetry import trace as otel_trace
 
+from otel_agenttrace.analyze.changes import Figures, figures_of
 from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.suite import CaseOutcome, CaseResult
-from otel_agenttrace.analyze.tool_calls import tool_calls
 from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.config import RecordMode, resolve
 from otel_agenttrace.errors import AgentTraceError, CassetteNotFound
@@ -149,6 +149,7 @@ class Running:
         trace = Trace() if self.counted["told"] else self.trace
         self.counted["told"] += 1
         usage, duration = trace.usage, trace.duration_ns
+        took = figures_of(trace) if in_full else Figures()
         return CaseResult(
             id=nodeid,
             outcome=outcome,
@@ -157,10 +158,10 @@ class Running:
             calls=calls,
             unplayed=len(self.session.unplayed_calls) if self.mode == "none" else 0,
             llm_calls=len(trace.inferences),
-            tool_calls=len(tool_calls(trace)) if in_full else 0,
+            tool_calls=took.tool_calls,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
-            cost=trace.cost if in_full else None,
+            cost=None if took.unpriced else took.cost,
             duration_s=None if duration is None else duration / 1e9,
             findings=findings,
         )

@@ -175,6 +175,15 @@ def test_a_report_tells_each_test_and_properties_stand_in_junit(project: Project
     assert "test_one" in (project.folder / "out/r.md").read_text(encoding="utf-8")
 
 
+def test_a_cost_of_which_a_part_is_not_known_is_told_as_not_known(project: Project) -> None:
+    project.write(
+        test_a="import agent\ndef test_one(cassette):\n    agent.ask('one')\n    agent.ask('two', model='my-own-model')\n"
+    )
+    project.pytest("--record", "--agenttrace-report", "r.json")
+    (case,) = json.loads((project.folder / "r.json").read_bytes())["cases"]
+    assert (case["llm_calls"], case["cost"]) == (2, None)
+
+
 def test_cassettes_that_no_test_uses_are_listed(project: Project) -> None:
     two = "import agent\ndef test_one(cassette):\n    agent.ask('one')\ndef test_two(cassette):\n    agent.ask('two')\n"
     project.write(test_a=two, test_gone=two, test_plain="def test_plain():\n    pass\n")

@@ -137,6 +137,10 @@ def test_a_call_without_a_price_is_counted_and_no_cost_is_none() -> None:
     trace = Trace((_chat(1), _chat(2)), cost_of=lambda span: 0.5 if span.start_ns == 1 else None)
     assert figures_of(trace) == Figures(2, 0, 30, 0.5, 1)
     assert figures_of(replace(trace, cost_of=lambda _: None)) == Figures(2, 0, 30, None, 2)
+    refused = replace(
+        _chat(3), attributes={**_chat(3).attributes, "error.type": "429", "gen_ai.usage.input_tokens": None}
+    )
+    assert figures_of(replace(trace, spans=(*trace.spans, refused))) == Figures(3, 0, 30, 0.5, 1)
     assert together([Figures(1, 0, None, None, 1), Figures(1, 0, 5, 0.25)]) == Figures(2, 0, 5, 0.25, 1)
 
 
