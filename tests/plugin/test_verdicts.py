@@ -172,7 +172,7 @@ def test_a_report_tells_each_test_and_properties_stand_in_junit(project: Project
     found = {each.get("name"): each.get("value") for each in ET.parse(project.folder / "out/j.xml").iter("property")}
     assert found["agenttrace.hit"] == "2"
     assert found["agenttrace.cassette"] == "tests/cassettes/test_a/test_one.otlp.jsonl"
-    assert "test_one" in (project.folder / "out/r.md").read_text(encoding="utf-8")
+    assert "### ✓ 1 test, none failed" in (project.folder / "out/r.md").read_text(encoding="utf-8")
 
 
 def test_cassettes_that_no_test_uses_are_listed(project: Project) -> None:
