@@ -29,7 +29,7 @@ def test_a_miss_that_the_agent_swallows_fails_the_test(project: Project) -> None
     assert result.returncode == 1
     assert "1 failed" in result.stdout
     assert "differs at /messages/0/content" in result.stdout
-    assert "to fix   record what is missing: pytest --record tests/test_a.py::test_one" in result.stdout
+    assert "to fix   if the call was added, record it: pytest --record tests/test_a.py::test_one" in result.stdout
 
 
 def test_a_miss_in_a_child_process_fails_the_test(project: Project) -> None:
