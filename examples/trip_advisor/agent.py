@@ -65,8 +65,9 @@ def plan(client: openai.OpenAI, question: str) -> str:
             return message.content or ""
         messages.append(message)
         results = run_tools(message.tool_calls)
-        for call in message.tool_calls:
-            messages.append({"role": "tool", "tool_call_id": call.id, "content": results[call.id]})
+        messages += [
+            {"role": "tool", "tool_call_id": call.id, "content": results[call.id]} for call in message.tool_calls
+        ]
 
 
 def run_tools(calls: Sequence[Any]) -> dict[str, str]:

@@ -9,13 +9,14 @@ from typing import Final
 
 from otel_agenttrace.errors import CassetteNotFound
 
-__all__ = ["cassettes_below", "fresh_cassette", "newest_cassette"]
+__all__ = ["ENDINGS", "cassettes_below", "fresh_cassette", "newest_cassette"]
 
 _FOLDER: Final = ".agenttrace"
 """Where recordings go that nobody named, below the working directory."""
 
-_ENDS: Final = (".otlp.jsonl", ".otlp.jsonl.zst")
-_PATTERNS: Final = tuple(f"*{end}" for end in _ENDS)
+ENDINGS: Final = (".otlp.jsonl", ".otlp.jsonl.zst")
+"""How the name of a cassette ends, plain and packed."""
+_PATTERNS: Final = tuple(f"*{end}" for end in ENDINGS)
 
 
 def fresh_cassette(folder: Path, begun: datetime, pid: int) -> Path:
@@ -42,5 +43,5 @@ def cassettes_below(folder: Path) -> tuple[Path, ...]:
     found: list[Path] = []
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(place, name) for name in files if name.endswith(_ENDS)]
+        found += [Path(place, name) for name in files if name.endswith(ENDINGS)]
     return tuple(sorted(found))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from otel_agenttrace.analyze.findings import Finding, finding_of
 from otel_agenttrace.cassette.lines import lines_of
+from otel_agenttrace.cassette.places import ENDINGS
 from otel_agenttrace.checks.checking import check_trace
 from otel_agenttrace.checks.documents import Check
 from otel_agenttrace.cleaning.files import files_in
@@ -17,8 +17,6 @@ from otel_agenttrace.jsonvalue import Json, JsonObject, array, obj, text
 from otel_agenttrace.model import Trace
 
 __all__ = ["CheckedFile", "checked_file", "checked_files_of", "lines_found", "traces_at", "unmatched", "with_vacuous"]
-
-_TRACES: Final = (".otlp.jsonl", ".otlp.jsonl.zst")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +79,10 @@ def traces_at(path: Path) -> tuple[Path, ...]:
     if not path.is_dir():
         return (path,)
     files, unread = files_in(path)
-    found = sorted((*(each for each in files if each.name.endswith(_TRACES)), *unread))
+    found = sorted((*(each for each in files if each.name.endswith(ENDINGS)), *unread))
     if not found:
         raise CassetteError(
-            f"There is no cassette in {path}.\n  to fix   name a trace, or a folder with files whose names end in {' or '.join(_TRACES)}"
+            f"There is no cassette in {path}.\n  to fix   name a trace, or a folder with files whose names end in {' or '.join(ENDINGS)}"
         )
     return tuple(found)
 

@@ -21,7 +21,7 @@ __all__ = ["ORDER_MODES", "After", "Before", "Never", "Order", "OrderMode"]
 
 OrderMode: TypeAlias = Literal["strict", "in_order", "unordered", "subset", "superset"]
 ORDER_MODES: Final[tuple[OrderMode, ...]] = get_args(OrderMode)
-_FIX: Final = "see what the agent did: otel-agenttrace show; or write the order that is meant"
+_FIX: Final = "mend the agent, or write the order that is meant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Order:
                 self.name,
                 trace,
                 [call.span for call in calls],
-                f"{self.mode} order: called {called}; wanted {_sequence(list(map(str, self.wanted)))}",
+                f"{self.mode}: called {called}; wanted {_sequence(list(map(str, self.wanted)))}",
                 at=problem,
                 nearest=nearest,
                 fix=_FIX,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from shlex import quote
+from types import TracebackType
 from typing import Any, Final, cast
 
 import pytest
@@ -30,8 +31,7 @@ from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 __all__ = ["Kit"]
 
-_BUDGETS: Final[Mapping[str, str]] = {"max_usd": "max_cost_usd"}
-"""What the mark `budget` calls otherwise than the rules."""
+_OURS: Final = Path(__file__).parents[1]
 _OF_ONE_TEST: Final = ("cassette", "agent_trace")
 
 
@@ -197,7 +197,7 @@ class Kit:
         try:
             result = yield
         except BaseException as error:
-            _end_in(self._config.rootpath, error)
+            _shorten(self._config.rootpath, error)
             test.findings += self._findings(item, test, has_failed=True)
             raise
         test.findings += self._findings(item, test, has_failed=False)
@@ -228,8 +228,7 @@ class Kit:
         if mark is None:
             return
         try:
-            told = {_BUDGETS.get(name, name): value for name, value in mark.kwargs.items()}
-            yield from check_trace(running.trace, rules_from(told, "@pytest.mark.budget"))
+            yield from check_trace(running.trace, rules_from(mark.kwargs, "@pytest.mark.budget"))
         except AgentTraceError as error:
             yield Finding("budget", str(error))
 
@@ -246,8 +245,10 @@ class Kit:
             test.outcome = "failed"
         elif report.skipped and test.outcome == "passed" and not hasattr(report, "wasxfail"):
             test.outcome = "skipped"
+        raised = call.excinfo.value if call.excinfo is not None else None
+        if report.failed and isinstance(raised, AgentTraceError):
+            _tell_shortly(report, raised)
         if report.when == "call" and report.failed and test.findings:
-            raised = call.excinfo.value if call.excinfo is not None else None
             shown_already = (str(report.longrepr), _told_by(raised))
             beside = [str(each) for each in test.findings if not any(each.message in text for text in shown_already)]
             if beside:
@@ -325,15 +326,41 @@ def _told_by(raised: BaseException | None) -> str:
     return told_miss([str(raised)], 1) if isinstance(raised, ReplayMiss) else ""
 
 
-def _end_in(root: Path, error: BaseException) -> None:
-    """Let the traceback of a miss end in the program's own code: below it are the SDK and we."""
-    if not isinstance(error, ReplayError):
+def _tell_shortly(report: pytest.TestReport, error: AgentTraceError) -> None:
+    """Let the one line that pytest tells of a failure say what is most wanted: it is cut where the terminal ends."""
+    crash: Any = getattr(report.longrepr, "reprcrash", None)
+    if crash is None:
         return
-    own, place = None, error.__traceback__
+    if isinstance(error, ReplayMiss) and error.first_difference:
+        crash.message = f"{type(error).__name__}: differs at {error.first_difference}"
+    else:
+        crash.message = crash.message.removeprefix(f"{type(error).__module__}.")
+
+
+def _shorten(root: Path, error: BaseException) -> None:
+    """Leave our frames out of a traceback, but for a fault of our own; let that of a miss end in the program, above the SDK."""
+    places = list(_places(error))
+    kept = [place for place in places if not _path(place).is_relative_to(_OURS)]
+    if not kept or (places[-1] is not kept[-1] and not isinstance(error, AgentTraceError)):
+        return
+    if isinstance(error, ReplayError):
+        own = [at for at, place in enumerate(kept) if _is_below(_path(place), root)]
+        kept = kept[: own[-1] + 1] if own else kept
+    for place, following in zip(kept, [*kept[1:], None], strict=True):
+        place.tb_next = following
+    error.__traceback__ = kept[0]
+
+
+def _places(error: BaseException) -> Iterator[TracebackType]:
+    place = error.__traceback__
     while place is not None:
-        path = Path(place.tb_frame.f_code.co_filename)
-        if path.is_relative_to(root) and "site-packages" not in path.parts:
-            own = place
+        yield place
         place = place.tb_next
-    if own is not None:
-        own.tb_next = None
+
+
+def _path(place: TracebackType) -> Path:
+    return Path(place.tb_frame.f_code.co_filename)
+
+
+def _is_below(path: Path, root: Path) -> bool:
+    return path.is_relative_to(root) and "site-packages" not in path.parts

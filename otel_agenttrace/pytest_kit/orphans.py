@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_agenttrace.pytest_kit.places import SUFFIXES
+from otel_agenttrace.cassette.places import ENDINGS
 
 __all__ = ["Collected"]
 
@@ -48,5 +48,5 @@ class Collected:
             for folder in sorted(path for path in (place / self._folder).glob("*") if path.is_dir()):
                 module = place / f"{folder.name}.py"
                 if module in self._modules or not module.exists():
-                    found = (path for path in sorted(folder.iterdir()) if path.name.endswith(SUFFIXES))
+                    found = (path for path in sorted(folder.iterdir()) if path.name.endswith(ENDINGS))
                     yield from (path for path in found if path.absolute() not in self._used)

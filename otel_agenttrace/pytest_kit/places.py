@@ -8,10 +8,9 @@ import re
 from pathlib import Path
 from typing import Final
 
-__all__ = ["SUFFIXES", "cassette_path", "file_name", "shown", "told", "without_trial"]
+from otel_agenttrace.cassette.places import ENDINGS
 
-SUFFIXES: Final = (".otlp.jsonl", ".otlp.jsonl.zst")
-"""How the name of a cassette ends, plain and packed."""
+__all__ = ["cassette_path", "file_name", "shown", "told", "without_trial"]
 
 _UNSAFE: Final = re.compile(r"[^\w.,=+@()\[\]-]+")
 _LONGEST: Final = 120
@@ -21,7 +20,7 @@ _TRIAL: Final = re.compile(r"-?trial-\d+(?=[\]-])|(?<=\[)trial-\d+-")
 
 def cassette_path(test_file: Path, folder: str, name: str) -> Path:
     """Return `<folder>/<module>/<name>.otlp.jsonl` beside a test file; the packed file, if only that is there."""
-    plain = test_file.parent / folder / test_file.stem / f"{file_name(name)}{SUFFIXES[0]}"
+    plain = test_file.parent / folder / test_file.stem / f"{file_name(name)}{ENDINGS[0]}"
     packed = plain.with_name(f"{plain.name}.zst")
     return packed if packed.exists() and not plain.exists() else plain
 

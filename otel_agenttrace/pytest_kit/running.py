@@ -111,7 +111,7 @@ class Running:
 
     def _told_unplayed(self, names: tuple[str, ...]) -> str:
         head = _numbered(len(names), "recording was never asked for", "recordings were never asked for")
-        cure = f"  to fix   if the agent is right: pytest --agenttrace-record-mode all {self.selector}"
+        cure = f"  to fix   if the agent is right, record the test anew: pytest --agenttrace-record-mode all {self.selector}"
         return "\n".join([head, *(f"  {name}" for name in names), cure])
 
     def unplayed(self) -> tuple[str, ...]:
@@ -222,8 +222,8 @@ def _cures(selector: str, *, in_memory: bool) -> Cures:
     if in_memory:
         return Cures(egress=f"let it go live, this once: pytest --record {selector}, or use the fixture cassette")
     return Cures(
-        miss=f"record what is missing: pytest --record {selector}\n"
-        f"           or all of it anew: pytest --agenttrace-record-mode all {selector}",
+        miss=f"if the call was added, record it: pytest --record {selector}\n"
+        f"           if it was changed, record the test anew: pytest --agenttrace-record-mode all {selector}",
         egress=f"record it: pytest --record {selector}\n"
         "           or let it out: allow= in @pytest.mark.cassette, or freeze=('llm', 'tools') so that no tool runs",
     )
@@ -245,8 +245,9 @@ def _expired(session: Session, settings: Settings, selector: str, now_ns: int) -
     path = session.given_path
     return Finding(
         "expired",
-        f"{path} was recorded {days:,.0f} days ago; {settings.expire} is the limit\n"
+        f"The cassette was recorded {days:,.0f} days ago; {settings.expire} is the limit.\n"
+        f"  cassette {path}\n"
         f"  to fix   record it anew: pytest --agenttrace-record-mode all {selector}\n"
-        f"           or compare it with the provider: otel-agenttrace replay --verify {quote(str(path))} -- …",
+        f"           or compare it with the provider: otel-agenttrace replay --verify {quote(str(path))} -- pytest {selector}",
         span_ids=tuple(span.span_id for span in old),
     )

@@ -13,9 +13,10 @@ from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.judging import judge, judge_success
 from otel_agenttrace.analyze.suite import CaseResult
 from otel_agenttrace.api import load
+from otel_agenttrace.cassette.places import ENDINGS
 from otel_agenttrace.errors import AgentTraceError
 from otel_agenttrace.model import Trace
-from otel_agenttrace.pytest_kit.places import SUFFIXES, told
+from otel_agenttrace.pytest_kit.places import told
 from otel_agenttrace.report.envelopes import envelope_lines
 from otel_agenttrace.report.text import escaped
 
@@ -33,11 +34,11 @@ def envelope_path(cassette: Path) -> Path:
 def trial_path(root: Path, cassette: Path, number: int) -> Path:
     """Return where a trial of a test is recorded."""
     inside = told(cassette, root) if cassette.is_relative_to(root) else cassette.name
-    return root / _FOLDER / _bare(inside) / f"{number}{SUFFIXES[0]}"
+    return root / _FOLDER / _bare(inside) / f"{number}{ENDINGS[0]}"
 
 
 def _bare(name: str) -> str:
-    return name.removesuffix(".zst").removesuffix(SUFFIXES[0])
+    return name.removesuffix(".zst").removesuffix(ENDINGS[0])
 
 
 def outside(envelope_file: Path, trace: Trace) -> Iterator[Finding]:

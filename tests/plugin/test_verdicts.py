@@ -29,7 +29,7 @@ def test_a_miss_that_the_agent_swallows_fails_the_test(project: Project) -> None
     assert result.returncode == 1
     assert "1 failed" in result.stdout
     assert "differs at /messages/0/content" in result.stdout
-    assert "to fix   record what is missing: pytest --record tests/test_a.py::test_one" in result.stdout
+    assert "to fix   if the call was added, record it: pytest --record tests/test_a.py::test_one" in result.stdout
 
 
 def test_a_miss_in_a_child_process_fails_the_test(project: Project) -> None:
@@ -54,6 +54,31 @@ def test_the_traceback_of_a_miss_ends_in_the_agent(project: Project) -> None:
     assert told.count("nearest  recording 1") == 1
 
 
+def test_a_traceback_has_no_frames_of_ours(project: Project) -> None:
+    project.write(
+        test_a="""
+import agent, otel_agenttrace as at
+from otel_agenttrace.testing import assert_called
+
+@at.agent
+def failing():
+    raise LookupError("of the agent")
+
+def test_own(agent_trace):
+    failing()
+
+def test_check(agent_trace):
+    assert_called(agent_trace, "search")
+"""
+    )
+    result = project.pytest()
+    assert "2 failed" in result.stdout
+    assert "LookupError: of the agent" in result.stdout
+    assert "annotate.py" not in result.stdout
+    assert "testing.py" not in result.stdout
+    assert "FAILED tests/test_a.py::test_check - CheckFailed: called: " in result.stdout
+
+
 def test_drift_fails_where_it_is_asked_for(project: Project) -> None:
     project.write(test_a="import agent, uuid\ndef test_one(cassette):\n    agent.ask(f'run {uuid.uuid4()}')\n")
     project.pytest("--record")
@@ -76,7 +101,9 @@ def test_recordings_that_nobody_asks_for_are_listed_and_fail_where_it_is_asked_f
     assert listed.returncode == 0
     line = "never asked for: 1 recording of tests/cassettes/test_a/test_one.otlp.jsonl: inference[2] chat gpt-4o-mini"
     assert line in listed.stdout
-    assert project.pytest("--agenttrace-fail-on=unplayed").returncode == 1
+    failed = project.pytest("--agenttrace-fail-on=unplayed")
+    assert failed.returncode == 1
+    assert failed.stdout.count("inference[2] chat gpt-4o-mini") == 1
 
 
 def test_a_cassette_that_is_too_old_fails_with_the_command_that_records_it_anew(project: Project) -> None:
@@ -172,7 +199,7 @@ def test_a_report_tells_each_test_and_properties_stand_in_junit(project: Project
     found = {each.get("name"): each.get("value") for each in ET.parse(project.folder / "out/j.xml").iter("property")}
     assert found["agenttrace.hit"] == "2"
     assert found["agenttrace.cassette"] == "tests/cassettes/test_a/test_one.otlp.jsonl"
-    assert "test_one" in (project.folder / "out/r.md").read_text(encoding="utf-8")
+    assert "### ✓ 1 test, none failed" in (project.folder / "out/r.md").read_text(encoding="utf-8")
 
 
 def test_a_cost_of_which_a_part_is_not_known_is_told_as_not_known(project: Project) -> None:

@@ -540,7 +540,7 @@ def test_the_ids_of_the_provider_never_matter_and_arguments_do_where_they_are_to
     assert _check(run, order={"mode": "strict", "tools": ["a", {"tool": "a", "args": {"n": 2}}]}) == ()
     (finding,) = _check(run, order={"mode": "strict", "tools": [{"tool": "a", "args": {"n": 2}}, "a"]})
     assert finding.message.splitlines()[:3] == [
-        'strict order: called a → a; wanted a({"n":2}) → a',
+        'strict: called a → a; wanted a({"n":2}) → a',
         '  at       call 1 is a, wanted a({"n":2})',
         "  nearest  a: /n is 1, wanted 2",
     ]
