@@ -42,9 +42,13 @@ class Check:
     rules: tuple[Rule, ...]
 
     def is_for(self, path: Path) -> bool:
-        """Whether a trace is meant: a pattern fits its path from some folder on. `*` stands for anything, `/` included."""
+        """Whether a trace is meant: a pattern fits its path from some folder on. `*` stands for anything, `/` included.
+
+        What ends as the pattern is spelt fits as well: the cassette of a test with parameters has `[…]` in its name.
+        """
         told = f"/{path.absolute().as_posix().lstrip('/')}"
-        return not self.files or any(fnmatchcase(told, f"*/{pattern.removeprefix('./')}") for pattern in self.files)
+        ends = [f"/{pattern.removeprefix('./')}" for pattern in self.files]
+        return not ends or any(told.endswith(end) or fnmatchcase(told, f"*{end}") for end in ends)
 
 
 def checks_in(content: bytes, source: str, load: Callable[[object], Trace]) -> tuple[Check, ...]:

@@ -118,7 +118,9 @@ def _matches(told: Told) -> Iterator[Rule]:
     try:
         patterns: tuple[re.Pattern[str], ...] = tuple(map(expression, texts))
     except ValueError as error:
-        raise ConfigError(f"{told.place} is no regular expression: {error}\n  to fix   mend {texts!r}") from None
+        raise ConfigError(
+            f"{told.place} is no regular expression: {error}\n  to fix   mend {short(repr(told.value))}"
+        ) from None
     if all(texts):
         yield OutputMatches(patterns)
 

@@ -42,7 +42,7 @@ def check(
     """Hold each FILE to the rules that are for it, and tell what breaks them.
 
     FILE is a cassette, a trace that others exported, or - for the standard input. A folder stands for all cassettes below
-    it, packed ones too. Exits 1 on findings: a rule that checks nothing is one, and so are rules that no file is held to.
+    it, packed ones too. Exits 1 on findings: a rule that checks nothing is one, and so is a file of rules that no FILE is held to.
     """
     checks = _checks(rules_file)
     found = [_checked(file, checks) for path in paths for file in traces_at(path)]

@@ -119,6 +119,15 @@ def test_checks_are_for_the_files_they_name_and_baselines_stand_beside_the_rules
     ]
 
 
+def test_a_file_with_brackets_in_its_name_is_meant_as_it_is_spelt(folder: Path) -> None:
+    cassette = "test_sky[Lisbon-*].otlp.jsonl"
+    (folder / cassette).write_bytes(_GOLDEN.read_bytes())
+    _rules(folder, f'checks: [{{files: ["{cassette}"], rules: {{not_called: weather}}}}]')
+    result = _check(cassette, "tests/cassettes", folder=folder)
+    assert result.returncode == 1
+    assert f"{cassette}: 1 finding · 1 rule" in result.stdout.splitlines()
+
+
 def test_rules_that_no_file_is_held_to_fail_and_are_told_in_every_form(folder: Path) -> None:
     _rules(folder, _SEVERAL.replace("weather/", "whether/"))
     result = _check("tests", "--junit", "j.xml", "--sarif", "s.json", folder=folder)
