@@ -244,10 +244,6 @@ def test_a_trace_that_stands_in_no_file_and_a_file_that_is_not_there_are_named()
 # --- comparing ----------------------------------------------------------------------------------------------------------
 
 
-def _nothing(_: Span) -> None:
-    return None
-
-
 def _span(number: int, parent: int = 0, start: int = 0, end: int = 0, **attributes: AttributeValue) -> Span:
     told = {getattr(semconv, f"GEN_AI_{name.upper()}"): value for name, value in attributes.items()}
     return Span("1" * 32, f"{number:016x}", "s", start, end, f"{parent:016x}" if parent else None, attributes=told)
@@ -264,9 +260,9 @@ def test_steps_stand_in_order_of_start_each_before_what_it_did_inside() -> None:
             _span(6, 0, 200, 300, operation_name="embeddings", request_model="e"),
         )
     )
-    names = [(step.kind, step.name) for step in steps(trace, _nothing)]
+    names = [(step.kind, step.name) for step in steps(trace)]
     assert names == [("agent", "a"), ("tool", "early"), ("inference", "m"), ("tool", "late"), ("inference", "e")]
-    outside = [step.name for step in steps(trace, _nothing, into_tools=False)]
+    outside = [step.name for step in steps(trace, into_tools=False)]
     assert outside == ["a", "early", "late", "e"]
 
 
