@@ -210,7 +210,7 @@ def agent_trace(request: pytest.FixtureRequest) -> _Sessions:
 
 @pytest.fixture
 def trace_snapshot(request: pytest.FixtureRequest) -> TraceSnapshot:
-    """What compares a trace with the snapshot beside the test: `trace_snapshot.assert_match(cassette.trace)`."""
+    """What compares a trace with the snapshot beside the test: `trace_snapshot.assert_match(cassette)`."""
     return _kit(request.config).snapshots_of(request)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from otel_agenttrace.analyze.findings import Finding
+from otel_agenttrace.analyze.insides import with_insides
 from otel_agenttrace.analyze.trajectories import compare, steps
 from otel_agenttrace.checks.wording import finding
 from otel_agenttrace.model import Trace
@@ -17,7 +18,7 @@ __all__ = ["SimilarTo"]
 class SimilarTo:
     """How much of the steps of a baseline and of the run is the same, 0 to 1, as `analyze.trajectories` measures it.
 
-    Without `with_content`, of calls to models only which model was asked is compared, not what was asked and answered.
+    A frozen tool counts with what it did inside when the baseline was recorded. Without `with_content`, of calls to models only which model was asked is compared, not what was asked and answered.
     """
 
     baseline: Trace = field(repr=False)
@@ -29,7 +30,8 @@ class SimilarTo:
         """Yield that less is the same, and where both part first."""
         recorded = {(span.trace_id, span.span_id): span for span in self.baseline.spans}
         left, right = (
-            steps(each, recorded, with_inference_content=self.with_content) for each in (self.baseline, trace)
+            steps(each, recorded, with_inference_content=self.with_content)
+            for each in (self.baseline, with_insides(trace, self.baseline))
         )
         if not left:
             found = "the baseline has no step: no agent, no call to a model, no tool"

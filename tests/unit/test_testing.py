@@ -104,6 +104,25 @@ def test_a_run_reads_the_same_recorded_replayed_and_from_its_file(provider: Prov
         assert answer.span == trace.inferences[1]
 
 
+def test_a_replay_with_frozen_tools_is_what_its_recording_is_with_all_that_they_did_inside(provider: Provider) -> None:
+    @at.tool
+    def research(topic: str) -> str:
+        with openai_client(provider, is_async=False) as client:
+            asked: Any = [{"role": "user", "content": topic}]
+            return str(client.chat.completions.create(model="gpt-4o-mini", messages=asked).choices[0].message.content)
+
+    with at.record(PATH, quiet=True):
+        research("hats")
+    for freeze in (("llm",), ("llm", "tools")):
+        with at.replay(PATH, quiet=True, freeze=freeze) as replayed:
+            research("hats")
+        testing.assert_trace_unchanged(PATH, replayed)
+    with at.record("other.otlp.jsonl", quiet=True) as other:
+        weather("Bern")
+    with pytest.raises(RegressionFound):
+        testing.assert_trace_unchanged(PATH, other)
+
+
 def _foreign(*answered: Any, operation: str = "chat") -> Path:
     spans = [
         {
