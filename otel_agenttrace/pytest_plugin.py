@@ -143,7 +143,7 @@ def _is_ours(item: pytest.Item) -> bool:
     marked = marked or ("agent_trace" if item.get_closest_marker("budget") else "")
     has_session = any(name in names for name in FIXTURES)
     if marked and not has_session:
-        names.insert(0, marked)
+        item.fixturenames = [marked, *names]  # pyright: ignore[reportAttributeAccessIssue] - a list of its own: another parameter may lack the mark
     return bool(marked) or has_session
 
 

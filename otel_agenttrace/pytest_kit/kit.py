@@ -21,7 +21,7 @@ from otel_agenttrace.checks.rules import rules_from
 from otel_agenttrace.config import RecordMode
 from otel_agenttrace.errors import AgentTraceError, ReplayError, ReplayMiss
 from otel_agenttrace.pytest_kit.orphans import Collected
-from otel_agenttrace.pytest_kit.places import cassette_path, shown, told, without_trial
+from otel_agenttrace.pytest_kit.places import cassette_path, one_name, shown, told, without_trial
 from otel_agenttrace.pytest_kit.running import Running, begun, told_miss
 from otel_agenttrace.pytest_kit.settings import Asked, Settings, asked_of, settings_of
 from otel_agenttrace.pytest_kit.summary import Told, told_lines, write_reports
@@ -32,6 +32,9 @@ from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 __all__ = ["Kit"]
 
 _OURS: Final = Path(__file__).parents[1]
+_NO_BUDGET: Final = (
+    "@pytest.mark.budget limits nothing.\n  to fix   say by name what it limits: max_usd=0.05, max_llm_calls=3"
+)
 _OF_ONE_TEST: Final = ("cassette", "agent_trace")
 
 
@@ -59,7 +62,9 @@ class Kit:
         self._running: list[Running] = []
         self._told = Told()
         self._collected = Collected(self.settings.cassette_dir)
-        self._recorded_here: set[Path] = set()
+        self._begun_by: dict[Path, pytest.Item | None] = {}
+        self._is_interrupted = False
+        self._is_over = False
 
     @cached_property
     def _pyproject(self) -> Mapping[str, object]:
@@ -75,7 +80,8 @@ class Kit:
     def collected(self, items: Sequence[pytest.Item], ours: Sequence[pytest.Item]) -> None:
         """Take note of the tests there are, and of the cassettes that belong to them."""
         paths = [path for item in ours for path in self._paths_of(item)]
-        self._collected.take(items, paths, self._config.args, is_partial=bool(self._config.getoption("lf", False)))
+        is_partial = bool(self._config.getoption("lf", False) or self._config.getoption("pyargs", False))
+        self._collected.take(items, paths, self._config.args, is_partial=is_partial)
 
     def _paths_of(self, item: pytest.Item) -> Iterator[Path]:
         names: Sequence[str] = getattr(item, "fixturenames", ())
@@ -91,12 +97,10 @@ class Kit:
 
     def _path(self, node: pytest.Item | pytest.Collector, named: str | None) -> Path:
         if named is not None:
-            return node.path.parent / named
+            return one_name(node.path.parent / named)
         module = node.getparent(pytest.Module)
-        above = node.nodeid.removeprefix(module.nodeid if module is not None else "").strip(":")
-        name = (
-            without_trial(".".join(above.split("::", above.partition("[")[0].count("::")))) if above else node.path.stem
-        )
+        above = _nodeid(node).removeprefix(module.nodeid if module is not None else "").strip(":")
+        name = ".".join(above.split("::", above.partition("[")[0].count("::"))) if above else node.path.stem
         return cassette_path(node.path, self.settings.cassette_dir, name)
 
     def several(self, metafunc: pytest.Metafunc) -> None:
@@ -117,8 +121,8 @@ class Kit:
         mode = self.settings.mode or asked.mode or self.settings.ini_mode
         if (trial := _trial_of(node)) > 0:
             path, mode = trial_path(self._config.rootpath, path, trial), "all"
-        if mode == "all" and path.absolute() in self._recorded_here:
-            mode = "new"  # an earlier test has begun it anew
+        if mode == "all" and self._begun_by.get(path.absolute(), node) is not node:
+            mode = "new"  # an earlier test has begun it anew, not this one before it was run again
         yield from self._run(request, shown(path), mode, asked)
 
     def session_in_memory(self, request: pytest.FixtureRequest) -> Iterator[Any]:
@@ -142,7 +146,7 @@ class Kit:
             mode,
             asked,
             fixture=str(request.fixturename),
-            selector=quote(without_trial(node.nodeid)),
+            selector=self._selector(node),
             settings=self.settings,
             pyproject=self._pyproject,
             now_ns=time.time_ns(),
@@ -152,8 +156,9 @@ class Kit:
             self._collected.use(running.path)
             running.is_shared = self._collected.uses_of(running.path) > 1
             if running.mode == "all":
-                self._recorded_here.add(running.path)
-        test = node.stash.setdefault(_TEST, _Test())
+                self._begun_by.setdefault(running.path, node if isinstance(request.node, pytest.Item) else None)
+        # where the first session of all is asked for by `getfixturevalue`, the test has begun without us
+        test = node.stash.setdefault(_TEST, _Test(is_in_call=isinstance(request.node, pytest.Item)))
         if running.problem is not None and test.is_in_call:
             running.close(has_failed=True)
             pytest.fail(str(running.problem.message), pytrace=False)
@@ -163,7 +168,17 @@ class Kit:
             yield running.session
         finally:
             self._running.remove(running)
-            running.close(has_failed=test.outcome == "failed")
+            running.close(has_failed=test.outcome == "failed", keep_partial=self._is_interrupted)
+        self._judge_late(running, test)
+
+    def _judge_late(self, running: Running, test: _Test) -> None:
+        """Fail the teardown of a session by what was done since its last test was judged."""
+        late = list(running.findings(()))
+        nothing = running.nothing_recorded() if running.fixture not in _OF_ONE_TEST else None
+        late += [nothing] if nothing is not None else []
+        if late and test.outcome != "failed" and not self._is_over:
+            test.findings += late
+            pytest.fail("\n".join(map(str, late)), pytrace=False)
 
     def snapshots_of(self, request: pytest.FixtureRequest) -> TraceSnapshot:
         """Return what compares traces with the snapshots of a test."""
@@ -172,26 +187,40 @@ class Kit:
             node.path.parent / self.settings.snapshot_dir / node.path.stem,
             update=self.settings.updates_snapshots,
             default_name=self._path(node, None).name.partition(".otlp.")[0],
-            update_command=f"pytest --agenttrace-update-snapshots {quote(without_trial(node.nodeid))}",
+            update_command=f"pytest --agenttrace-update-snapshots {self._selector(node)}",
             colour=self._config.get_terminal_writer().hasmarkup,
         )
+
+    def _selector(self, node: pytest.Item | pytest.Collector) -> str:
+        """Return what to type behind `pytest`, where it was started, to run a test."""
+        file, *inside = _nodeid(node).split("::", 1)
+        return quote("::".join([told(self._config.rootpath / file, self._config.invocation_params.dir), *inside]))
 
     # --- one test -------------------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Forget an earlier run of the same test."""
-        item.stash[_TEST] = _Test()
-        return (yield)
+        """Forget an earlier run of the same test; where its fixtures fail or skip it, tell what they missed."""
+        item.stash[_TEST] = test = _Test()
+        try:
+            return (yield)
+        except BaseException:
+            test.findings += self._findings(item, test, has_failed=True)
+            raise
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Have the recordings that are not whole leave the older ones in place."""
+        self._is_interrupted = True
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Run a test, and fail it by what its sessions know; without its cassette it does not run."""
         test = item.stash.setdefault(_TEST, _Test())
         test.is_in_call = True
-        meant = self._meant(item)
+        meant = self._meant(item, test)
         problems = [running.problem for running in meant if running.problem is not None]
         if problems:
+            self._findings(item, test, has_failed=True)  # those of fixtures, which asked a cassette that is not there
             test.findings += problems
             pytest.fail("\n".join(str(problem.message) for problem in problems), pytrace=False)
         try:
@@ -206,26 +235,31 @@ class Kit:
             pytest.fail("\n".join(map(str, critical)), pytrace=False)
         return result
 
-    def _meant(self, item: pytest.Item) -> list[Running]:
+    def _meant(self, item: pytest.Item, test: _Test) -> list[Running]:
         """Return the open sessions that a test asked for; those of a class or a module may be open for others."""
         names: Sequence[str] = getattr(item, "fixturenames", ())
-        return [running for running in self._running if running.fixture in names]
+        return [each for each in self._running if each is test.running or each.fixture in names]
 
     def _findings(self, item: pytest.Item, test: _Test, *, has_failed: bool) -> list[Finding]:
         found = [finding for running in self._running for finding in running.findings(self.settings.fail_on)]
         if has_failed:
             return [finding for finding in found if finding.rule in ("miss", "egress")]
-        for running in self._meant(item):
-            if (nothing := running.nothing_recorded()) is not None:
-                found.append(nothing)
+        for running in self._meant(item, test):
             found += self._over_budget(item, running)
-            if _trial_of(item) == 0 and running.fixture in _OF_ONE_TEST:
+            if running.fixture not in _OF_ONE_TEST:
+                continue
+            if not running.is_shared and (nothing := running.nothing_recorded()) is not None:
+                found.append(nothing)
+            if _trial_of(item) == 0:
                 found += outside(envelope_path(self._path(item, None)), running.trace)
         return found
 
     def _over_budget(self, item: pytest.Item, running: Running) -> Iterator[Finding]:
         mark = item.get_closest_marker("budget")
         if mark is None:
+            return
+        if mark.args or not mark.kwargs:
+            yield Finding("budget", _NO_BUDGET)
             return
         try:
             yield from check_trace(running.trace, rules_from(mark.kwargs, "@pytest.mark.budget"))
@@ -241,14 +275,17 @@ class Kit:
         test = item.stash.get(_TEST, None)
         if test is None:
             return report
+        is_skipped = report.skipped and not hasattr(report, "wasxfail")
+        if is_skipped and test.findings:  # "the provider is down, skip": it is the recording that is missing
+            report.outcome, report.longrepr = "failed", "\n".join(map(str, test.findings))
         if report.failed:
             test.outcome = "failed"
-        elif report.skipped and test.outcome == "passed" and not hasattr(report, "wasxfail"):
+        elif is_skipped and test.outcome == "passed":
             test.outcome = "skipped"
         raised = call.excinfo.value if call.excinfo is not None else None
         if report.failed and isinstance(raised, AgentTraceError):
             _tell_shortly(report, raised)
-        if report.when == "call" and report.failed and test.findings:
+        if report.when != "teardown" and report.failed and test.findings:
             shown_already = (str(report.longrepr), _told_by(raised))
             beside = [str(each) for each in test.findings if not any(each.message in text for text in shown_already)]
             if beside:
@@ -262,11 +299,15 @@ class Kit:
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Take note of what a test did, when its session has ended."""
         test = item.stash.setdefault(_TEST, _Test())
-        running = test.running or next(iter(self._meant(item)), None)
-        result = yield
-        if running is not None:
-            self._take_note(item, test, running)
-        return result
+        running = test.running or next(iter(self._meant(item, test)), None)
+        try:
+            return (yield)
+        except BaseException:
+            test.outcome = "failed"
+            raise
+        finally:
+            if running is not None:
+                self._take_note(item, test, running)
 
     def _take_note(self, item: pytest.Item, test: _Test, running: Running) -> None:
         cassette = "" if running.path is None else told(running.path, self._config.rootpath)
@@ -293,6 +334,7 @@ class Kit:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the reports; a worker tells its controller what it saw."""
+        self._is_over = True  # what fails from now on would end pytest itself
         root = self._config.rootpath
         self._told.orphans.update(told(path, root) for path in self._collected.orphans())
         output: dict[str, Any] | None = getattr(self._config, "workeroutput", None)
@@ -313,6 +355,11 @@ class Kit:
             terminalreporter.write_sep("=", "otel-agenttrace")
             for line in lines:
                 terminalreporter.write_line(line)
+
+
+def _nodeid(node: pytest.Item | pytest.Collector) -> str:
+    """Return the id of a test, the same for each of its trials."""
+    return without_trial(node.nodeid, _trial_of(node))
 
 
 def _trial_of(node: pytest.Item | pytest.Collector) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from otel_agenttrace.cassette.places import ENDINGS
+from otel_agenttrace.pytest_kit.places import one_name
 
 __all__ = ["Collected"]
 
@@ -16,13 +17,15 @@ __all__ = ["Collected"]
 class Collected:
     """Which tests were collected, and which cassettes they use.
 
-    Only what was collected as a whole is judged: a module named with `::`, or left out by `--lf`, may have other tests.
+    Only what was collected as a whole is judged: a module named with `::`, or left out by `--lf`, may have other tests,
+    and beside a module that was named, others may use what has no module of its own.
     """
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._used: Counter[Path] = Counter()
         self._modules: set[Path] = set()
+        self._partly: set[Path] = set()
 
     def take(
         self, items: Sequence[pytest.Item], used: Iterable[Path], arguments: Sequence[str], *, is_partial: bool
@@ -31,6 +34,8 @@ class Collected:
         self._used.update(path.absolute() for path in used)
         if not is_partial:
             chosen = {Path(word.partition("::")[0]).resolve() for word in arguments if "::" in word}
+            named = (Path(word.partition("::")[0]).resolve() for word in arguments)
+            self._partly = {path.parent for path in named if not path.is_dir()}
             self._modules = {item.path for item in items if item.path.resolve() not in chosen}
 
     def use(self, path: Path) -> None:
@@ -45,8 +50,8 @@ class Collected:
     def orphans(self) -> Iterator[Path]:
         """Yield the cassettes of the collected modules, and of modules that are gone, that belong to no test."""
         for place in sorted({module.parent for module in self._modules}):
-            for folder in sorted(path for path in (place / self._folder).glob("*") if path.is_dir()):
+            for folder in sorted(path for path in one_name(place / self._folder).glob("*") if path.is_dir()):
                 module = place / f"{folder.name}.py"
-                if module in self._modules or not module.exists():
+                if module in self._modules or not (module.exists() or place.resolve() in self._partly):
                     found = (path for path in sorted(folder.iterdir()) if path.name.endswith(ENDINGS))
                     yield from (path for path in found if path.absolute() not in self._used)

@@ -65,9 +65,9 @@ class Running:
         """What was done so far; after the end, all of it."""
         return self.session.trace if self._trace is None else self._trace
 
-    def close(self, *, has_failed: bool) -> None:
+    def close(self, *, has_failed: bool, keep_partial: bool = False) -> None:
         """End the session, and keep its trace: the file of one in memory goes."""
-        close_session(self.session, has_failed=has_failed, quiet=True)
+        close_session(self.session, has_failed=has_failed, keep_partial=keep_partial, quiet=True)
         self._trace = self.session.trace
 
     # --- judging --------------------------------------------------------------------------------------------------------
@@ -125,7 +125,8 @@ class Running:
     def nothing_recorded(self) -> Finding | None:
         """Return what is wrong with a recording that holds nothing: the next run would have no cassette."""
         session = self.session
-        if self.path is None or session.mode != "all" or self.trace.spans:
+        is_begun = session.mode == "all" or (session.mode == "new" and not session.recording.spans)
+        if self.path is None or not is_begun or self.trace.spans:
             return None
         return Finding(
             "nothing_recorded",

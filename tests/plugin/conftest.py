@@ -71,8 +71,10 @@ class Project:
         ]
         (self.folder / "pyproject.toml").write_text("\n".join([*told, *lines, ""]), encoding="utf-8")
 
-    def pytest(self, *arguments: str, unreachable: bool = False, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run the tests, where it is asked for without any network."""
+    def pytest(
+        self, *arguments: str, unreachable: bool = False, cwd: str = ".", **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the tests, from a folder of the project, and where it is asked for without any network."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_DROPPED)}
         told = {"PROVIDER_URL": self.provider.openai_url, "OPENAI_API_KEY": secrets.token_hex(8), "COLUMNS": "150"}
         command = [
@@ -86,7 +88,7 @@ class Project:
         ]
         return subprocess.run(
             command,
-            cwd=self.folder,
+            cwd=self.folder / cwd,
             env={**kept, **told, **variables},
             capture_output=True,
             text=True,

@@ -91,7 +91,7 @@ def test_fixture(cassette):
 def test_mark(cassette):
     raise SystemExit("it ran")
 """,
-        test_b="def test_ini(cassette):\n    assert cassette.mode == 'new'\n",
+        test_b="import agent\ndef test_ini(cassette):\n    assert cassette.mode == 'new' and agent.ask('one')\n",
     )
     project.ini('agenttrace_record_mode = "new"')
     told = project.pytest("-rA").stdout
@@ -158,9 +158,11 @@ def test_an_option_without_a_meaning_is_wrong_use(project: Project, argument: st
     assert told in result.stderr + result.stdout
 
 
-def test_a_test_that_makes_no_call_is_not_recorded_in_silence(project: Project) -> None:
-    project.write(test_a="def test_one(cassette):\n    pass\n")
-    result = project.pytest("--agenttrace-record-mode", "all")
+@pytest.mark.parametrize("fixture", ["cassette", "module_cassette"])
+@pytest.mark.parametrize("mode", ["all", "new"])
+def test_a_test_that_makes_no_call_is_not_recorded_in_silence(project: Project, mode: str, fixture: str) -> None:
+    project.write(test_a=f"def test_one({fixture}):\n    pass\n")
+    result = project.pytest("--agenttrace-record-mode", mode)
     assert result.returncode == 1
     assert "the test made no call that can be recorded" in result.stdout
 
@@ -173,3 +175,95 @@ def test_a_damaged_cassette_fails_its_test_and_no_other(project: Project) -> Non
     result = project.pytest()
     assert "1 failed, 2 passed" in result.stdout
     assert "test_one.otlp.jsonl:1: not JSON" in result.stdout
+
+
+def test_the_command_that_records_is_told_for_the_folder_where_pytest_was_started(project: Project) -> None:
+    project.write(test_a="def test_one(cassette):\n    pass\n")
+    (project.folder / "docs").mkdir()
+    result = project.pytest("../tests", cwd="docs")
+    assert "record it: pytest --record ../tests/test_a.py::test_one" in result.stdout, result.stdout
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_long_name_in_another_script_is_a_name_that_file_systems_take(project: Project) -> None:
+    project.write(test_a=f"import agent\ndef test_{'長' * 90}(cassette):\n    agent.ask('one')\n")
+    assert project.pytest("--record").returncode == 0
+    result = project.pytest()
+    assert result.returncode == 0, result.stdout
+
+
+def test_a_mark_on_one_parameter_holds_for_that_one_only(project: Project) -> None:
+    project.write(
+        test_a="""
+import agent, pytest
+
+@pytest.mark.parametrize("question", ["", pytest.param("two", marks=pytest.mark.cassette("two.otlp.jsonl"))])
+def test_one(question):
+    assert not question or agent.ask(question)
+"""
+    )
+    assert project.pytest("--record").returncode == 0
+    assert list(project.cassettes()) == ["tests/two.otlp.jsonl"]
+    assert project.pytest().returncode == 0
+
+
+def test_parameters_that_are_called_like_trials_have_cassettes_of_their_own(project: Project) -> None:
+    project.write(
+        test_a="""
+import agent, pytest
+
+@pytest.mark.parametrize("question", ["one", "two"], ids=["trial-1", "trial-2"])
+def test_one(cassette, question):
+    agent.ask(question)
+"""
+    )
+    project.pytest("--record")
+    assert list(project.cassettes()) == [f"tests/cassettes/test_a/test_one[trial-{n}].otlp.jsonl" for n in (1, 2)]
+    project.pytest("--agenttrace-trials", "2")
+    envelopes = sorted(path.name for path in project.folder.rglob("*.envelope.json"))
+    assert envelopes == [f"test_one[trial-{n}].envelope.json" for n in (1, 2)]
+
+
+# --- what was recorded is not lost ---------------------------------------------------------------------------------------
+
+
+def test_a_cassette_that_two_folders_name_by_different_paths_is_one(project: Project) -> None:
+    for name in ("a", "b"):
+        (project.folder / "tests" / name).mkdir(parents=True)
+        (project.folder / "tests" / name / f"test_{name}.py").write_text(
+            "import agent, pytest\n@pytest.mark.cassette('../shared.otlp.jsonl')\n"
+            f"def test_one():\n    agent.ask('{name}')\n",
+            encoding="utf-8",
+        )
+    assert project.pytest("--agenttrace-record-mode", "all").returncode == 0
+    result = project.pytest()
+    assert "2 passed" in result.stdout, result.stdout
+
+
+def test_a_recording_that_is_interrupted_leaves_the_older_one(project: Project) -> None:
+    test = "import agent\ndef test_one(cassette):\n    agent.ask('one')\n    {}\n    agent.ask('two')\n"
+    project.write(test_a=test.format("pass"))
+    project.pytest("--record")
+    ((name, before),) = project.cassettes().items()
+    project.write(test_a=test.format("raise KeyboardInterrupt"))
+    assert project.pytest("--agenttrace-record-mode", "all").returncode == 2
+    assert project.cassettes()[name] == before
+    assert list(project.cassettes()) == [name, f"{name}.partial"]
+
+
+def test_all_records_a_test_anew_that_is_run_again(project: Project) -> None:
+    project.write(
+        test_a="""
+import agent
+seen = set()
+
+def test_flaky(cassette):
+    seen.add(agent.ask("one"))
+    assert len(seen) == 2
+"""
+    )
+    result = project.pytest("--agenttrace-record-mode", "all", "--reruns", "1")
+    assert "1 passed, 1 rerun" in result.stdout, result.stdout
+    assert project.provider.hits == 2

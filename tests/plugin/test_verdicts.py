@@ -44,6 +44,103 @@ def test_a_miss_in_a_child_process_fails_the_test(project: Project) -> None:
     assert "miss: 1 call had no recording" in result.stdout
 
 
+_ASIDE: Final = """
+import agent, pytest, unittest
+
+def asks(question):
+    try:
+        return agent.ask(question)
+    except Exception:
+        return None
+
+@pytest.fixture
+def cleaned(cassette):
+    yield
+    asks("QUESTION 1")
+
+def test_teardown(cleaned):
+    agent.ask("one")
+
+class TestClass:
+    def test_one(self, used):
+        pass
+
+@pytest.fixture(scope="class")
+def used(class_cassette):
+    agent.ask("two")
+    yield
+    asks("QUESTION 2")
+
+def test_skip(cassette):
+    asks("QUESTION 3") or pytest.skip("the provider is down")
+
+@pytest.fixture
+def skipping(cassette):
+    asks("QUESTION 4") or pytest.skip("the provider is down")
+
+def test_skip_in_fixture(skipping):
+    pass
+
+class TestUnit(unittest.TestCase):
+    @pytest.mark.cassette
+    def test_skip(self):
+        asks("QUESTION 5") or self.skipTest("the provider is down")
+"""
+
+
+def test_a_miss_in_a_teardown_or_before_a_skip_fails_too(project: Project) -> None:
+    project.write(test_a=_ASIDE)
+    recorded = project.pytest("--record", "-W", "ignore")
+    assert "5 passed" in recorded.stdout, recorded.stdout
+    project.write(test_a=_ASIDE.replace("QUESTION", "another"))
+    result = project.pytest("-rs", "-W", "ignore", "--agenttrace-report", "r.json")
+    assert "2 failed, 2 passed, 3 errors in" in result.stdout, result.stdout
+    assert "SKIPPED" not in result.stdout
+    cases = json.loads((project.folder / "r.json").read_bytes())["cases"]
+    told = {case["id"].rpartition("py::")[2]: case["outcome"] for case in cases}
+    assert told == dict.fromkeys(
+        ("test_teardown", "TestClass::test_one", "test_skip", "test_skip_in_fixture", "TestUnit::test_skip"), "failed"
+    )
+
+
+def test_a_miss_in_a_teardown_at_the_end_of_pytest_does_not_end_it_otherwise(project: Project) -> None:
+    test = """
+import agent, pytest
+
+@pytest.fixture(scope="module")
+def used(module_cassette):
+    agent.ask("two")
+    yield
+    try:
+        agent.ask("QUESTION")
+    except Exception:
+        pass
+
+def test_one(used):
+    {}
+"""
+    project.write(test_a=test.format("pass"))
+    project.pytest("--record")
+    project.write(test_a=test.format("raise KeyboardInterrupt").replace("QUESTION", "another"))
+    result = project.pytest()
+    assert result.returncode == 2
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("fixture", ["cassette", "module_cassette"])
+def test_a_session_that_is_asked_for_while_a_test_runs_is_judged(project: Project, fixture: str) -> None:
+    test = f"import agent\ndef test_one(request):\n    request.getfixturevalue('{fixture}')\n    {{}}\n"
+    swallows = "try: agent.ask('{}')\n    except Exception: pass"
+    project.write(test_a=test.format(swallows.format("one")))
+    missing = project.pytest()
+    assert missing.returncode == 1
+    assert "No cassette at" in missing.stdout
+    project.pytest("--record")
+    assert project.pytest().returncode == 0
+    project.write(test_a=test.format(swallows.format("two")))
+    assert project.pytest().returncode == 1
+
+
 def test_the_traceback_of_a_miss_ends_in_the_agent(project: Project) -> None:
     project.write(test_a="import agent\ndef test_one(cassette):\n    agent.ask('one')\n")
     project.pytest("--record")
@@ -171,6 +268,14 @@ def test_under(cassette):
         assert "INTERNALERROR" not in result.stdout
 
 
+@pytest.mark.parametrize("mark", ["budget", "budget()", "budget(0.01)"])
+def test_a_budget_that_limits_nothing_fails(project: Project, mark: str) -> None:
+    project.write(test_a=f"import agent, pytest\n@pytest.mark.{mark}\ndef test_one():\n    agent.ask('one')\n")
+    result = project.pytest()
+    assert result.returncode == 1
+    assert "@pytest.mark.budget limits nothing" in result.stdout
+
+
 def test_a_budget_in_money_does_not_pass_where_the_price_is_unknown(project: Project) -> None:
     project.write(
         test_a="import agent, pytest\n@pytest.mark.budget(max_usd=1)\ndef test_one(cassette):\n    agent.ask('one', model='my-own-model')\n"
@@ -223,6 +328,17 @@ def test_cassettes_that_no_test_uses_are_listed(project: Project) -> None:
         assert "orphaned: 3 cassettes" in told, told
         assert all(f"  tests/cassettes/{name}.otlp.jsonl" in told for name in orphans)
     assert "test_two" not in project.pytest("tests/test_a.py::test_one").stdout
+
+
+def test_a_cassette_that_a_module_beside_may_use_is_no_orphan(project: Project) -> None:
+    project.write(
+        test_a="import agent\ndef test_one(cassette):\n    agent.ask('one')\n",
+        test_b="import agent, pytest\n@pytest.mark.cassette('cassettes/shared/b.otlp.jsonl')\ndef test_b():\n    agent.ask('b')\n",
+    )
+    project.pytest("--record")
+    assert "orphaned" not in project.pytest("tests/test_a.py").stdout
+    (project.folder / "tests/test_b.py").unlink()
+    assert "orphaned: 1 cassette" in project.pytest().stdout
 
 
 def test_the_agent_trace_fixture_leaves_no_file_and_reaches_no_other_machine(project: Project) -> None:
