@@ -16,7 +16,7 @@ from otel_agenttrace.model import Trace
 
 __all__ = ["OutputContains", "OutputJson", "OutputLacks", "OutputMatches"]
 
-_FENCE: Final = re.compile(r"```(?:json)?[ \t]*\n(.*?)\n[ \t]*```", re.DOTALL | re.IGNORECASE)
+_FENCES: Final = ("```", "```json")
 _FIX: Final = "see what the agent was asked and answered: otel-agenttrace show; or mend the rule"
 _FIX_UNKNOWN: Final = "see why: otel-agenttrace show; an answer is known of a run that was recorded with its content"
 
@@ -104,7 +104,20 @@ def _json(answer: str) -> Json:
     try:
         return parse(answer)
     except ValueError:
-        fenced = _FENCE.findall(answer)
+        fenced = tuple(_fenced(answer))
         if len(fenced) != 1:
             raise
         return parse(fenced[0])
+
+
+def _fenced(answer: str) -> Iterator[str]:
+    """Yield what stands between lines that end in a fence and the next ones that begin with one."""
+    inside: list[str] | None = None
+    for line in answer.split("\n"):
+        if inside is None:
+            inside = [] if line.rstrip().lower().endswith(_FENCES) else None
+        elif line.lstrip().startswith("```"):
+            yield "\n".join(inside)
+            inside = None
+        else:
+            inside.append(line)

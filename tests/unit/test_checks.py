@@ -625,6 +625,8 @@ def test_an_answer_that_is_not_recorded_is_no_pass(rule: str) -> None:
         ('{"n": "1"}', "$.n: '1' is not of type 'integer'"),
         ("n is 1", "it is no JSON"),
         ("```json\n{}\n```\n```json\n{}\n```", "it is no JSON"),
+        ('Here: ```JSON \r\n  {"n": 1}\r\n  ``` and that was it', ""),
+        pytest.param("a```\n" * 300_000, "it is no JSON", id="many fences"),
     ],
 )
 def test_the_answer_is_read_as_JSON(answer: str, told: str) -> None:
