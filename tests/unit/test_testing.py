@@ -113,7 +113,8 @@ def test_a_replay_with_frozen_tools_is_what_its_recording_is_with_all_that_they_
 
     with at.record(PATH, quiet=True):
         research("hats")
-    for freeze in (("llm",), ("llm", "tools")):
+    freezes: tuple[tuple[Frozen, ...], ...] = (("llm",), ("llm", "tools"))
+    for freeze in freezes:
         with at.replay(PATH, quiet=True, freeze=freeze) as replayed:
             research("hats")
         testing.assert_trace_unchanged(PATH, replayed)
