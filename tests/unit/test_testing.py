@@ -17,6 +17,7 @@ from otel_agenttrace.analyze.questions import question_of
 from otel_agenttrace.analyze.tool_calls import tool_calls
 from otel_agenttrace.environment import RUN
 from otel_agenttrace.errors import CassetteNotFound, ConfigError
+from otel_agenttrace.playback.plan import Frozen
 from otel_agenttrace.testing import BudgetExceeded, CheckFailed, RegressionFound, check
 from tests.support.clients import anthropic_client, openai_client
 from tests.support.foreign_spans import genai_attributes, said
