@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -520,6 +521,7 @@ def test_a_new_file_is_shown_whole_when_that_is_asked_for(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["interrupt", "end of input"])
 def test_who_leaves_in_the_middle_has_written_nothing(key: str, repository: Path) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background hands its deafness on
     shown = _on_a_terminal(repository, ["y", "y", key])
     assert shown.endswith("Aborted!\n\nexit code 1\n"), shown
     assert _content(repository) == {}
