@@ -8,15 +8,13 @@ from pathlib import Path
 
 from otel_agenttrace.analyze.findings import Finding, finding_of
 from otel_agenttrace.cassette.lines import lines_of
-from otel_agenttrace.cassette.places import ENDINGS
 from otel_agenttrace.checks.checking import check_trace
 from otel_agenttrace.checks.documents import Check
-from otel_agenttrace.cleaning.files import files_in
 from otel_agenttrace.errors import CassetteError, IngestError
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, obj, text
 from otel_agenttrace.model import Trace
 
-__all__ = ["CheckedFile", "checked_file", "checked_files_of", "lines_found", "traces_at", "unmatched", "with_vacuous"]
+__all__ = ["CheckedFile", "checked_file", "checked_files_of", "lines_found", "unmatched", "with_vacuous"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +66,6 @@ def _checked_of(told: JsonObject) -> CheckedFile:
         findings=tuple(map(finding_of, array(told.get("findings")))),
         problem=text(told.get("problem")) or "",
     )
-
-
-def traces_at(path: Path) -> tuple[Path, ...]:
-    """Return the file itself, or the cassettes in and below a folder, packed ones too, and folders there that cannot be read.
-
-    Raises:
-        CassetteError: If no cassette is in the folder.
-    """
-    if not path.is_dir():
-        return (path,)
-    files, unread = files_in(path)
-    found = sorted((*(each for each in files if each.name.endswith(ENDINGS)), *unread))
-    if not found:
-        raise CassetteError(
-            f"There is no cassette in {path}.\n  to fix   name a trace, or a folder with files whose names end in {' or '.join(ENDINGS)}"
-        )
-    return tuple(found)
 
 
 def checked_file(path: Path, checks: Sequence[Check], load: Callable[[Path], Trace], *, named: str = "") -> CheckedFile:

@@ -36,6 +36,16 @@ _COMMANDS: Final = {
     "validate": ("look", "validate"),
 }
 
+_ALIASES: Final = {
+    "analyze": "patterns",
+    "gap-report": "gaps",
+    "inspect": "show",
+    "list": "ls",
+    "pr-diff": "pr",
+    "token-budget": "tokens",
+}
+"""Names that other tools have for a command."""
+
 _UNLIMITED: Final = 1_000
 
 
@@ -46,9 +56,10 @@ class _LazyGroup(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        found = _COMMANDS.get(_ALIASES.get(cmd_name, cmd_name))
+        if found is None:
             return None
-        module, attribute = _COMMANDS[cmd_name]
+        module, attribute = found
         return getattr(import_module(f"otel_agenttrace.cli.{module}"), attribute)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

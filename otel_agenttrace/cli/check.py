@@ -9,10 +9,11 @@ import click
 
 from otel_agenttrace.api import load
 from otel_agenttrace.checks.documents import RULES_FILE, Check, checks_in
-from otel_agenttrace.checks.files import CheckedFile, checked_file, lines_found, traces_at, unmatched, with_vacuous
+from otel_agenttrace.checks.files import CheckedFile, checked_file, lines_found, unmatched, with_vacuous
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
 from otel_agenttrace.cli.look import JSON, readable
 from otel_agenttrace.errors import ConfigError
+from otel_agenttrace.library.finding import traces_at
 from otel_agenttrace.report.checked import checked_json, checked_lines
 from otel_agenttrace.report.junit import junit_xml
 from otel_agenttrace.report.sarif import sarif

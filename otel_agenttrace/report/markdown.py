@@ -6,7 +6,6 @@ it can be no link, no image, no mention, no HTML, whatever it says.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -15,7 +14,7 @@ from otel_agenttrace.analyze.changes import Change
 from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.suite import CaseResult, SuiteResult
 from otel_agenttrace.checks.files import CheckedFile
-from otel_agenttrace.escaping import escaped, escaped_lines
+from otel_agenttrace.report.fencing import code, fence
 from otel_agenttrace.report.review import Review, at_most, change_line, headline, step_lines, suite_facts, total_rows
 from otel_agenttrace.report.text import counted
 
@@ -27,8 +26,6 @@ MARKER: Final = "<!-- otel-agenttrace report -->"
 _LARGEST: Final = 65_000
 """Bytes of a comment. GitHub takes 65,536 characters; bytes are the count that no host's own way of counting exceeds."""
 _RESERVED: Final = 300
-_LONGEST_NAME: Final = 300
-_LONGEST_TEXT: Final = 2_000
 
 
 def review_markdown(review: Review) -> str:
@@ -82,7 +79,7 @@ def _tests(review: Review) -> Iterator[tuple[str, str]]:
 
 def _test(case: CaseResult) -> str:
     why = _findings(case.findings) if case.findings else "No finding of ours: the output of the test tells why."
-    return f"**{case.outcome}** {_code(case.id)}\n\n{why}"
+    return f"**{case.outcome}** {code(case.id)}\n\n{why}"
 
 
 def _checks(review: Review) -> Iterator[tuple[str, str]]:
@@ -90,7 +87,7 @@ def _checks(review: Review) -> Iterator[tuple[str, str]]:
 
 
 def _checked(file: CheckedFile) -> str:
-    return f"{_code(file.path)}\n\n{_fence([file.problem]) if file.problem else _findings(file.findings)}"
+    return f"{code(file.path)}\n\n{fence([file.problem]) if file.problem else _findings(file.findings)}"
 
 
 def _changes(review: Review) -> Iterator[tuple[str, str]]:
@@ -107,9 +104,9 @@ def _changes(review: Review) -> Iterator[tuple[str, str]]:
 
 
 def _change(change: Change) -> str:
-    told = f"**{change.kind}** {_code(change.name)}\\\n{change_line(change)}"
+    told = f"**{change.kind}** {code(change.name)}\\\n{change_line(change)}"
     lines = step_lines(change)
-    return f"{told}\n\n{_fence(lines, 'diff')}" if lines else told
+    return f"{told}\n\n{fence(lines, 'diff')}" if lines else told
 
 
 def _section(title: str, noun: str, blocks: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -120,33 +117,8 @@ def _section(title: str, noun: str, blocks: Iterable[str]) -> Iterator[tuple[str
 
 def _names(title: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
     if names:
-        yield "list", f"#### {title}\n\n" + "\n".join(f"- {_code(name)}" for name in at_most(names))
+        yield "list", f"#### {title}\n\n" + "\n".join(f"- {code(name)}" for name in at_most(names))
 
 
 def _findings(findings: Sequence[Finding]) -> str:
-    return _fence(at_most([str(finding) for finding in findings]))
-
-
-# --- foreign text -------------------------------------------------------------------------------------------------------
-
-
-def _code(text: str) -> str:
-    """Return a text as a code span: nothing in it has a meaning, and no run of backticks in it ends it."""
-    shown = _cut(escaped(text[: _LONGEST_NAME + 1]), _LONGEST_NAME) if text.strip() else "(no name)"
-    ticks = "`" * (_longest_run(shown) + 1)
-    return f"{ticks} {shown} {ticks}" if "`" in shown else f"{ticks}{shown}{ticks}"
-
-
-def _fence(texts: Iterable[str], language: str = "") -> str:
-    """Return texts as a fenced block, each on lines of its own: nothing in them has a meaning, and none ends the block."""
-    shown = "\n".join(_cut(escaped_lines(text[: _LONGEST_TEXT + 1]), _LONGEST_TEXT) for text in texts)
-    ticks = "`" * max(3, _longest_run(shown) + 1)
-    return f"{ticks}{language}\n{shown}\n{ticks}"
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-def _longest_run(text: str) -> int:
-    return max(map(len, re.findall("`+", text)), default=0)
+    return fence(at_most([str(finding) for finding in findings]))

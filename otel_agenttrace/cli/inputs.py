@@ -1,0 +1,98 @@
+"""What commands that read many files have in common: how files are named, read and told of, and how a report is shown."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import wraps
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+from rich.progress import track
+
+from otel_agenttrace.analyze.streams import SpanStream, streamed
+from otel_agenttrace.api import load
+from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
+from otel_agenttrace.cli.look import readable
+from otel_agenttrace.library.finding import traces_at
+from otel_agenttrace.library.reading import Source, Unread, read_each
+from otel_agenttrace.model import Trace
+from otel_agenttrace.report.page import Page, page_markdown, page_text
+from otel_agenttrace.report.plain import plain
+from otel_agenttrace.report.terminal import console
+from otel_agenttrace.report.text import escaped_lines
+
+__all__ = ["FILE", "FILES", "OUTPUT", "Reader", "shown"]
+
+_Read = TypeVar("_Read")
+_Command = TypeVar("_Command", bound=Callable[..., object])
+
+FILE = click.Path(path_type=Path, allow_dash=True)
+"""A cassette, a foreign trace, a folder of them, or - for the standard input."""
+FILES = click.argument("paths", metavar="FILE…", nargs=-1, required=True, type=FILE)
+
+
+class Reader:
+    """Reads the files a user named, one after another, with progress; tells at the end which could not be read."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self._unread: list[Unread] = []
+        self._count = 0
+
+    def traces(self) -> Iterator[tuple[str, Trace]]:
+        """Yield the name and the trace of each file that can be read."""
+        return self._each(load)
+
+    def streams(self) -> Iterator[SpanStream]:
+        """Yield the spans of each file that can be read; each is read to its end before the next one."""
+        for name, trace in self._each(load):
+            yield streamed(trace, name)
+
+    def _each(self, read: Callable[[Path], _Read]) -> Iterator[tuple[str, _Read]]:
+        with ExitStack() as kept:
+            sources = [Source(str(file), kept.enter_context(readable(file))) for file in self._files()]
+            told = console(sys.stderr)
+            is_short = len(sources) == 1 or not told.is_terminal
+            each = track(sources, "reading", console=told, transient=True, disable=is_short)
+            for found in read_each(each, read, self._unread):
+                self._count += 1
+                yield found
+
+    def _files(self) -> Iterator[Path]:
+        for path in self._paths:
+            yield from traces_at(path)
+
+    def end(self, *, findings: bool = False) -> NoReturn:
+        """Name the files that could not be read, and exit: 3 if none could, 1 on findings, else 0."""
+        for unread in self._unread:
+            click.echo(f"otel-agenttrace: not read: {escaped_lines(f'{unread.name}: {unread.reason}')}", err=True)
+        raise SystemExit(UNREADABLE if not self._count else FINDINGS if findings else CLEAN)
+
+
+def OUTPUT(command: _Command) -> _Command:  # noqa: N802 - a decorator beside FILES
+    """Give a command `--format text|md|json` and `--json`; it gets `form`."""
+
+    @wraps(command)
+    def with_form(*args: Any, as_json: bool, form: str, **options: Any) -> object:
+        return command(*args, form="json" if as_json else form, **options)
+
+    choice = click.Choice(("text", "md", "json"))
+    told = "For a terminal, for a comment or a page, for programs."
+    with_format = click.option("--format", "form", type=choice, default="text", show_default=True, help=told)
+    return with_format(click.option("--json", "as_json", is_flag=True, help="The same as --format json.")(with_form))  # pyright: ignore[reportReturnType] - click keeps the function
+
+
+def shown(form: str, report: object, page: Callable[[], Page]) -> None:
+    """Print a report: its page as text or Markdown, or its attributes as JSON."""
+    if form == "json":
+        click.echo(json.dumps(plain(report), indent=2, ensure_ascii=False))
+    elif form == "md":
+        click.echo(page_markdown(page()), nl=False)
+    else:
+        output = console()
+        for each in page_text(page()):
+            output.print(each)
