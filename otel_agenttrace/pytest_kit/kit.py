@@ -48,6 +48,7 @@ class _Test:
     findings: list[Finding] = field(default_factory=list[Finding])
     told: dict[str, Any] | None = None
     properties: tuple[tuple[str, object], ...] = ()
+    aside: list[str] = field(default_factory=list[str])
 
 
 _TEST: Final = pytest.StashKey[_Test]()
@@ -60,6 +61,8 @@ class Kit:
         self._config = config
         self.settings: Settings = settings_of(config)
         self._running: list[Running] = []
+        self._ended: list[Running] = []
+        self._is_older: dict[Path, bool] = {}
         self._told = Told()
         self._collected = Collected(self.settings.cassette_dir)
         self._begun_by: dict[Path, pytest.Item | None] = {}
@@ -141,6 +144,7 @@ class Kit:
         self, request: pytest.FixtureRequest, path: Path, mode: RecordMode, asked: Asked, **more: bool
     ) -> Iterator[Any]:
         node = cast("pytest.Item", request.node)
+        has_older = self._is_older.setdefault(path.absolute(), path.exists())
         running = begun(
             path,
             mode,
@@ -152,6 +156,7 @@ class Kit:
             now_ns=time.time_ns(),
             **more,
         )
+        running.has_older = has_older
         if running.path is not None:
             self._collected.use(running.path)
             running.is_shared = self._collected.uses_of(running.path) > 1
@@ -160,7 +165,7 @@ class Kit:
         # where the first session of all is asked for by `getfixturevalue`, the test has begun without us
         test = node.stash.setdefault(_TEST, _Test(is_in_call=isinstance(request.node, pytest.Item)))
         if running.problem is not None and test.is_in_call:
-            running.close(has_failed=True)
+            running.close()
             pytest.fail(str(running.problem.message), pytrace=False)
         test.running = running
         self._running.append(running)
@@ -168,8 +173,19 @@ class Kit:
             yield running.session
         finally:
             self._running.remove(running)
-            running.close(has_failed=test.outcome == "failed", keep_partial=self._is_interrupted)
+            running.close()
+            if running.path is None:
+                running.session.settle()
+            elif self._is_over:
+                self._told.aside[str(path)] = list(running.settle(is_interrupted=self._is_interrupted))
+            else:
+                self._ended.append(running)
         self._judge_late(running, test)
+
+    def _settle(self) -> list[str]:
+        """Decide what becomes of the recordings of the sessions that have ended, and return what is to be told of it."""
+        ended, self._ended = self._ended, []
+        return [line for each in ended for line in each.settle(is_interrupted=self._is_interrupted)]
 
     def _judge_late(self, running: Running, test: _Test) -> None:
         """Fail the teardown of a session by what was done since its last test was judged."""
@@ -202,6 +218,8 @@ class Kit:
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Forget an earlier run of the same test; where its fixtures fail or skip it, tell what they missed."""
         item.stash[_TEST] = test = _Test()
+        for running in self._running:
+            running.failed.discard(item.nodeid)
         try:
             return (yield)
         except BaseException:
@@ -237,8 +255,20 @@ class Kit:
 
     def _meant(self, item: pytest.Item, test: _Test) -> list[Running]:
         """Return the open sessions that a test asked for; those of a class or a module may be open for others."""
+        return [each for each in self._running if self._has_asked(item, test, each)]
+
+    @staticmethod
+    def _has_asked(item: pytest.Item, test: _Test, running: Running) -> bool:
         names: Sequence[str] = getattr(item, "fixturenames", ())
-        return [each for each in self._running if each is test.running or each.fixture in names]
+        return running is test.running or running.fixture in names
+
+    def _note_failed(self, item: pytest.Item, test: _Test) -> None:
+        """Take note that what a test recorded does not take the place of an older recording; a trial is told as it was."""
+        test.outcome = "failed"
+        if _trial_of(item) == 0:
+            for each in (*self._running, *self._ended):
+                if self._has_asked(item, test, each):
+                    each.failed.add(item.nodeid)
 
     def _findings(self, item: pytest.Item, test: _Test, *, has_failed: bool) -> list[Finding]:
         found = [finding for running in self._running for finding in running.findings(self.settings.fail_on)]
@@ -279,7 +309,7 @@ class Kit:
         if is_skipped and test.findings:  # "the provider is down, skip": it is the recording that is missing
             report.outcome, report.longrepr = "failed", "\n".join(map(str, test.findings))
         if report.failed:
-            test.outcome = "failed"
+            self._note_failed(item, test)
         elif is_skipped and test.outcome == "passed":
             test.outcome = "skipped"
         raised = call.excinfo.value if call.excinfo is not None else None
@@ -290,6 +320,8 @@ class Kit:
             beside = [str(each) for each in test.findings if not any(each.message in text for text in shown_already)]
             if beside:
                 report.sections.append(("otel-agenttrace", "\n".join(beside)))
+        if report.when == "teardown":
+            vars(report)["agenttrace_aside"] = test.aside
         if report.when == "teardown" and test.told is not None:
             report.user_properties += test.properties
             vars(report)["agenttrace"] = test.told
@@ -303,9 +335,10 @@ class Kit:
         try:
             return (yield)
         except BaseException:
-            test.outcome = "failed"
+            self._note_failed(item, test)
             raise
         finally:
+            test.aside = self._settle()
             if running is not None:
                 self._take_note(item, test, running)
 
@@ -323,6 +356,8 @@ class Kit:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take note of what became of a test, run here or by a worker."""
+        if report.when == "teardown":
+            self._told.aside[report.nodeid] = getattr(report, "agenttrace_aside", [])
         data = getattr(report, "agenttrace", None)
         if data is not None:
             self._told.take(data)

@@ -25,6 +25,7 @@ class Told:
     unplayed: dict[str, list[str]] = field(default_factory=dict[str, "list[str]"])
     orphans: set[str] = field(default_factory=set[str])
     problems: list[str] = field(default_factory=list[str])
+    aside: dict[str, list[str]] = field(default_factory=dict[str, "list[str]"])
     trials: dict[str, list[CaseResult]] = field(default_factory=dict[str, "list[CaseResult]"])
     envelopes: list[str] = field(default_factory=list[str])
 
@@ -58,6 +59,7 @@ def told_lines(told: Told, *, is_quiet: bool) -> Iterator[str]:
     if suite.orphans:
         yield f"orphaned: {counted(len(suite.orphans), 'cassette')} that no test uses; remove them, or give them back their tests:"
         yield from (f"  {escaped(name)}" for name in suite.orphans)
+    yield from (line for lines in told.aside.values() for line in lines)
     yield from told.envelopes
     yield from told.problems
 
