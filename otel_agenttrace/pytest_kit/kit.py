@@ -17,7 +17,7 @@ import pytest
 from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.suite import CaseOutcome
 from otel_agenttrace.checks.checking import check_trace
-from otel_agenttrace.checks.rules import rules_from
+from otel_agenttrace.checks.rules import in_keywords, rules_from
 from otel_agenttrace.config import RecordMode
 from otel_agenttrace.errors import AgentTraceError, ReplayError, ReplayMiss
 from otel_agenttrace.pytest_kit.orphans import Collected
@@ -292,7 +292,8 @@ class Kit:
             yield Finding("budget", _NO_BUDGET)
             return
         try:
-            yield from check_trace(running.trace, rules_from(mark.kwargs, "@pytest.mark.budget"))
+            found = check_trace(running.trace, rules_from(mark.kwargs, "@pytest.mark.budget"))
+            yield from in_keywords(found, mark.kwargs)
         except AgentTraceError as error:
             yield Finding("budget", str(error))
 

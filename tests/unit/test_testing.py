@@ -230,6 +230,15 @@ def test_a_trace_a_session_and_a_path_are_checked_alike(recording: at.Session) -
         assert str(raised.value).startswith("llm_calls: 2 calls to models, wanted 3\n  at       chat gpt-4o-mini (#2)")
 
 
+@pytest.mark.parametrize("word", ["max_llm_calls", "max_usd", "max_cost_usd", "max_tokens", "max_duration_s"])
+def test_the_cure_is_the_keyword_that_was_used(provider: Provider, word: str) -> None:
+    with at.record(PATH, quiet=True) as session:
+        advise(provider)
+    with pytest.raises(BudgetExceeded) as raised:
+        check(session, **{word: 1e-9 if word in ("max_usd", "max_cost_usd", "max_duration_s") else 0})
+    assert f" {word}=" in str(raised.value).rpartition("to fix")[2]
+
+
 def test_what_is_no_run_is_told() -> None:
     with pytest.raises(ConfigError, match="42 is no trace"):
         check(42, no_errors=True)  # pyright: ignore[reportArgumentType] - that is the test
