@@ -63,6 +63,7 @@ class Kit:
         self._running: list[Running] = []
         self._ended: list[Running] = []
         self._is_older: dict[Path, bool] = {}
+        self._snapshots: list[TraceSnapshot] = []
         self._told = Told()
         self._collected = Collected(self.settings.cassette_dir)
         self._begun_by: dict[Path, pytest.Item | None] = {}
@@ -85,6 +86,12 @@ class Kit:
         paths = [path for item in ours for path in self._paths_of(item)]
         is_partial = bool(self._config.getoption("lf", False) or self._config.getoption("pyargs", False))
         self._collected.take(items, paths, self._config.args, is_partial=is_partial)
+        if self._config.getoption("collectonly", False) or self._config.getoption("setuponly", False):
+            self._collected.leave_out(items)
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Take note of tests that will not run."""
+        self._collected.leave_out(items)
 
     def _paths_of(self, item: pytest.Item) -> Iterator[Path]:
         names: Sequence[str] = getattr(item, "fixturenames", ())
@@ -199,13 +206,15 @@ class Kit:
     def snapshots_of(self, request: pytest.FixtureRequest) -> TraceSnapshot:
         """Return what compares traces with the snapshots of a test."""
         node = cast("pytest.Item", request.node)
-        return TraceSnapshot(
+        made = TraceSnapshot(
             node.path.parent / self.settings.snapshot_dir / node.path.stem,
             update=self.settings.updates_snapshots,
             default_name=self._path(node, None).name.partition(".otlp.")[0],
             update_command=f"pytest --agenttrace-update-snapshots {self._selector(node)}",
             colour=self._config.get_terminal_writer().hasmarkup,
         )
+        self._snapshots.append(made)
+        return made
 
     def _selector(self, node: pytest.Item | pytest.Collector) -> str:
         """Return what to type behind `pytest`, where it was started, to run a test."""
@@ -303,6 +312,8 @@ class Kit:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put what a session knows into the report: beside a failure, and as data when the test is over."""
         report = yield
+        if not report.passed:
+            self._collected.doubt(item.path)
         test = item.stash.get(_TEST, None)
         if test is None:
             return report
@@ -366,17 +377,24 @@ class Kit:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Take note of what a worker saw when it collected."""
-        self._told.orphans.update(getattr(node, "workeroutput", {}).get("agenttrace_orphans", ()))
+        output: dict[str, Any] = getattr(node, "workeroutput", {})
+        self._told.orphans.update(output.get("agenttrace_orphans", ()))
+        self._told.take_unused(output.get("agenttrace_unused", ()))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the reports; a worker tells its controller what it saw."""
         self._is_over = True  # what fails from now on would end pytest itself
         root = self._config.rootpath
         self._told.orphans.update(told(path, root) for path in self._collected.orphans())
+        used = [path for each in self._snapshots for path in each.used]
+        unused = [told(path, root) for path in self._collected.unused_snapshots(self.settings.snapshot_dir, used)]
         output: dict[str, Any] | None = getattr(self._config, "workeroutput", None)
         if output is not None:
             output["agenttrace_orphans"] = sorted(self._told.orphans)
+            output["agenttrace_unused"] = unused
             return
+        if self._told.unused is None:
+            self._told.take_unused(unused)
         try:
             write_reports(self._told.suite(), self.settings.reports)
             self._told.envelopes += kept(root, self._told.trials)
@@ -384,8 +402,10 @@ class Kit:
             self._told.problems.append(f"what was learned cannot be written: {error}")
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
         """Say how the sessions went, and what nobody asked for or uses."""
+        if exitstatus != pytest.ExitCode.OK:
+            self._told.unused = None  # who did not come so far may use them
         lines = list(told_lines(self._told, is_quiet=self._config.get_verbosity() < 0))
         if lines:
             terminalreporter.write_sep("=", "otel-agenttrace")

@@ -185,7 +185,9 @@ def _redact(asked: Asked, value: object, place: str) -> Asked:
 
 def _several(name: str) -> Callable[[Asked, object, str], Asked]:
     def take(asked: Asked, value: object, place: str) -> Asked:
-        words = tuple(cast("Iterable[object]", value if isinstance(value, list | tuple | set | frozenset) else (value,)))
+        words = tuple(
+            cast("Iterable[object]", value if isinstance(value, list | tuple | set | frozenset) else (value,))
+        )
         if not all(isinstance(word, str) for word in words):
             raise ConfigError(f"{place} is {value!r}.\n  to fix   a text, or a list of texts")
         return replace(asked, plan=replace(asked.plan, **cast("dict[str, Any]", {name: words})))
