@@ -21,21 +21,19 @@ def set_aside(path: Path, run_id: str) -> Path | None:
         CassetteInaccessible: If a file cannot be written; no line is lost.
     """
     of_run = f'"{run_id}"'.encode()  # each line tells its run, and no other has drawn the same number
-    with recordable(path), kept_still(path) as content:
-        lines = content.splitlines(keepends=True)
-        own = [line for line in lines if of_run in line]
-        if not own:
-            return None
-        recording = Recording(path)
-        try:
+    recording = Recording(path)
+    try:
+        with recordable(path), kept_still(path) as content:
+            lines = content.splitlines(keepends=True)
+            own = [line for line in lines if of_run in line]
             partial = AppendedFile(recording.partial, create=True)
             for line in own:
                 partial.append(line)
-        finally:
-            recording.leave()
-        others = b"".join(line for line in lines if of_run not in line)
-        if others:
-            write_private(path, others, durable=True)
-        else:
-            path.unlink()
-    return recording.partial
+            others = b"".join(line for line in lines if of_run not in line)
+            if own and others:
+                write_private(path, others, durable=True)
+            elif own:
+                path.unlink()
+    finally:
+        recording.leave()
+    return recording.partial if own else None

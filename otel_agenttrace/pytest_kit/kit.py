@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from shlex import quote
-from types import TracebackType
 from typing import Any, Final, cast
 
 import pytest
@@ -19,19 +18,19 @@ from otel_agenttrace.analyze.suite import CaseOutcome
 from otel_agenttrace.checks.checking import check_trace
 from otel_agenttrace.checks.rules import in_keywords, rules_from
 from otel_agenttrace.config import RecordMode
-from otel_agenttrace.errors import AgentTraceError, ReplayError, ReplayMiss
+from otel_agenttrace.errors import AgentTraceError, ReplayMiss
 from otel_agenttrace.pytest_kit.orphans import Collected
 from otel_agenttrace.pytest_kit.places import cassette_path, one_name, shown, told, without_trial
 from otel_agenttrace.pytest_kit.running import Running, begun, told_miss
 from otel_agenttrace.pytest_kit.settings import Asked, Settings, asked_of, settings_of
 from otel_agenttrace.pytest_kit.summary import Told, told_lines, write_reports
+from otel_agenttrace.pytest_kit.tracebacks import shorten, tell_shortly
 from otel_agenttrace.pytest_kit.trials import envelope_path, kept, outside, trial_path
 from otel_agenttrace.snapshots import TraceSnapshot
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 __all__ = ["Kit"]
 
-_OURS: Final = Path(__file__).parents[1]
 _NO_BUDGET: Final = (
     "@pytest.mark.budget limits nothing.\n  to fix   say by name what it limits: max_usd=0.05, max_llm_calls=3"
 )
@@ -253,7 +252,7 @@ class Kit:
         try:
             result = yield
         except BaseException as error:
-            _shorten(self._config.rootpath, error)
+            shorten(self._config.rootpath, error)
             test.findings += self._findings(item, test, has_failed=True)
             raise
         test.findings += self._findings(item, test, has_failed=False)
@@ -326,7 +325,7 @@ class Kit:
             test.outcome = "skipped"
         raised = call.excinfo.value if call.excinfo is not None else None
         if report.failed and isinstance(raised, AgentTraceError):
-            _tell_shortly(report, raised)
+            tell_shortly(report, raised)
         if report.when != "teardown" and report.failed and test.findings:
             shown_already = (str(report.longrepr), _told_by(raised))
             beside = [str(each) for each in test.findings if not any(each.message in text for text in shown_already)]
@@ -427,43 +426,3 @@ def _trial_of(node: pytest.Item | pytest.Collector) -> int:
 def _told_by(raised: BaseException | None) -> str:
     """Return the finding that says no more than the error that a test ended with."""
     return told_miss([str(raised)], 1) if isinstance(raised, ReplayMiss) else ""
-
-
-def _tell_shortly(report: pytest.TestReport, error: AgentTraceError) -> None:
-    """Let the one line that pytest tells of a failure say what is most wanted: it is cut where the terminal ends."""
-    crash: Any = getattr(report.longrepr, "reprcrash", None)
-    if crash is None:
-        return
-    if isinstance(error, ReplayMiss) and error.first_difference:
-        crash.message = f"{type(error).__name__}: differs at {error.first_difference}"
-    else:
-        crash.message = crash.message.removeprefix(f"{type(error).__module__}.")
-
-
-def _shorten(root: Path, error: BaseException) -> None:
-    """Leave our frames out of a traceback, but for a fault of our own; let that of a miss end in the program, above the SDK."""
-    places = list(_places(error))
-    kept = [place for place in places if not _path(place).is_relative_to(_OURS)]
-    if not kept or (places[-1] is not kept[-1] and not isinstance(error, AgentTraceError)):
-        return
-    if isinstance(error, ReplayError):
-        own = [at for at, place in enumerate(kept) if _is_below(_path(place), root)]
-        kept = kept[: own[-1] + 1] if own else kept
-    for place, following in zip(kept, [*kept[1:], None], strict=True):
-        place.tb_next = following
-    error.__traceback__ = kept[0]
-
-
-def _places(error: BaseException) -> Iterator[TracebackType]:
-    place = error.__traceback__
-    while place is not None:
-        yield place
-        place = place.tb_next
-
-
-def _path(place: TracebackType) -> Path:
-    return Path(place.tb_frame.f_code.co_filename)
-
-
-def _is_below(path: Path, root: Path) -> bool:
-    return path.is_relative_to(root) and "site-packages" not in path.parts
