@@ -99,7 +99,7 @@ class _UnpackedFile(HeldFile):
 def _not_found_hint(path: Path) -> str:
     partial = partial_path(path)
     if partial.exists():
-        return f"a run that did not end left {partial}: use it by that name"
+        return f"a run that did not end, or failed, left {partial}: use it by that name"
     with contextlib.suppress(OSError):
         there = [each.name for each in path.parent.iterdir() if each.is_file()]
         if near := difflib.get_close_matches(path.name, there, n=1):

@@ -165,8 +165,8 @@ def rewrite(
         CassetteInaccessible: If the cassette cannot be read or written, or is a link; it stays as it was.
     """
     try:
-        with kept_still(path) if to is None else contextlib.nullcontext():
-            sheet = _Sheet(path, path.read_bytes())
+        with kept_still(path) if to is None else contextlib.nullcontext(path.read_bytes()) as content:
+            sheet = _Sheet(path, content)
             mode = None if to is None else stat.S_IMODE(path.stat().st_mode)
             write_private(to or path, sheet.rewritten(changes, appended, spans), mode, durable=True)
     except OSError as error:
