@@ -17,6 +17,7 @@ from otel_agenttrace.analyze.streams import SpanStream, streamed
 from otel_agenttrace.api import load
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
 from otel_agenttrace.cli.look import readable
+from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.library.finding import traces_at
 from otel_agenttrace.library.reading import Source, Unread, read_each
 from otel_agenttrace.model import Trace
@@ -30,8 +31,8 @@ __all__ = ["FILE", "FILES", "OUTPUT", "Reader", "shown"]
 _Read = TypeVar("_Read")
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
-FILE = click.Path(path_type=Path, allow_dash=True)
-"""A cassette, a foreign trace, a folder of them, or - for the standard input."""
+FILE = RunPath(allow_dash=True)
+"""A cassette by its path or name, a foreign trace, a folder of them, or - for the standard input."""
 FILES = click.argument("paths", metavar="FILE…", nargs=-1, required=True, type=FILE)
 
 

@@ -20,6 +20,7 @@ from click.core import ParameterSource
 
 from otel_agenttrace.cassette.reader import open_cassette, with_calls
 from otel_agenttrace.children import python_path
+from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.config import resolve
 from otel_agenttrace.environment import OTEL_AGENTTRACE_CASSETTE, OTEL_AGENTTRACE_MODE
 from otel_agenttrace.errors import EgressBlocked
@@ -183,7 +184,7 @@ def refresh(cassette: Path, command: tuple[str, ...], older_than: str, prune: bo
     help="Make each call live too (needs network and key), and tell where its answer differs; writes nothing.",
 )
 @_faulty
-@_CASSETTE
+@click.argument("cassette", type=RunPath(dir_okay=False))
 @_COMMAND
 def replay(
     cassette: Path,
