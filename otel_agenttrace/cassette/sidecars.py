@@ -15,7 +15,17 @@ from otel_agenttrace.cassette.pack import unpacked
 from otel_agenttrace.cassette.private import make_private_folder, read_regular, refuse_link, write_private
 from otel_agenttrace.errors import CassetteError
 
-__all__ = ["read_sidecar", "remove_unused", "sidecar_digest", "sidecar_folder", "sidecars", "spilled"]
+__all__ = [
+    "bodies_size",
+    "copy_named",
+    "read_sidecar",
+    "remove_cassette",
+    "remove_unused",
+    "sidecar_digest",
+    "sidecar_folder",
+    "sidecars",
+    "spilled",
+]
 
 _SPILL_FROM: Final = 1 << 20
 """Bodies above this many bytes stand in a file of their own."""
@@ -124,6 +134,42 @@ def remove_unused(path: Path, digests: Collection[str], *, keeps: bool = False) 
     return kept
 
 
+def copy_named(content: bytes, source: Path, to: Path) -> None:
+    """Copy the large bodies that the content of a cassette names from beside one cassette to beside another.
+
+    Raises:
+        ValueError: If one of them has another content than its name says.
+        OSError: If one cannot be read or written.
+    """
+    for digest in _digests(content) & sidecars(source):
+        spilled(to, read_sidecar(source, digest))
+
+
+def remove_cassette(path: Path) -> None:
+    """Remove a cassette, or its partial, and the large bodies beside it that no other file names.
+
+    Raises:
+        OSError: If something cannot be removed.
+    """
+    digests = sidecars(path)
+    path.unlink()
+    other = next(_others(path), None)
+    if other is not None:
+        remove_unused(other, digests)
+        return
+    folder = sidecar_folder(path)
+    for digest in digests:
+        (folder / digest).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # it is not there, or holds something else
+        folder.rmdir()
+
+
+def bodies_size(path: Path) -> int:
+    """Return how many bytes the large bodies beside a cassette have."""
+    folder = sidecar_folder(path)
+    return sum((folder / digest).lstat().st_size for digest in sidecars(path))
+
+
 def _others(path: Path) -> Iterator[Path]:
     """Yield the files that share large bodies with the one at a path."""
     name = _plain_name(path)
@@ -138,9 +184,13 @@ def _named(path: Path) -> frozenset[str]:
     held = b""
     for piece in unpacked(path) if path.suffix == PACKED else _pieces(path):
         held += piece
-        named.update(digest.decode() for digest in _NAMED.findall(held))
+        named |= _digests(held)
         held = held[-_OVERLAP:]
     return frozenset(named)
+
+
+def _digests(content: bytes) -> frozenset[str]:
+    return frozenset(digest.decode() for digest in _NAMED.findall(content))
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

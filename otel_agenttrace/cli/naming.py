@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,4 +20,4 @@ class RunPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path of the recording that is meant."""
-        return super().convert(run_named(os.fspath(value), Path()), param, ctx)
+        return super().convert(run_named(str(value), Path()), param, ctx)
