@@ -16,6 +16,7 @@ from otel_agenttrace.cassette.private import make_private_folder, read_regular, 
 from otel_agenttrace.errors import CassetteError
 
 __all__ = [
+    "BODIES",
     "bodies_size",
     "copy_named",
     "read_sidecar",
@@ -25,10 +26,14 @@ __all__ = [
     "sidecar_folder",
     "sidecars",
     "spilled",
+    "unnamed",
 ]
 
 _SPILL_FROM: Final = 1 << 20
 """Bodies above this many bytes stand in a file of their own."""
+
+BODIES: Final = ".bodies"
+"""How the name of a folder of large bodies ends."""
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _NAMED: Final = re.compile(rb'"([0-9a-f]{64})"')
@@ -38,7 +43,7 @@ _OVERLAP: Final = 65
 
 def sidecar_folder(path: Path) -> Path:
     """Return the folder that holds the large bodies of a cassette or of its partial."""
-    return path.with_name(_plain_name(path) + ".bodies")
+    return path.with_name(_plain_name(path) + BODIES)
 
 
 def _plain_name(path: Path) -> str:
@@ -162,6 +167,16 @@ def remove_cassette(path: Path) -> None:
         (folder / digest).unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # it is not there, or holds something else
         folder.rmdir()
+
+
+def unnamed(folder: Path) -> frozenset[str]:
+    """Return the large bodies in a folder of them that no file names; none where a file that shares them cannot be read."""
+    path = folder.with_name(folder.name.removesuffix(BODIES))
+    sharing = (*((path,) if path.exists() else ()), *_others(path))
+    try:
+        return sidecars(path) - frozenset(digest for each in sharing for digest in _named(each))
+    except (OSError, CassetteError):
+        return frozenset()
 
 
 def bodies_size(path: Path) -> int:

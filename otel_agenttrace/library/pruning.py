@@ -17,10 +17,10 @@ from otel_agenttrace.library.listing import recorded_ns
 from otel_agenttrace.model import Trace
 from otel_agenttrace.selectors import select
 
-__all__ = ["PRUNABLE", "Pruned", "Pruning", "is_recording", "prunable_in", "pruned", "remove"]
+__all__ = ["PARTIAL", "PRUNABLE", "Pruned", "Pruning", "is_recording", "prunable_in", "pruned", "remove"]
 
-_PARTIAL: Final = ".partial"
-PRUNABLE: Final = (*ENDINGS, f"{ENDINGS[0]}{_PARTIAL}")
+PARTIAL: Final = ".partial"
+PRUNABLE: Final = (*ENDINGS, f"{ENDINGS[0]}{PARTIAL}")
 """How the names of files end that may go."""
 
 
@@ -66,7 +66,7 @@ def prunable_in(folder: Path) -> tuple[Path, ...]:
 
 def is_recording(path: Path) -> bool:
     """Whether a run records to a cassette, or to the partial that is named."""
-    partial = path if path.suffix == _PARTIAL else partial_path(path)
+    partial = path if path.suffix == PARTIAL else partial_path(path)
     try:
         return partial.exists() and is_held(partial)
     except OSError:  # nobody can tell: it stays
@@ -90,7 +90,7 @@ def pruned(
         age_s = None if newest_ns is None else (now_ns - newest_ns) / 1_000_000_000
         old = trace.spans if older_than is None else select(trace, f"age>{older_than}", now_ns)
         is_old = len(old) == len(trace.spans)
-        if is_old and is_unused(path.with_name(path.name.removesuffix(_PARTIAL))) and not is_recording(path):
+        if is_old and is_unused(path.with_name(path.name.removesuffix(PARTIAL))) and not is_recording(path):
             yield Pruned(path, age_s, path.stat().st_size + bodies_size(path))
 
 

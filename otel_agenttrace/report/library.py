@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from otel_agenttrace.analyze.fingerprints import Fingerprint, ToolFingerprint
+from otel_agenttrace.library.checkup import CURES, Checkup
 from otel_agenttrace.library.listing import Listed, Listing
 from otel_agenttrace.library.pruning import Pruning
-from otel_agenttrace.report.page import Block, Cell, Column, Line, Table, Told
+from otel_agenttrace.report.page import Block, Cell, Column, Heading, Line, Table, Told
 from otel_agenttrace.report.text import age, cost, counted, size, tokens
 
-__all__ = ["fingerprint_page", "listing_page", "pruning_page"]
+__all__ = ["checkup_page", "fingerprint_page", "listing_page", "pruning_page"]
 
 _RIGHT = ("age", "calls", "tokens", "cost", "errors", "size", "unplayed")
+_MARKS = {"critical": "✗", "warning": "!", "info": "·"}
 _SHORT = 16
 """Digits of a digest that people compare."""
 
@@ -37,7 +39,7 @@ def listing_page(report: Listing) -> Iterator[Block]:
     if unpriced or untold:
         told = [f"{unpriced:,} have no price"] if unpriced else []
         told += [f"{untold:,} tell no tokens"] if untold else []
-        yield Line((f"+ more than that: of {counted(report.calls, 'call')} {' and '.join(told)}",), "dim")
+        yield Line((f"+ and more: of {counted(report.calls, 'call')} {' and '.join(told)}",), "dim")
 
 
 def _row(each: Listed, *, with_unplayed: bool) -> tuple[Cell, ...]:
@@ -96,3 +98,21 @@ def fingerprint_page(runs: Sequence[tuple[str, Fingerprint]]) -> Iterator[Block]
 def _tool_row(tool: ToolFingerprint) -> tuple[Cell, ...]:
     shapes = Told(" | ".join(tool.shapes))
     return Told(tool.name), f"{tool.calls:,}", tool.arguments[:_SHORT], tool.shape[:_SHORT], shapes
+
+
+def checkup_page(report: Checkup) -> Iterator[Block]:
+    """Yield what was found in cassettes, and below it what to do about each kind of finding."""
+    if report.findings:
+        columns = (Column("finding"), Column("file"), Column("what"))
+        rows = (
+            (f"{_MARKS[each.severity]} {each.rule}", Told(str(each.path)), Told(each.message))
+            for each in report.findings
+        )
+        yield Table(columns, tuple(rows))
+        yield Heading("to fix")
+        cures = {each.rule: CURES[each.rule] for each in report.findings}
+        yield Table((Column("finding"), Column("what to do")), tuple(cures.items()))
+    critical = sum(each.severity == "critical" for each in report.findings)
+    warnings = len(report.findings) - critical
+    told = f"{critical:,} critical, {counted(warnings, 'warning')}" if report.findings else "nothing found"
+    yield Line((f"{counted(report.cassettes, 'cassette')}: {told}",), "dim")
