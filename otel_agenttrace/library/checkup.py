@@ -182,18 +182,20 @@ def _of_trace(path: Path, trace: Trace, now_ns: int, older_than: str) -> Iterato
     old = select(trace, f"age>{older_than}", now_ns)
     if old:
         yield _trouble("stale", path, f"{len(old):,} of {len(trace.spans):,} spans are older than {older_than}")
-    models = Counter((_provider(span), model_of(span)) for span in trace.inferences)
-    for (provider, model), calls in sorted(models.items(), key=str):
-        if model and is_deprecated(provider, model):
-            yield _trouble("deprecated-model", path, f"{model}, {calls:,} × asked: its provider gives it up")
+    given_up = Counter(model for span in trace.inferences if (model := _given_up(span)))
+    for model, calls in sorted(given_up.items()):
+        yield _trouble("deprecated-model", path, f"{model}, {calls:,} × asked: its provider gives it up")
     unpriced = Counter(model_of(span) or "?" for span in trace.inferences if _lacks_price(trace, span))
     for model, calls in sorted(unpriced.items()):
         yield _trouble("no-price", path, f"{model}, {calls:,} × asked: no price is known")
 
 
-def _provider(span: Span) -> str | None:
-    told = span.attributes.get(semconv.GEN_AI_PROVIDER_NAME)
-    return told if isinstance(told, str) else None
+def _given_up(span: Span) -> str | None:
+    """Return the model of a call that its provider gives up, by the name it has or was asked for; None where it does not."""
+    provider = span.attributes.get(semconv.GEN_AI_PROVIDER_NAME)
+    names = (span.attributes.get(name) for name in (semconv.GEN_AI_RESPONSE_MODEL, semconv.GEN_AI_REQUEST_MODEL))
+    told = (name for name in names if isinstance(name, str))
+    return next((name for name in told if is_deprecated(provider if isinstance(provider, str) else None, name)), None)
 
 
 def _lacks_price(trace: Trace, span: Span) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+from typing import Final
 
 from otel_agenttrace.analyze.fingerprints import Fingerprint, ToolFingerprint
+from otel_agenttrace.cassette.places import ENDINGS
 from otel_agenttrace.library.checkup import CURES, Checkup
 from otel_agenttrace.library.listing import Listed, Listing
 from otel_agenttrace.library.pruning import Pruning
@@ -13,19 +17,22 @@ from otel_agenttrace.report.text import age, cost, counted, size, tokens
 
 __all__ = ["checkup_page", "fingerprint_page", "listing_page", "pruning_page"]
 
-_RIGHT = ("age", "calls", "tokens", "cost", "errors", "size", "unplayed")
-_MARKS = {"critical": "✗", "warning": "!", "info": "·"}
-_SHORT = 16
+_TITLES: Final = ("name", "age", "calls", "tokens", "cost", "errors", "unplayed", "size", "models", "agent")
+_LEFT: Final = ("name", "models", "agent")
+_MARKS: Final = {"critical": "✗", "warning": "!", "info": "·"}
+_SHORT: Final = 16
 """Digits of a digest that people compare."""
 
 
 def listing_page(report: Listing) -> Iterator[Block]:
-    """Yield a table of cassettes, and their sums."""
-    with_unplayed = any(row.unplayed is not None for row in report.cassettes)
-    titles = ["name", "age", "calls", "tokens", "cost", "errors", "size", "models", "agent"]
-    titles[6:6] = ["unplayed"] if with_unplayed else []
-    columns = tuple(Column(title, "right" if title in _RIGHT else "left") for title in titles)
-    yield Table(columns, tuple(_row(each, with_unplayed=with_unplayed) for each in report.cassettes))
+    """Yield a table of cassettes, without the folder that they share and without columns that tell nothing, and their sums."""
+    folder = _shared_folder([each.name for each in report.cassettes])
+    if folder:
+        yield Line((Told(f"{folder}/"),), "dim")
+    cells = [_cells(each, folder) for each in report.cassettes]
+    titles = [title for title in _TITLES if any(row[title] for row in cells)]
+    columns = tuple(Column(title, "left" if title in _LEFT else "right") for title in titles)
+    yield Table(columns, tuple(tuple(row[title] for title in titles) for row in cells))
     summed = (
         counted(len(report.cassettes), "cassette"),
         counted(report.calls, "call"),
@@ -42,20 +49,28 @@ def listing_page(report: Listing) -> Iterator[Block]:
         yield Line((f"+ and more: of {counted(report.calls, 'call')} {' and '.join(told)}",), "dim")
 
 
-def _row(each: Listed, *, with_unplayed: bool) -> tuple[Cell, ...]:
-    unplayed = ("?" if each.unplayed is None else f"{each.unplayed:,}",) if with_unplayed else ()
-    return (
-        Told(each.name),
-        age(each.age_s),
-        f"{each.calls:,}",
-        _at_least(tokens(each.tokens), each.calls_without_tokens, is_known=each.tokens is not None),
-        _at_least(cost(each.cost), each.calls_without_price, is_known=each.cost is not None),
-        f"{each.errors:,}" if each.errors else "",
-        *unplayed,
-        "?" if each.size_bytes is None else size(each.size_bytes),
-        Told(", ".join(each.models)),
-        Told(each.agent or ""),
-    )
+def _shared_folder(names: Sequence[str]) -> str:
+    """Return the folder that several files are below of; empty for none."""
+    folders = [str(PurePath(name).parent) for name in names]
+    if len(names) < 2 or len({PurePath(folder).is_absolute() for folder in folders}) > 1:
+        return ""
+    return os.path.commonpath(folders).removeprefix(".")
+
+
+def _cells(each: Listed, folder: str) -> Mapping[str, Cell]:
+    name = str(PurePath(each.name).relative_to(folder)) if folder else each.name
+    return {
+        "name": Told(name.removesuffix(ENDINGS[0])),
+        "age": age(each.age_s),
+        "calls": f"{each.calls:,}",
+        "tokens": _at_least(tokens(each.tokens), each.calls_without_tokens, is_known=each.tokens is not None),
+        "cost": _at_least(cost(each.cost), each.calls_without_price, is_known=each.cost is not None),
+        "errors": f"{each.errors:,}" if each.errors else "",
+        "unplayed": "" if each.unplayed is None else f"{each.unplayed:,}",
+        "size": "?" if each.size_bytes is None else size(each.size_bytes),
+        "models": Told(", ".join(each.models)) if each.models else "",
+        "agent": Told(each.agent) if each.agent else "",
+    }
 
 
 def _at_least(told: str, unknown: int, *, is_known: bool) -> str:
