@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, get_args
 
@@ -51,8 +52,8 @@ def ls(paths: tuple[Path, ...], sort: Sort, report: Path | None, *, form: str) -
     """
     played = _played(report)
     reader = Reader(paths or _HERE)
-    rows = (listed(stream, time.time_ns(), played) for stream in reader.streams())
-    kept = (row for row in rows if report is None or row.unplayed or played.is_unused(Path(row.name)))
+    rows = (reader.made(each.name, partial(listed, each, time.time_ns(), played)) for each in reader.streams())
+    kept = (row for row in rows if row and (not report or row.unplayed or played.is_unused(Path(row.name))))
     found = listing(kept, sort)
     shown(form, found, lambda: listing_page(found))
     reader.end()
@@ -136,7 +137,8 @@ def fingerprint(paths: tuple[Path, ...], *, form: str) -> None:
     not in them, nor the order of what ran at the same time.
     """
     reader = Reader(paths)
-    runs = tuple((name, fingerprint_of(trace)) for name, trace in reader.traces())
+    read = ((name, reader.made(name, partial(fingerprint_of, trace))) for name, trace in reader.traces())
+    runs = tuple((name, run) for name, run in read if run is not None)
     report = _Fingerprints(tuple(_Named(name, run) for name, run in runs))
     shown(form, report, lambda: fingerprint_page(runs))
     reader.end()

@@ -18,7 +18,6 @@ from otel_agenttrace.cassette.places import ENDINGS
 from otel_agenttrace.cassette.sidecars import BODIES, unnamed
 from otel_agenttrace.cassette.validation import validated
 from otel_agenttrace.cleaning.scanning import scanned
-from otel_agenttrace.errors import CassetteError
 from otel_agenttrace.library.finding import files_below, stem_of
 from otel_agenttrace.library.pruning import PARTIAL, is_recording
 from otel_agenttrace.model import Span, Trace
@@ -156,12 +155,8 @@ def troubles_of(
     if report.warnings:
         yield _trouble("torn", path, "the last line is torn: its run was killed")
     yield from _leaks(path, redactor)
-    if report.readable:
-        try:
-            trace = load(path)
-        except CassetteError:  # told above
-            return
-        yield from _of_trace(path, trace, now_ns, older_than)
+    if not report.problems:
+        yield from _of_trace(path, load(path), now_ns, older_than)
 
 
 def _damage(problem: str, path: Path) -> str:

@@ -24,6 +24,8 @@ _ID: Final = re.compile(r"[0-9a-f]{4,32}")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 ._-]+")
 """A name that stands in a file as it is, whoever wrote the JSON."""
 _NAMES: Final = (semconv.GEN_AI_AGENT_NAME, semconv.GEN_AI_WORKFLOW_NAME)
+_NEAR: Final = 0.75
+"""From which likeness on, of 1, a name may be a slip for another."""
 _NO_PLACE: Final = ("__pycache__", "node_modules")
 
 
@@ -81,7 +83,7 @@ def run_named(name: str, folder: Path) -> Path:
             raise RunAmbiguous(name, found)
         if found:
             return found[0]
-    near = None if name.endswith(ENDINGS) else get_close_matches(name, map(stem_of, there), n=1)
+    near = None if name.endswith(ENDINGS) else get_close_matches(name, map(stem_of, there), n=1, cutoff=_NEAR)
     if near:
         raise CassetteNotFound(path, f"did you mean {near[0]}?")
     return path
