@@ -9,10 +9,13 @@ from typing import Final
 
 from otel_agenttrace.errors import CassetteNotFound
 
-__all__ = ["ENDINGS", "UNNAMED", "cassettes_below", "fresh_cassette", "newest_cassette", "runs_below"]
+__all__ = ["ENDINGS", "NO_PLACE", "UNNAMED", "cassettes_below", "fresh_cassette", "newest_cassette", "runs_below"]
 
 UNNAMED: Final = ".agenttrace"
 """Where recordings go that nobody named, below the working directory."""
+
+NO_PLACE: Final = ("__pycache__", "node_modules")
+"""Folders without cassettes, besides hidden ones."""
 
 ENDINGS: Final = (".otlp.jsonl", ".otlp.jsonl.zst")
 """How the name of a cassette ends, plain and packed."""
@@ -53,6 +56,6 @@ def cassettes_below(folder: Path) -> tuple[Path, ...]:
     """Return the cassettes in and below a folder, sorted, but for those in hidden folders; none where there is no folder."""
     found: list[Path] = []
     for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in NO_PLACE]
         found += [Path(place, name) for name in files if name.endswith(ENDINGS)]
     return tuple(sorted(found))

@@ -60,9 +60,10 @@ def merge(paths: tuple[Path, ...], output: Path, *, force: bool) -> None:
 @_FORCE
 def split(file: Path, folder: Path, by: SplitBy, *, force: bool) -> None:
     """Write a cassette for each trace of FILE, or for each agent; each shows and replays on its own."""
+    part = opened(file)
     folder.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
-    for name, made in split_up(opened(file), by):
+    for name, made in split_up(part, by):
         output = folder / f"{_free(f'{stem_of(file)}-{_safe(name)}', taken)}.otlp.jsonl"
         write(made, output, replaces=force)
         _tell(output, made)

@@ -15,6 +15,7 @@ import click
 from otel_agenttrace.analyze.fingerprints import Fingerprint
 from otel_agenttrace.analyze.fingerprints import fingerprint as fingerprint_of
 from otel_agenttrace.analyze.suite import suite_of
+from otel_agenttrace.cassette.places import UNNAMED
 from otel_agenttrace.cli import CLEAN
 from otel_agenttrace.cli.ages import checked_age
 from otel_agenttrace.cli.inputs import FILES, OUTPUT, Reader, shown
@@ -83,6 +84,8 @@ def prune(
 ) -> None:
     """Delete cassettes in and below FOLDER that are old, that no test uses, or with both options those that are both.
 
+    Without FOLDER: those of .agenttrace, with --unplayed those in and below this folder.
+
     Old is one in which every span was recorded before: the dates of files do not count. Large bodies go with the last file
     that names them, and what killed runs left of cassettes goes by the same rules. Nothing goes to which a run records, and
     no link is followed. Without --yes: asks on a terminal, else deletes nothing and exits 2.
@@ -90,7 +93,7 @@ def prune(
     if older_than is None and report is None:
         raise click.UsageError("Say what may go: --older-than 30d, or --unplayed REPORT.json, or both.")
     played = _played(report)
-    files = [file for folder in folders or _HERE for file in prunable_in(folder)]
+    files = [file for folder in folders or _default(report) for file in prunable_in(folder)]
     reader = Reader(files)
     traces = reader.traces() if files else iter(())
     is_unused: Callable[[Path], bool] = (lambda _: True) if report is None else played.is_unused
@@ -103,6 +106,11 @@ def prune(
     if found and not is_wanted and not dry_run:
         raise click.UsageError("Nothing was deleted: --yes deletes these.")
     reader.end() if files else sys.exit(CLEAN)
+
+
+def _default(report: Path | None) -> tuple[Path, ...]:
+    """Return where to look: cassettes of tests are often old and needed, so age alone takes none of them unasked."""
+    return (Path(UNNAMED),) if report is None else _HERE
 
 
 def _is_agreed(found: Sequence[Pruned], form: str) -> bool:

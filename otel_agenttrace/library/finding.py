@@ -10,7 +10,7 @@ from typing import Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.pack import SUFFIX as PACKED
-from otel_agenttrace.cassette.places import ENDINGS, UNNAMED, newest_cassette, runs_below
+from otel_agenttrace.cassette.places import ENDINGS, NO_PLACE, UNNAMED, newest_cassette, runs_below
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cleaning.files import files_in
 from otel_agenttrace.errors import CassetteError, CassetteNotFound, RunAmbiguous
@@ -26,7 +26,6 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9 ._-]+")
 _NAMES: Final = (semconv.GEN_AI_AGENT_NAME, semconv.GEN_AI_WORKFLOW_NAME)
 _NEAR: Final = 0.75
 """From which likeness on, of 1, a name may be a slip for another."""
-_NO_PLACE: Final = ("__pycache__", "node_modules")
 
 
 def traces_at(path: Path) -> tuple[Path, ...]:
@@ -55,7 +54,7 @@ def files_below(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
 
 
 def _is_left_out(name: str) -> bool:
-    return (name.startswith(".") and name != UNNAMED) or name in _NO_PLACE
+    return (name.startswith(".") and name != UNNAMED) or name in NO_PLACE
 
 
 # --- one run by its name ----------------------------------------------------------------------------------------------

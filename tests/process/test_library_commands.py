@@ -110,11 +110,15 @@ def test_the_report_of_a_test_run_tells_what_is_not_used(folder: Path) -> None:
 def test_nothing_is_deleted_without_a_yes(folder: Path) -> None:
     there = sorted(folder.rglob("*"))
     for words, code in (((), 2), (("--dry-run",), 0), (("--dry-run", "--yes"), 0)):
-        result = _run(folder, "prune", "--older-than", "1d", *words)
+        result = _run(folder, "prune", ".", "--older-than", "1d", *words)
         assert (result.returncode, "3 files, 2.1 MB would be deleted" in result.stdout) == (code, True)
         assert sorted(folder.rglob("*")) == there
     assert _run(folder, "prune", "--yes").returncode == 2  # says not what
-    done = _run(folder, "prune", "--older-than", "1d", "--yes")
+    unnamed = _run(folder, "prune", "--older-than", "1d", "--dry-run", "--json")
+    assert [each["path"] for each in json.loads(unnamed.stdout)["cassettes"]] == [
+        ".agenttrace/20261001-120000-7.otlp.jsonl"
+    ]
+    done = _run(folder, "prune", ".", "--older-than", "1d", "--yes")
     assert (done.returncode, "3 files, 2.1 MB deleted" in done.stdout) == (0, True)
     assert [path.name for path in sorted(folder.rglob("*"))] == [".agenttrace", "cassettes"]
 

@@ -32,7 +32,7 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "merge": ((*_CLI, "merge", "run", "-o", "merged.otlp.jsonl"),),
     "migrate": ((*_CLI, "migrate", "run"),),
     "pack": ((*_CLI, "pack", "run.otlp.jsonl"),),
-    "prune": ((*_CLI, "prune", "--older-than", "1m", "--yes"),),
+    "prune": ((*_CLI, "prune", ".", "--older-than", "1m", "--yes"),),
     "record": (_RECORD,),
     "redact": ((*_CLI, "redact", "run.otlp.jsonl"),),
     "refresh": (_RECORD, (*_CLI, "refresh", "made.otlp.jsonl", "--older-than", "0m", "--", *_AGENT)),
