@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from genai_prices import Usage as Tokens
     from genai_prices.types import PriceCalculation
 
-__all__ = ["ModelPrice", "Price", "PriceTable", "cost_of_span", "price_of", "price_table"]
+__all__ = ["ModelPrice", "Price", "PriceTable", "cost_of_span", "is_deprecated", "price_of", "price_table"]
 
 _log: Final = logging.getLogger("otel_agenttrace")
 
@@ -159,6 +159,21 @@ def _looked_up(tokens: Tokens, provider_id: str | None, model: str, at: datetime
     try:
         return calc_price(tokens, model, provider_id=provider_id, genai_request_timestamp=at)
     except (LookupError, ValueError):  # not known there, or sold by something else than these tokens
+        return None
+
+
+def is_deprecated(provider: str | None, model: str) -> bool | None:
+    """Return whether genai-prices says that a provider gives a model up; None where it does not know the model."""
+    told = (_told_deprecated(provider_id, name) for provider_id, name in _references(provider, model))
+    return next((each for each in told if each is not None), None)
+
+
+def _told_deprecated(provider_id: str | None, model: str) -> bool | None:
+    from genai_prices.data_snapshot import get_snapshot
+
+    try:
+        return get_snapshot().find_provider_model(model, None, provider_id, None)[1].deprecated is True
+    except LookupError:
         return None
 
 

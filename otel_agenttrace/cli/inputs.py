@@ -17,6 +17,8 @@ from otel_agenttrace.analyze.streams import SpanStream, streamed
 from otel_agenttrace.api import load
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
 from otel_agenttrace.cli.look import readable
+from otel_agenttrace.cli.naming import RunPath
+from otel_agenttrace.errors import CassetteError, IngestError
 from otel_agenttrace.library.finding import traces_at
 from otel_agenttrace.library.reading import Source, Unread, read_each
 from otel_agenttrace.model import Trace
@@ -30,8 +32,8 @@ __all__ = ["FILE", "FILES", "OUTPUT", "Reader", "shown"]
 _Read = TypeVar("_Read")
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
-FILE = click.Path(path_type=Path, allow_dash=True)
-"""A cassette, a foreign trace, a folder of them, or - for the standard input."""
+FILE = RunPath(allow_dash=True)
+"""A cassette by its path or name, a foreign trace, a folder of them, or - for the standard input."""
 FILES = click.argument("paths", metavar="FILE…", nargs=-1, required=True, type=FILE)
 
 
@@ -61,6 +63,15 @@ class Reader:
             for found in read_each(each, read, self._unread):
                 self._count += 1
                 yield found
+
+    def made(self, name: str, make: Callable[[], _Read]) -> _Read | None:
+        """Return what is made of a file that was given; None where its content cannot be read after all, as is told at the end."""
+        try:
+            return make()
+        except (CassetteError, IngestError) as error:
+            self._unread.append(Unread(name, str(error)))
+            self._count -= 1
+            return None
 
     def _files(self) -> Iterator[Path]:
         for path in self._paths:
