@@ -17,8 +17,9 @@ from otel_agenttrace import semconv
 from otel_agenttrace.cassette.format import decode_spans, format_version
 from otel_agenttrace.cassette.index import Entry, check_version, damage_of, is_torn, raw_lines, too_long
 from otel_agenttrace.cassette.reader import OWN, TORN, Cassette, open_cassette, opened_file
+from otel_agenttrace.errors import CassetteCorrupt
 from otel_agenttrace.escaping import escaped
-from otel_agenttrace.jsonvalue import parse
+from otel_agenttrace.jsonvalue import Json, parse
 from otel_agenttrace.model import Call, Event, Span
 
 __all__ = ["SpanLines"]
@@ -48,6 +49,8 @@ class SpanLines:
     Attributes:
         has_lines: Whether it is such a file; else it has to be read as a whole.
         has_calls: Whether calls are recorded in it.
+        size: In bytes.
+        damage: The first line that could not be read, as far as it was read; a torn one is none.
     """
 
     def __init__(self, path: Path, warn: Callable[[str], object]) -> None:
@@ -64,6 +67,8 @@ class SpanLines:
         self._file = opened_file(path)
         self._warn = warn
         self._told: set[int] = set()
+        self.size = os.fstat(self._file.descriptor()).st_size
+        self.damage: CassetteCorrupt | None = None
         self.has_calls = has_spans = has_logs = False
         for _, raw in self._lines():
             if raw is not None:
@@ -76,7 +81,7 @@ class SpanLines:
         offset = 0
         for number, (size, raw) in enumerate(self._lines(), 1):
             if raw is None:
-                self._skip(number, f"line skipped: {too_long(self._path, number, size)}")
+                self._skip(too_long(self._path, number, size))
             elif raw.strip():
                 yield from self._spans(number, offset, raw)
             offset += size
@@ -86,7 +91,7 @@ class SpanLines:
 
     def _spans(self, number: int, offset: int, raw: bytes) -> Iterator[Span]:
         try:
-            document = parse(_without_content(raw))
+            document = _document(raw)
             check_version(self._path, format_version(document))
             spans = list(decode_spans(document))
         except (ValueError, RecursionError) as error:
@@ -100,11 +105,15 @@ class SpanLines:
 
     def _leave_out(self, number: int, raw: bytes, error: Exception) -> None:
         if is_torn(raw, error):
-            self._skip(number, f"{escaped(str(self._path))}: {TORN}")
+            self._tell(number, f"{escaped(str(self._path))}: {TORN}")
         elif self.has_calls or not any(signal in raw for signal in _SIGNALS):
-            self._skip(number, f"line skipped: {damage_of(self._path, number, raw, error)}")
+            self._skip(damage_of(self._path, number, raw, error))
 
-    def _skip(self, number: int, told: str) -> None:
+    def _skip(self, damage: CassetteCorrupt) -> None:
+        self.damage = self.damage or damage
+        self._tell(damage.line or 0, f"line skipped: {damage}")
+
+    def _tell(self, number: int, told: str) -> None:
         if number not in self._told:
             self._told.add(number)
             self._warn(told)
@@ -128,6 +137,13 @@ def _is_told(_: str) -> None:
 def _is_whole(raw: bytes) -> bool:
     """Whether a line is a whole JSON object with spans in it: of a document in several lines, none is."""
     return raw.startswith(b"{") and raw.rstrip().endswith(b"}") and any(name in raw for name in _SPANS)
+
+
+def _document(raw: bytes) -> Json:
+    try:
+        return parse(_without_content(raw))
+    except ValueError:  # what is wrong is told by its place in the whole line
+        return parse(raw)
 
 
 def _without_content(raw: bytes) -> bytes:

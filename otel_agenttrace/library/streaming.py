@@ -12,13 +12,12 @@ from otel_agenttrace.analyze.streams import SpanStream, streamed
 from otel_agenttrace.cassette.foreign import open_trace
 from otel_agenttrace.cassette.streaming import SpanLines
 from otel_agenttrace.dialects.translating import translated
-from otel_agenttrace.errors import CassetteCorrupt
 from otel_agenttrace.model import Span, Trace
 
 __all__ = ["loaded", "opened_stream"]
 
-_HELD: Final = 1_000
-"""Spans of a file that are held: reading them twice would take longer than the whole rest."""
+_HELD: Final = 4 << 20
+"""Bytes of a file whose spans are held: most files are small, and their spans are read more than once."""
 
 
 def loaded(path: Path, cost_of: Callable[[Span], float | None]) -> Trace:
@@ -32,29 +31,25 @@ def loaded(path: Path, cost_of: Callable[[Span], float | None]) -> Trace:
     return trace if opened.foreign is None else replace(trace, spans=translated(trace.spans))
 
 
-def opened_stream(
-    path: Path, name: str, cost_of: Callable[[Span], float | None], warn: Callable[[str], object]
-) -> SpanStream:
+def opened_stream(path: Path, cost_of: Callable[[Span], float | None], warn: Callable[[str], object]) -> SpanStream:
     """Return the spans of a file as they come from disk; a file of others that has no lines is held as a whole.
 
     Args:
         path: The file.
-        name: What the user calls it.
         cost_of: Prices an inference span.
         warn: Is told once of each line that is left out.
 
     Raises:
         CassetteError: If there is no file, or nothing in it is readable, or a later release wrote it.
     """
-    damages: list[str] = []
-    lines = SpanLines(path, damages.append)
+    lines = SpanLines(path, warn)
     if not lines.has_lines:
-        return streamed(loaded(path, cost_of), name)
+        return streamed(loaded(path, cost_of))
     spans = lines if lines.has_calls else _Translated(lines)
-    first = tuple(islice(spans, _HELD))
-    if not first and damages:
-        raise CassetteCorrupt(path, None, damages[0])
-    return SpanStream(name, first if len(first) < _HELD else spans, cost_of)
+    held = tuple(spans if lines.size <= _HELD else islice(spans, 1))
+    if not held and lines.damage is not None:
+        raise lines.damage
+    return SpanStream(str(path), held if lines.size <= _HELD else spans, cost_of)
 
 
 class _Translated:
