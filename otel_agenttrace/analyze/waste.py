@@ -53,7 +53,7 @@ class Wasted:
         repeated: Calls that asked what an earlier call of the file had got an answer to.
         together: All of them.
         share: Of the cost of all calls that have a price; None where none has, or all cost nothing.
-        further_attempts: Attempts that an SDK made beyond the first one, within calls. What is refused costs nothing.
+        further_attempts: Attempts that an SDK made beyond the first one, within calls; none tells tokens of its own.
         unjudged_calls: Calls that do not tell what they asked, so that nobody knows whether it was asked before.
     """
 

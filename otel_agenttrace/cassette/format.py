@@ -12,6 +12,7 @@ import json
 import math
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Final, TypeVar, cast
 
 from otel_agenttrace import semconv
@@ -173,9 +174,12 @@ def decode_spans(document: Json) -> Iterator[Span]:
 
 def _member(record: JsonObject, name: str) -> Json:
     """Return a member under its camelCase or its snake_case name."""
-    if name in record:
-        return record[name]
-    return record.get("".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name))
+    return record[name] if name in record else record.get(_snake_case(name))
+
+
+@cache
+def _snake_case(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 
 
 def _span(record: JsonObject, scope_spans: JsonObject, resource: Mapping[str, AttributeValue]) -> Span:
@@ -209,8 +213,7 @@ _DROPPED: Final = {
 
 
 def _dropped(record: JsonObject) -> Mapping[str, int]:
-    counts = {name: _int(_member(record, member)) for member, name in _DROPPED.items()}
-    return {name: count for name, count in counts.items() if count}
+    return {name: count for member, name in _DROPPED.items() if (count := _int(_member(record, member)))}
 
 
 def _read_event(record: JsonObject) -> Event:
@@ -278,11 +281,11 @@ def _int(value: Json) -> int | None:
 
 def decode_attributes(values: Json) -> dict[str, AttributeValue]:
     """Return the values of a list of OTLP's key-value pairs."""
-    return {text(pair.get("key")) or "": _read_value(obj(pair.get("value"))) for pair in map(obj, array(values))}
+    return {text(pair.get("key")) or "": _read_value(pair.get("value")) for pair in map(obj, array(values))}
 
 
-def _read_value(value: JsonObject) -> AttributeValue:
-    for kind, member in value.items():
+def _read_value(value: Json) -> AttributeValue:
+    for kind, member in obj(value).items():
         reader = _READERS.get(kind)
         if reader is not None:
             return reader(member)
@@ -304,7 +307,7 @@ def _read_bytes(value: Json) -> bytes | None:
 
 
 def _read_array(value: Json) -> tuple[AttributeValue, ...]:
-    return tuple(_read_value(obj(item)) for item in array(obj(value).get("values")))
+    return tuple(_read_value(item) for item in array(obj(value).get("values")))
 
 
 def _read_bool(value: Json) -> bool:

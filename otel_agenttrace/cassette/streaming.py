@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from otel_agenttrace import semconv
-from otel_agenttrace.cassette.format import decode_spans, format_version
+from otel_agenttrace.cassette.format import decode_spans
 from otel_agenttrace.cassette.index import Entry, check_version, damage_of, is_torn, raw_lines, too_long
 from otel_agenttrace.cassette.reader import OWN, TORN, Cassette, open_cassette, opened_file
 from otel_agenttrace.errors import CassetteCorrupt
@@ -91,13 +91,13 @@ class SpanLines:
 
     def _spans(self, number: int, offset: int, raw: bytes) -> Iterator[Span]:
         try:
-            document = _document(raw)
-            check_version(self._path, format_version(document))
-            spans = list(decode_spans(document))
+            spans = list(decode_spans(_document(raw)))
         except (ValueError, RecursionError) as error:
             self._leave_out(number, raw, error)
             return
         for position, span in enumerate(spans):
+            version = span.resource.get(semconv.AGENTTRACE_FORMAT_VERSION)
+            check_version(self._path, version if isinstance(version, int) else None)
             if semconv.AGENTTRACE_CALL_KEY in span.attributes:
                 yield _light(span, partial(self._call, offset, position))
             elif semconv.AGENTTRACE_CALL_DEFINES not in span.attributes:

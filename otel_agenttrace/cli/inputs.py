@@ -22,7 +22,7 @@ from otel_agenttrace.cli.look import readable
 from otel_agenttrace.library.finding import traces_at
 from otel_agenttrace.library.reading import Source, Unread, read_each
 from otel_agenttrace.library.streaming import opened_stream
-from otel_agenttrace.model import Span, Trace
+from otel_agenttrace.model import Trace
 from otel_agenttrace.report.page import Page, page_markdown, page_text
 from otel_agenttrace.report.plain import plain
 from otel_agenttrace.report.terminal import console
@@ -52,9 +52,9 @@ class Reader:
         """Yield the name and the trace of each file that can be read."""
         return self._each(load)
 
-    def streams(self, cost_of: Callable[[Span], float | None] | None = None) -> Iterator[SpanStream]:
-        """Yield the spans of each file that can be read, priced by the settings of the folder, or by other prices."""
-        prices = cost_of or pricing_here()
+    def streams(self) -> Iterator[SpanStream]:
+        """Yield the spans of each file that can be read, priced by the settings of the folder."""
+        prices = pricing_here()
         for name, stream in self._each(lambda path: opened_stream(path, prices, _log.warning)):
             yield replace(stream, name=name)
 
