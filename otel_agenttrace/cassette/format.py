@@ -23,6 +23,7 @@ __all__ = [
     "FORMAT_VERSION",
     "decode_attributes",
     "decode_id",
+    "decode_span",
     "decode_spans",
     "encode_line",
     "encode_resource",
@@ -169,7 +170,7 @@ def decode_spans(document: Json) -> Iterator[Span]:
         resource = decode_attributes(obj(resource_spans.get("resource")).get("attributes"))
         for scope_spans in map(obj, array(_member(resource_spans, "scopeSpans"))):
             for record in map(obj, array(scope_spans.get("spans"))):
-                yield _span(record, scope_spans, resource)
+                yield decode_span(record, scope_spans, resource)
 
 
 def _member(record: JsonObject, name: str) -> Json:
@@ -182,7 +183,12 @@ def _snake_case(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 
 
-def _span(record: JsonObject, scope_spans: JsonObject, resource: Mapping[str, AttributeValue]) -> Span:
+def decode_span(record: JsonObject, scope_spans: JsonObject, resource: Mapping[str, AttributeValue]) -> Span:
+    """Return the span of a record, given the record around it and the attributes of its resource.
+
+    Raises:
+        ValueError: If it has no usable id, or what should be a time is none.
+    """
     scope = obj(scope_spans.get("scope"))
     status = obj(record.get("status"))
     return Span(

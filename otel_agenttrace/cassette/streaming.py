@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from otel_agenttrace import semconv
-from otel_agenttrace.cassette.format import decode_spans
+from otel_agenttrace.cassette.format import decode_attributes, decode_span, decode_spans
 from otel_agenttrace.cassette.index import Entry, check_version, damage_of, is_torn, raw_lines, too_long
 from otel_agenttrace.cassette.reader import OWN, TORN, Cassette, open_cassette, opened_file
 from otel_agenttrace.errors import CassetteCorrupt
 from otel_agenttrace.escaping import escaped
-from otel_agenttrace.jsonvalue import Json, parse
-from otel_agenttrace.model import Call, Event, Span
+from otel_agenttrace.jsonvalue import JsonObject, array, obj, parse
+from otel_agenttrace.model import AttributeValue, Call, Event, Span
 
 __all__ = ["SpanLines"]
 
@@ -34,6 +34,8 @@ _ATTEMPTS: Final = b'{"attributes":[{"key":"agenttrace.exchange.'
 _AFTER: Final = b'],"flags":'
 _NAMED: Final = b'"name":"agenttrace.exchange","timeUnixNano":"'
 _STATUS: Final = b'{"key":"agenttrace.exchange.status","value":{"intValue":"'
+_SPAN: Final = b'"spans":[{'
+_TAIL: Final = b"]}]}]}\n"
 _CALL: Final = b'"agenttrace.call.key"'
 _SPANS: Final = (b'"resourceSpans"', b'"resource_spans"')
 _LOGS: Final = b'"resourceLogs"'
@@ -67,6 +69,9 @@ class SpanLines:
         self._file = opened_file(path)
         self._warn = warn
         self._told: set[int] = set()
+        self._head = b""
+        self._scope: JsonObject = {}
+        self._resource: Mapping[str, AttributeValue] = {}
         self.size = os.fstat(self._file.descriptor()).st_size
         self.damage: CassetteCorrupt | None = None
         self.has_calls = has_spans = has_logs = False
@@ -91,7 +96,7 @@ class SpanLines:
 
     def _spans(self, number: int, offset: int, raw: bytes) -> Iterator[Span]:
         try:
-            spans = list(decode_spans(_document(raw)))
+            spans = self._decoded(raw)
         except (ValueError, RecursionError) as error:
             self._leave_out(number, raw, error)
             return
@@ -102,6 +107,25 @@ class SpanLines:
                 yield _light(span, partial(self._call, offset, position))
             elif semconv.AGENTTRACE_CALL_DEFINES not in span.attributes:
                 yield span
+
+    def _decoded(self, raw: bytes) -> list[Span]:
+        """Return the spans of a line: of one as we write it by its span alone, if what is around it is known."""
+        begin = raw.find(_SPAN) + len(_SPAN) - 1
+        head = raw[:begin]
+        try:
+            if begin < len(_SPAN) or not raw.endswith(_TAIL):
+                return list(decode_spans(parse(raw)))
+            if head != self._head:
+                (around,) = array(obj(parse(head + _TAIL))["resourceSpans"])
+                (self._scope,) = map(obj, array(obj(around)["scopeSpans"]))
+                self._resource = decode_attributes(obj(obj(around).get("resource")).get("attributes"))
+                self._head = head
+            return [decode_span(obj(parse(_without_content(raw[begin : -len(_TAIL)]))), self._scope, self._resource)]
+        except (
+            ValueError,
+            LookupError,
+        ):  # another line, or damaged: what is wrong is told by its place in the whole line
+            return list(decode_spans(parse(raw)))
 
     def _leave_out(self, number: int, raw: bytes, error: Exception) -> None:
         if is_torn(raw, error):
@@ -137,13 +161,6 @@ def _is_told(_: str) -> None:
 def _is_whole(raw: bytes) -> bool:
     """Whether a line is a whole JSON object with spans in it: of a document in several lines, none is."""
     return raw.startswith(b"{") and raw.rstrip().endswith(b"}") and any(name in raw for name in _SPANS)
-
-
-def _document(raw: bytes) -> Json:
-    try:
-        return parse(_without_content(raw))
-    except ValueError:  # what is wrong is told by its place in the whole line
-        return parse(raw)
 
 
 def _without_content(raw: bytes) -> bytes:
