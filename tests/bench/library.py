@@ -104,7 +104,9 @@ def large_files() -> list[Figure]:
             for name, _ in _COUNTED:
                 used = _megabytes(_COUNTING, name, str(path))
                 told = f"{loaded:,.0f} MB, Python {bare:,.0f}", f"{used:,.0f} MB"
-                figures.append(Figure(f"{name} of 100,000 spans, {kind}, adds to modules", used - loaded, 64, "MB", *told))
+                figures.append(
+                    Figure(f"{name} of 100,000 spans, {kind}, adds to modules", used - loaded, 64, "MB", *told)
+                )
                 figures.append(Figure("the same, above Python without a module", used - bare, None, "MB"))
             path.unlink()
     return figures
