@@ -73,7 +73,7 @@ class Unpriced:
     """Calls that have no price.
 
     Attributes:
-        model: As it called itself, else as it was asked for; None where neither is told.
+        model: As it called itself, else as it was asked for, or the one that was assumed; None where none is told.
         provider: As the spans name it.
         tier: The service tier, where it is not the standard one.
         why: `no price` is known for the model in this tier, `no tokens` are told, or `odd tokens`: more are cached than sent.
@@ -203,7 +203,7 @@ class _Counting:
         for by in self._by:
             self._groups[by].setdefault(_NAME[by](seen), Tally()).add(call)
         if source is None:
-            self._unpriced.setdefault(_unpriced_by(call), Tally()).add(call)
+            self._unpriced.setdefault(_unpriced_by(call, self._pricing.model), Tally()).add(call)
         else:
             self._priced_by[source] += 1
         if self._before is not None:
@@ -265,7 +265,7 @@ def _bill(span: Span, price: Price | None) -> tuple[str | None, float | None]:
     return (None, None) if price is None else (price.source, price.total_cost)
 
 
-def _unpriced_by(call: PricedSpan) -> tuple[str | None, str | None, str | None, _Why]:
+def _unpriced_by(call: PricedSpan, assumed: str | None) -> tuple[str | None, str | None, str | None, _Why]:
     usage = call.span.usage
     cached = (usage.cache_read_input_tokens or 0) + (usage.cache_write_input_tokens or 0)
     why: _Why = "no price"
@@ -273,6 +273,8 @@ def _unpriced_by(call: PricedSpan) -> tuple[str | None, str | None, str | None, 
         why = "no tokens"
     elif cached > call.input_tokens:
         why = "odd tokens"
+    if assumed is not None:
+        return assumed, None, None, why
     return model_of(call.span), _text(call.span, semconv.GEN_AI_PROVIDER_NAME), tier_of(call.span), why
 
 

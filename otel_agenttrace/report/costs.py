@@ -79,7 +79,9 @@ def _days(report: Costs) -> str:
 
 
 def _doubts(spent: Spending) -> Iterator[str]:
-    if spent.unpriced_calls:
+    if spent.unpriced_calls == spent.calls > 0:
+        yield "no call has a price"
+    elif spent.unpriced_calls:
         yield f"{spent.unpriced_calls:,} of {counted(spent.calls, 'call')} have no price: the cost is of the others"
     if spent.uncounted_calls:
         yield f"{spent.uncounted_calls:,} of {counted(spent.calls, 'call')} do not tell all their tokens: the sums are of what is told"
