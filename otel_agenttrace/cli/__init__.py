@@ -19,6 +19,7 @@ UNREADABLE: Final = 3
 
 _COMMANDS: Final = {
     "check": ("check", "check"),
+    "cost": ("cost", "cost"),
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "doctor"),
     "fingerprint": ("library", "fingerprint"),

@@ -21,6 +21,7 @@ _SERVED: Final = f"{sys.executable} -m otel_agenttrace.demo.agent $OPENAI_BASE_U
 
 _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "check": ((*_CLI, "check", "run.otlp.jsonl"),),
+    "cost": ((*_CLI, "cost", "run.otlp.jsonl"),),
     "demo": ((*_CLI, "demo"),),
     "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", "."), (*_CLI, "doctor", ".")),
     "fingerprint": ((*_CLI, "fingerprint", "run"),),
