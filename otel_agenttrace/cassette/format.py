@@ -12,6 +12,7 @@ import json
 import math
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, TypeVar, cast
 
 from otel_agenttrace import semconv
@@ -173,9 +174,12 @@ def decode_spans(document: Json) -> Iterator[Span]:
 
 def _member(record: JsonObject, name: str) -> Json:
     """Return a member under its camelCase or its snake_case name."""
-    if name in record:
-        return record[name]
-    return record.get("".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name))
+    return record[name] if name in record else record.get(_snake(name))
+
+
+@lru_cache(maxsize=64)
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 
 
 def _span(record: JsonObject, scope_spans: JsonObject, resource: Mapping[str, AttributeValue]) -> Span:
@@ -278,7 +282,12 @@ def _int(value: Json) -> int | None:
 
 def decode_attributes(values: Json) -> dict[str, AttributeValue]:
     """Return the values of a list of OTLP's key-value pairs."""
-    return {text(pair.get("key")) or "": _read_value(obj(pair.get("value"))) for pair in map(obj, array(values))}
+    found: dict[str, AttributeValue] = {}
+    for pair in map(obj, array(values)):
+        key, value = pair.get("key"), pair.get("value")
+        told = value.get("stringValue") if isinstance(value, dict) else None
+        found[key if isinstance(key, str) else ""] = told if isinstance(told, str) else _read_value(obj(value))
+    return found
 
 
 def _read_value(value: JsonObject) -> AttributeValue:

@@ -19,6 +19,7 @@ from otel_agenttrace import semconv
 from otel_agenttrace.cassette.exchanges import (
     Definition,
     Reference,
+    answer_digest,
     read_attempts,
     reference_of,
     stored_request,
@@ -33,7 +34,7 @@ from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteInaccessible, CassetteNotFound
 from otel_agenttrace.escaping import escaped
 from otel_agenttrace.jsonvalue import parse
-from otel_agenttrace.matching import Body
+from otel_agenttrace.matching import EMPTY, Body
 from otel_agenttrace.model import Call, Exchange, HttpRequest, Span, Trace
 
 __all__ = ["Cassette", "open_cassette", "with_calls"]
@@ -188,7 +189,20 @@ class Cassette:
     def _light(self, span: Span, entry: Entry) -> Span:
         attributes = {name: value for name, value in span.attributes.items() if not name.startswith(_OWN)}
         events = tuple(event for event in span.events if event.name != semconv.EVENT_AGENTTRACE_EXCHANGE)
-        return replace(span, attributes=attributes, events=events, read_call=lambda: self.call(entry))
+        return replace(
+            span,
+            attributes=attributes,
+            events=events,
+            read_call=lambda: self.call(entry),
+            read_attempts=lambda: self._attempts(entry),
+            call_digests=(entry.key, answer_digest(span.events)),
+        )
+
+    def _attempts(self, entry: Entry) -> tuple[Exchange, ...]:
+        """Return the attempts of a recorded call without the body of its request."""
+        with self._damage_named(entry):
+            span = self._span(entry)
+            return read_attempts(span.events, stored_request(span, EMPTY), self._sidecar)
 
     def call(self, entry: Entry) -> Call:
         """Return a recorded call.

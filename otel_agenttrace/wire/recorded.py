@@ -19,8 +19,7 @@ _LAST_EVENTS: Final = frozenset({"message_stop", "response.completed", "response
 
 def response_of(span: Span) -> InferenceResponse | None:
     """Return what a model answered in a recorded call, or None where that is not recorded."""
-    call = span.call
-    answered = [attempt for attempt in call.attempts if attempt.status is not None] if call is not None else []
+    answered = [attempt for attempt in span.attempts if attempt.status is not None]
     if not answered:
         return None
     return decoded(answered[-1])

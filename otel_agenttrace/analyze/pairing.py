@@ -1,0 +1,129 @@
+"""Pair the acts of two runs that did the same work. Acts in, rows out: a pair, or an act of one run alone.
+
+Acts are compared by all they say first, then by what they were given, then by what was said newest, then by name, each
+time under the same agents, and at last whoever they stand under. An attempt that failed is not taken for one that did not
+while there is a better one: so a retry is what stands alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from otel_agenttrace.analyze.acts import Act
+from otel_agenttrace.analyze.alignment import Places, aligned
+from otel_agenttrace.analyze.contents import Contents, written
+
+__all__ = ["Row", "paired"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """An act of two runs, or of one; `is_moved` says that it stands at another place among the others."""
+
+    old: Act | None
+    new: Act | None
+    is_moved: bool = False
+
+
+def paired(old: Sequence[Act], new: Sequence[Act], contents: Contents) -> tuple[Row, ...]:
+    """Return the acts of two runs in the order of the old one, those of the new one alone where they came in."""
+    senses = _senses(contents)
+    # The shortest edit is not the same from both sides: which side is left may not depend on who asks.
+    is_turned = list(map(senses[0], new)) < list(map(senses[0], old))
+    left, right = (new, old) if is_turned else (old, new)
+    pairs = list(aligned(left, right, senses))
+    pairs += _of_same_groups(left, right, pairs)
+    moved = _moved(left, right, pairs, senses[0])
+    found = {(b, a) if is_turned else (a, b): place >= len(pairs) for place, (a, b) in enumerate([*pairs, *moved])}
+    return tuple(_rows(old, new, found))
+
+
+_Sense: TypeAlias = "Callable[[Act], tuple[Any, ...] | None]"
+
+
+def _once(sense: _Sense) -> _Sense:
+    kept: dict[int, tuple[Any, ...] | None] = {}
+
+    def remembered(act: Act) -> tuple[Any, ...] | None:
+        key = id(act)
+        if key not in kept:
+            kept[key] = sense(act)
+        return kept[key]
+
+    return remembered
+
+
+def _senses(contents: Contents) -> tuple[_Sense, ...]:
+    def given(act: Act) -> str:
+        if act.span.call_digests is not None and act.kind == "inference":
+            return act.span.call_digests[0]
+        return written(contents.arguments(act)) if act.kind != "inference" else contents.whole_question(act)
+
+    def gave(act: Act) -> str:
+        if act.span.call_digests is not None and act.kind == "inference":
+            return act.span.call_digests[1]
+        if act.kind == "inference":
+            return "\n".join(piece.key for piece in contents.output(act))
+        return written(contents.result(act))
+
+    def newest(act: Act) -> tuple[Any, ...] | None:
+        said = contents.newest(act) if act.kind == "inference" else given(act)
+        return None if said is None else (act.scope, act.kind, act.name, said)
+
+    senses: tuple[_Sense, ...] = (
+        lambda act: (act.scope, act.kind, act.name, act.is_error, given(act), gave(act)),
+        lambda act: (act.scope, act.kind, act.name, act.is_error, given(act)),
+        newest,
+        lambda act: (act.scope, act.kind, act.name, act.is_error),
+        lambda act: (act.scope, act.kind, act.name),
+        lambda act: (act.kind, act.name, given(act)),
+        lambda act: (act.kind, act.name),
+        lambda act: None if act.kind == "tool" else (act.kind,),
+    )
+    return tuple(map(_once, senses))
+
+
+def _of_same_groups(left: Sequence[Act], right: Sequence[Act], pairs: Sequence[Places]) -> Iterator[Places]:
+    """Yield pairs of what stands alone in two groups that belong together: within a group the order means nothing."""
+    partner = {left[one].group: right[other].group for one, other in pairs}
+    taken = {other for _, other in pairs}
+    alone: dict[Hashable, list[int]] = {}
+    for place, act in enumerate(right):
+        if place not in taken:
+            alone.setdefault((act.group, act.kind, act.name), []).append(place)
+    held = {one for one, _ in pairs}
+    for place, act in enumerate(left):
+        found = alone.get((partner.get(act.group), act.kind, act.name)) if place not in held else None
+        if found:
+            yield place, found.pop(0)
+
+
+def _moved(
+    left: Sequence[Act], right: Sequence[Act], pairs: Sequence[Places], sense: _Sense
+) -> Iterator[Places]:
+    """Yield pairs of what stands alone on both sides and says the same."""
+    held, taken = {one for one, _ in pairs}, {other for _, other in pairs}
+    alone: dict[Hashable, list[int]] = {}
+    for place, act in enumerate(right):
+        if place not in taken:
+            alone.setdefault(sense(act), []).append(place)
+    for place, act in enumerate(left):
+        found = alone.get(sense(act)) if place not in held else None
+        if found:
+            yield place, found.pop(0)
+
+
+def _rows(old: Sequence[Act], new: Sequence[Act], found: dict[Places, bool]) -> Iterator[Row]:
+    partner = {one: (other, is_moved) for (one, other), is_moved in found.items()}
+    came = sorted({*range(len(new))} - {other for _, other in found})
+    for place, act in enumerate(old):
+        pair = partner.get(place)
+        if pair is None:
+            yield Row(act, None)
+            continue
+        while came and came[0] < pair[0] and not pair[1]:
+            yield Row(None, new[came.pop(0)])
+        yield Row(act, new[pair[0]], pair[1])
+    yield from (Row(None, new[place]) for place in came)
