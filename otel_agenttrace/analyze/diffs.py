@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace.analyze.acts import Act, acts_of
@@ -245,8 +246,9 @@ def outcome_of(steps: Sequence[StepDiff], counts: Mapping[DiffKind, int], semant
         return f"the same: {counted(len(steps), 'step')}, nothing changed"
     if path is None:
         return f"the same path of {counted(len(steps), 'step')}: {told}"
-    parted = f"{path.old or 'nothing'} → {path.new or 'nothing'}"
-    return f"parted at step {path.step}, {parted}: {told}"
+    parts = list(takewhile(lambda step: not PATH.isdisjoint(step.changes), steps[path.step - 1 :]))
+    was, now = (next(filter(None, sides), "nothing") for sides in ([s.old for s in parts], [s.new for s in parts]))
+    return f"parted at step {path.step}, {was} → {now}: {told}"
 
 
 def _many(count: int, noun: str) -> str:

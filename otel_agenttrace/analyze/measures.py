@@ -35,6 +35,11 @@ class Measure:
     digits: int
     told: Callable[[float], str]
 
+    @property
+    def rounding(self) -> float:
+        """The deviation of rounding to a step, step/√12. (JCGM 100:2008, Guide to the expression of uncertainty, F.2.2.1.)"""
+        return self.step / math.sqrt(12)
+
     def possible(self, limits: Interval) -> Interval:
         """Return the least and the greatest amount there can be within some limits."""
         return Interval(math.ceil(limits.low), math.floor(limits.high)) if self.step else limits

@@ -20,6 +20,7 @@ UNREADABLE: Final = 3
 _COMMANDS: Final = {
     "check": ("check", "check"),
     "demo": ("demo", "demo"),
+    "diff": ("diff", "diff"),
     "doctor": ("doctor", "doctor"),
     "grade": ("grade", "grade"),
     "ingest": ("ingest", "ingest"),

@@ -64,7 +64,13 @@ def asked_of(span: Span) -> InferenceRequest:
 
 def _told_messages(span: Span, name: str) -> Iterator[Message]:
     for message in map(obj, _told(span, name)):
-        yield Message(text(message.get("role")) or "", tuple(_parts(array(message.get("parts")))))
+        parts = tuple(_parts(array(message.get("parts"))))
+        said = text(message.get("content"))  # some write messages as providers do, without parts
+        yield Message(text(message.get("role")) or "", parts or (() if said is None else (_text_part(said),)))
+
+
+def _text_part(said: str) -> Part:
+    return {"type": "text", "content": said}
 
 
 def _parts(told: JsonArray) -> Iterator[Part]:
