@@ -6,12 +6,12 @@ a model asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
-from otel_agenttrace.analyze.tool_calls import ToolCall, executed_tool, tool_calls
+from otel_agenttrace.analyze.tool_calls import ToolCall
 from otel_agenttrace.analyze.trajectories import parallel_groups
 from otel_agenttrace.jsonvalue import canonical
 from otel_agenttrace.model import Span, Trace
@@ -65,25 +65,27 @@ class _Place:
     group: int
 
 
-def acts_of(trace: Trace, chosen: Callable[[Span], bool] = lambda _: True) -> tuple[Act, ...]:
+def acts_of(
+    trace: Trace, called: Iterable[ToolCall], chosen: Callable[[Span], bool] = lambda _: True
+) -> tuple[Act, ...]:
     """Return what a run did, in order of start, what stands under a span after it.
 
     Args:
         trace: The run.
+        called: Its calls of tools.
         chosen: Says which spans count; what stands under one that does not may count all the same.
     """
-    return tuple(_Walk(trace).acts(chosen))
+    return tuple(_Walk(trace, called).acts(chosen))
 
 
 class _Walk:
     """Goes through the spans of a trace from its roots."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, called: Iterable[ToolCall]) -> None:
         self._counted = {id(span) for span in trace.inferences}
-        self._asked: dict[int, list[ToolCall]] = {}
-        for call in tool_calls(trace):
-            if not call.is_executed:
-                self._asked.setdefault(id(call.span), []).append(call)
+        self._tools: dict[int, list[ToolCall]] = {}
+        for call in called:
+            self._tools.setdefault(id(call.span), []).append(call)
         self._below: dict[str, list[Span]] = {}
         known = {span.span_id for span in trace.spans}
         for span in sorted(trace.spans, key=lambda span: span.start_ns):
@@ -112,8 +114,9 @@ class _Walk:
             span = place.span
             kind = self._kind(span)
             if kind is not None and chosen(span):
-                yield _act(kind, place)
-                yield from self._tools_of(place)
+                if kind != "tool":
+                    yield Act(kind, _name(kind, span), span, place.scope, place.group)
+                yield from self._tools_of(place, kind)
             scope = (*place.scope, _name("agent", span)) if kind == "agent" else place.scope
             waiting += [*self._children(span.span_id, scope)][::-1]
 
@@ -122,25 +125,18 @@ class _Walk:
             return None
         return _KINDS.get(span.operation or "")
 
-    def _tools_of(self, place: _Place) -> Iterator[Act]:
-        """Yield the tools that a call asked for and no span tells: they may have run at the same time."""
-        calls = sorted(self._asked.get(id(place.span), ()), key=_words)
-        self._groups += 1
-        for call in calls:
-            yield Act("tool", call.name, place.span, place.scope, self._groups, call)
+    def _tools_of(self, place: _Place, kind: ActKind) -> Iterator[Act]:
+        """Yield the tool that a span tells, or those that a call asked for and no span tells: they may have run together."""
+        self._groups += kind == "inference"
+        group = place.group if kind == "tool" else self._groups
+        for call in sorted(self._tools.get(id(place.span), ()), key=_words):
+            yield Act("tool", call.name, place.span, place.scope, group, call)
 
     def _children(self, parent: str, scope: tuple[str, ...]) -> Iterator[_Place]:
         for group in parallel_groups(self._below.pop(parent, ())):
             self._groups += 1
-            ordered = group if len(group) == 1 else sorted(group, key=_rank)
+            ordered = sorted(group, key=_rank)
             yield from (_Place(span, scope, self._groups) for span in ordered)
-
-
-def _act(kind: ActKind, place: _Place) -> Act:
-    if kind == "tool":
-        call = executed_tool(place.span)
-        return Act(kind, call.name, place.span, place.scope, place.group, call)
-    return Act(kind, _name(kind, place.span), place.span, place.scope, place.group)
 
 
 def _name(kind: ActKind, span: Span) -> str:
@@ -151,7 +147,7 @@ def _words(call: ToolCall) -> tuple[str, str]:
     return call.name, canonical(call.arguments)
 
 
-def _rank(span: Span) -> Sequence[str]:
+def _rank(span: Span) -> tuple[str, ...]:
     """Return what orders spans that ran at the same time: what they are, then what they were given."""
     given = span.attributes.get(semconv.GEN_AI_TOOL_CALL_ARGUMENTS) or span.attributes.get(
         semconv.GEN_AI_INPUT_MESSAGES

@@ -30,6 +30,8 @@ def _is_unbilled(span: Span) -> bool:
     """Whether a call reached no provider, or was refused by it: a replay missed it, no connection, a status of 400 on."""
     if span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME) == "miss":
         return True
+    if span.usage.total_tokens:
+        return False
     call = span.call
     if call is None:
         told = span.attributes.get(semconv.ERROR_TYPE)

@@ -18,7 +18,7 @@ from otel_agenttrace.model import InferenceRequest, Message, Part, Span
 from otel_agenttrace.volatile import steady_value
 from otel_agenttrace.wire.recorded import asked_of, output_messages
 
-__all__ = ["Contents", "Piece", "written"]
+__all__ = ["Contents", "Piece", "given_by", "given_to", "written"]
 
 _SYSTEM_ROLES: Final = frozenset({"system", "developer"})
 _REQUEST: Final = (
@@ -36,18 +36,19 @@ _REQUEST: Final = (
     semconv.GEN_AI_OUTPUT_TYPE,
     semconv.OPENAI_REQUEST_SERVICE_TIER,
 )
-_OWN_PLACES: Final = frozenset({"model", "messages", "input", "contents", "system", "instructions", "tools", "functions"})
+_OWN_PLACES: Final = frozenset(
+    {"model", "messages", "input", "contents", "system", "instructions", "tools", "functions"}
+)
 """Members of a request that are compared each for itself; what else there is, is a parameter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a message: who says it, what kind it is, its text, and the text by which it is compared."""
+    """A part of a message: who says it, what kind it is, its text."""
 
     role: str
     kind: str
     text: str
-    key: str
 
 
 class Contents:
@@ -80,7 +81,7 @@ class Contents:
         found = self._pieces.get(id(act))
         if found is None:
             said = [each for each in self.asked(act).input_messages if each.role not in _SYSTEM_ROLES]
-            found = self._pieces[id(act)] = tuple(self._said(said))
+            found = self._pieces[id(act)] = tuple(_said(said))
         return found
 
     def newest(self, act: Act) -> str | None:
@@ -89,22 +90,22 @@ class Contents:
         for piece in reversed(self.messages(act)):
             if piece.role == "assistant":
                 break
-            newest.append(piece.key)
+            newest.append(self.key(piece))
         return "\n".join(newest) or None
 
     def output(self, act: Act) -> tuple[Piece, ...]:
         """Return what a model answered, the tools it asked for, too, which are acts of their own."""
-        return tuple(self._said(output_messages(act.span)))
+        return tuple(_said(output_messages(act.span)))
 
     def whole_question(self, act: Act) -> str:
         """Return all that a model was given to read, as one text."""
-        return "\n".join([self.key_of(self.system(act) or ""), *(piece.key for piece in self.messages(act))])
+        return "\n".join([self.key_of(self.system(act) or ""), *map(self.key, self.messages(act))])
 
     def parameters(self, act: Act) -> Mapping[str, str]:
         """Return the parameters of a request as canonical JSON, by the names they have on spans."""
         told = act.span.attributes
         given = {**self.asked(act).parameters, **{name: told[name] for name in _REQUEST if name in told}}
-        return {_short_name(name): canonical(_listed(value)) for name, value in given.items() if name in _REQUEST}
+        return {_short_name(name): canonical(value) for name, value in given.items() if name in _REQUEST}
 
     def members(self, act: Act) -> Mapping[str, str] | None:
         """Return the parameters of a recorded request as it has them: canonical JSON; None where it is not recorded."""
@@ -126,22 +127,28 @@ class Contents:
             defined = tuple(map(obj, array(listed)))
         if not defined and act.span.call_digests is None:
             return None
-        return {name: told for name, told in map(_defined, defined)}
+        return dict(map(_defined, defined))
 
     # --- tools --------------------------------------------------------------------------------------------------------
 
     def arguments(self, act: Act) -> Json:
         """Return what a tool or a retrieval was given, without what changes from run to run."""
-        given: Json = act.call.arguments if act.call is not None else _text(act.span, semconv.GEN_AI_RETRIEVAL_QUERY_TEXT)
+        given = given_to(act)
         return given if self._exact else steady_value(given)
 
     def result(self, act: Act) -> Json:
         """Return what a tool or a retrieval gave, without what changes from run to run."""
-        if act.call is not None:
-            return self._of_tool(act.call.result)
-        return self._of_tool(inner_json(_text(act.span, semconv.GEN_AI_RETRIEVAL_DOCUMENTS)))
+        return self._of_tool(given_by(act))
 
     # --- pieces -------------------------------------------------------------------------------------------------------
+
+    def key(self, piece: Piece) -> str:
+        """Return the text by which a part of a message is compared: of a tool's call or result, whoever hands it on."""
+        if piece.kind == "tool_call":
+            return f"{piece.kind} {self.key_of(piece.text)}"
+        if piece.kind == "tool_call_response":
+            return self.result_key(piece.text)
+        return f"{piece.role} {piece.kind} {self.key_of(piece.text.strip())}"
 
     def key_of(self, told: str) -> str:
         """Return the text by which a text is compared."""
@@ -169,25 +176,34 @@ class Contents:
             return value
         return obj(steady_value({"role": "tool", "content": value})).get("content")
 
-    def _said(self, messages: Iterable[Message]) -> Iterator[Piece]:
-        for message in messages:
-            for part in message.parts:
-                yield self._piece(message.role, part)
 
-    def _piece(self, role: str, part: Part) -> Piece:
-        kind = text(part.get("type")) or ""
-        if kind in ("text", "reasoning", "refusal"):
-            told = text(part.get("content")) or ""
-            return Piece(role, kind, told, f"{role} {kind} {self.key_of(told.strip())}")
-        if kind == "tool_call":
-            name = text(part.get("name")) or ""
-            given = arguments_of(part)
-            return Piece(role, kind, f"{name}({canonical(given)})", self.call_key(name, given))
-        if kind == "tool_call_response":
-            result = part.get("response", part.get("result"))
-            return Piece("tool", kind, written(result), self.result_key(result))
-        told = canonical({name: value for name, value in part.items() if name not in ("id", "type")})
-        return Piece(role, kind, told, f"{role} {kind} {self.key_of(told)}")
+def _said(messages: Iterable[Message]) -> Iterator[Piece]:
+    return (_piece(message.role, part) for message in messages for part in message.parts)
+
+
+def _piece(role: str, part: Part) -> Piece:
+    kind = text(part.get("type")) or ""
+    if kind in ("text", "reasoning", "refusal"):
+        told = text(part.get("content")) or ""
+        return Piece(role, kind, told)
+    if kind == "tool_call":
+        name = text(part.get("name")) or ""
+        return Piece(role, kind, f"{name}({canonical(arguments_of(part))})")
+    if kind == "tool_call_response":
+        return Piece("tool", kind, written(part.get("response", part.get("result"))))
+    return Piece(role, kind, canonical({name: value for name, value in part.items() if name not in ("id", "type")}))
+
+
+def given_to(act: Act) -> Json:
+    """Return what a tool or a retrieval was given; None where it is not told."""
+    return act.call.arguments if act.call is not None else _text(act.span, semconv.GEN_AI_RETRIEVAL_QUERY_TEXT)
+
+
+def given_by(act: Act) -> Json:
+    """Return what a tool or a retrieval gave; None where it is not told."""
+    if act.call is not None:
+        return act.call.result
+    return inner_json(_text(act.span, semconv.GEN_AI_RETRIEVAL_DOCUMENTS))
 
 
 def written(value: Json) -> str:
@@ -207,7 +223,3 @@ def _defined(definition: JsonObject) -> tuple[str, str]:
 
 def _short_name(attribute: str) -> str:
     return attribute.rpartition(".")[2]
-
-
-def _listed(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value

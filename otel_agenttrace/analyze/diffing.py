@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.acts import Act
 from otel_agenttrace.analyze.alignment import aligned
-from otel_agenttrace.analyze.contents import Contents, Piece, written
+from otel_agenttrace.analyze.contents import Contents, Piece, given_by, given_to, written
 from otel_agenttrace.analyze.pairing import Row
 from otel_agenttrace.analyze.wording import word_diff
 from otel_agenttrace.differing import differences_of
@@ -145,7 +145,7 @@ class Differ:
     def _said_by(self, act: Act) -> Iterator[str]:
         """Yield what an act adds to the conversation, as it is compared there."""
         if act.kind == "inference":
-            yield from (piece.key for piece in self._contents.output(act))
+            yield from map(self._contents.key, self._contents.output(act))
         elif act.call is not None:
             yield self._contents.call_key(act.call.name, act.call.arguments)
             yield self._contents.result_key(act.call.result)
@@ -153,18 +153,21 @@ class Differ:
     # --- tools --------------------------------------------------------------------------------------------------------
 
     def _tool(self, old: Act, new: Act) -> Iterator[Changed]:
-        read = self._contents
-        sides = (("arguments", read.arguments), ("result", read.result))
-        is_same = True
-        for kind, reader in sides:
-            was, now = reader(old), reader(new)
-            if was is None or now is None or was == now:
-                continue
-            is_same = False
-            yield from _of_values("arguments" if kind == "arguments" else "result", was, now)
-        if not is_same:
+        found = [*self._given(old, new), *self._gave(old, new)]
+        yield from found
+        if found:
             self._gone.update(self._said_by(old))
             self._came.update(self._said_by(new))
+
+    def _given(self, old: Act, new: Act) -> Iterator[Changed]:
+        was, now = given_to(old), given_to(new)
+        if was is not None and now is not None and was != now:
+            yield from _of_values("arguments", self._contents.arguments(old), self._contents.arguments(new))
+
+    def _gave(self, old: Act, new: Act) -> Iterator[Changed]:
+        was, now = given_by(old), given_by(new)
+        if was is not None and now is not None and was != now:
+            yield from _of_values("result", self._contents.result(old), self._contents.result(new))
 
     # --- models -------------------------------------------------------------------------------------------------------
 
@@ -188,7 +191,12 @@ class Differ:
         yield from self._messages(read.messages(old), read.messages(new))
 
     def _texts(self, kind: DiffKind, old: str | None, new: str | None) -> Iterator[Changed]:
-        if old is None or new is None or self._contents.key_of(old.strip()) == self._contents.key_of(new.strip()):
+        if (
+            old is None
+            or new is None
+            or old == new
+            or self._contents.key_of(old.strip()) == self._contents.key_of(new.strip())
+        ):
             return
         yield _change(kind, "", old or None, new or None, word_diff(old, new))
 
@@ -196,10 +204,11 @@ class Differ:
         """Yield the messages that differ, for which nothing that was told before is the reason."""
         if not old or not new:
             return
-        pairs = aligned(old, new, (_key, _role))
+        key = self._contents.key
+        pairs = aligned(old, new, (key, _role))
         held, taken = {one for one, _ in pairs}, {other for _, other in pairs}
         for one, other in pairs:
-            if old[one].key != new[other].key:
+            if key(old[one]) != key(new[other]):
                 yield from self._message(old[one], new[other])
         for piece in (each for place, each in enumerate(old) if place not in held):
             yield from self._message(piece, None)
@@ -207,29 +216,31 @@ class Differ:
             yield from self._message(None, piece)
 
     def _message(self, old: Piece | None, new: Piece | None) -> Iterator[Changed]:
-        if old is not None and old.key in self._gone:
-            old = None
-        if new is not None and new.key in self._came:
-            new = None
-        if old is None and new is None:
-            return
-        self._gone.update(() if old is None else (old.key,))
-        self._came.update(() if new is None else (new.key,))
+        old, new = self._untold(old, self._gone), self._untold(new, self._came)
         said = old or new
-        assert said is not None
+        if said is None:
+            return
         role = f"{said.role} message" if said.kind == "text" else f"{said.role} {said.kind.replace('_', ' ')}"
         if old is None or new is None:
             became = "injected" if old is None else "dropped"
-            yield _change("messages", f"{role} {became}", *(None if each is None else each.text for each in (old, new)))
+            was, now = (None if each is None else each.text for each in (old, new))
+            yield _change("messages", f"{role} {became}", was, now)
         else:
             became = "truncated" if _is_cut(old.text, new.text) else "changed"
             yield _change("messages", f"{role} {became}", old.text, new.text, word_diff(old.text, new.text))
 
+    def _untold(self, piece: Piece | None, told: set[str]) -> Piece | None:
+        """Return a part of a message if it is told for the first time."""
+        if piece is None or (key := self._contents.key(piece)) in told:
+            return None
+        told.add(key)
+        return piece
+
     def _answer(self, old: Act, new: Act) -> Iterator[Changed]:
         was, now = self._contents.output(old), self._contents.output(new)
-        if {piece.key for piece in was} != {piece.key for piece in now}:
-            self._gone.update(piece.key for piece in was)
-            self._came.update(piece.key for piece in now)
+        if was != now:
+            self._gone.update(map(self._contents.key, was))
+            self._came.update(map(self._contents.key, now))
         if was and now and not (old.is_error or new.is_error):
             yield from self._texts("text", _text(was), _text(now))
         yield from _finish(old, new)
@@ -244,14 +255,8 @@ def _described(act: Act) -> str:
     return f"{act.kind} {act.name}"
 
 
-def _change(
-    kind: DiffKind, what: str = "", old: str | None = None, new: str | None = None, words: str = ""
-) -> Changed:
+def _change(kind: DiffKind, what: str = "", old: str | None = None, new: str | None = None, words: str = "") -> Changed:
     return Changed(kind, 0, "", what, old, new, words)
-
-
-def _key(piece: Piece) -> str:
-    return piece.key
 
 
 def _role(piece: Piece) -> tuple[str, str]:
@@ -312,6 +317,8 @@ def _definitions(old: Mapping[str, str] | None, new: Mapping[str, str] | None) -
 
 
 def _of_values(kind: DiffKind, old: Json, new: Json) -> Iterator[Changed]:
+    if old == new:
+        return
     if isinstance(old, str) and isinstance(new, str):
         yield _change(kind, "", old, new, word_diff(old, new))
         return

@@ -11,9 +11,10 @@ from typing import Final, Literal, TypeAlias
 from otel_agenttrace.analyze.acts import Act, acts_of
 from otel_agenttrace.analyze.contents import Contents
 from otel_agenttrace.analyze.diffing import KINDS, Changed, Differ, DiffKind, told_once
-from otel_agenttrace.analyze.measures import RunFigures, run_figures
+from otel_agenttrace.analyze.measures import run_figures
 from otel_agenttrace.analyze.outcomes import SameOutcome, same_outcome
 from otel_agenttrace.analyze.pairing import Row, paired
+from otel_agenttrace.analyze.tool_calls import ToolCall, tool_calls
 from otel_agenttrace.counting import counted
 from otel_agenttrace.model import Span, Trace
 from otel_agenttrace.selectors import Selector, subjects
@@ -140,7 +141,7 @@ def _is_slower(seconds: Amounts) -> bool:
 def diff_of(
     old: Trace,
     new: Trace,
-    settings: DiffSettings = DiffSettings(),  # noqa: B008 - frozen
+    settings: DiffSettings = DiffSettings(),
     *,
     names: tuple[str, str] = ("old", "new"),
     similarity: Callable[[str, str], float] | None = None,
@@ -158,16 +159,21 @@ def diff_of(
         threshold: From which similarity on it is.
         measured_by: What the similarity is, in words.
     """
-    left, right = (acts_of(trace, _chosen(trace, settings.left_out)) for trace in (old, new))
+    called = tool_calls(old), tool_calls(new)
+    left, right = (
+        acts_of(trace, calls, _chosen(trace, settings.left_out))
+        for trace, calls in zip((old, new), called, strict=True)
+    )
     contents = Contents(exact=settings.exact)
     rows = paired(left, right, contents)
     differ = Differ(contents)
-    told = [list(differ.changes(row, number)) for number, row in enumerate(rows, 1)]
-    counted_in = [[each for each in changes if each.kind not in settings.ignored] for changes in told]
-    changes = told_once(each for found in counted_in for each in found)
+    in_turn = sorted(enumerate(rows, 1), key=lambda each: each[1].turn)
+    told = {number: list(differ.changes(row, number)) for number, row in in_turn}
+    in_order = (change for number in sorted(told) for change in told[number])
+    changes = told_once(change for change in in_order if change.kind not in settings.ignored)
     steps = tuple(_steps(rows, changes))
     outcome = None if similarity is None else same_outcome(old, new, similarity, threshold, measured_by)
-    counts = Counter(change.kind for change in changes)
+    counts: Counter[DiffKind] = Counter(change.kind for change in changes)
     return TraceDiff(
         old=names[0],
         new=names[1],
@@ -176,7 +182,7 @@ def diff_of(
         first_divergence=next((step for step in steps if step.changes), None),
         counts={kind: counts[kind] for kind in KINDS if counts[kind]},
         changes=changes,
-        figures=_figures(old, new, settings.ignored),
+        figures=_figures(old, new, called, settings.ignored),
         tools=_tools(left, right),
         steps=steps,
         unknown=tuple(_unknown(rows)),
@@ -187,9 +193,7 @@ def diff_of(
 def _chosen(trace: Trace, left_out: Sequence[Selector]) -> Callable[[Span], bool]:
     if not left_out:
         return lambda _: True
-    gone = {
-        id(subject.span) for subject in subjects(trace) if any(selector.matches(subject) for selector in left_out)
-    }
+    gone = {id(subject.span) for subject in subjects(trace) if any(selector.matches(subject) for selector in left_out)}
     return lambda span: id(span) not in gone
 
 
@@ -264,12 +268,12 @@ def _many(count: int, noun: str) -> str:
 # --- figures ----------------------------------------------------------------------------------------------------------
 
 
-def _figures(old: Trace, new: Trace, ignored: frozenset[str]) -> dict[str, Amounts]:
-    was, now = run_figures(old), run_figures(new)
+def _figures(
+    old: Trace, new: Trace, called: tuple[Sequence[ToolCall], Sequence[ToolCall]], ignored: frozenset[str]
+) -> dict[str, Amounts]:
+    was, now = run_figures(old, called[0]), run_figures(new, called[1])
     left_out = {figure for name, figures in FIGURES.items() if name in ignored for figure in figures}
-    amounts = {
-        name: Amounts(was.amounts[name], now.amounts[name]) for name in was.amounts if name not in left_out
-    }
+    amounts = {name: Amounts(was.amounts[name], now.amounts[name]) for name in was.amounts if name not in left_out}
     return {**amounts, "errors": Amounts(len(old.errors), len(new.errors))}
 
 

@@ -8,23 +8,31 @@ while there is a better one: so a retry is what stands alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from otel_agenttrace.analyze.acts import Act
 from otel_agenttrace.analyze.alignment import Places, aligned
-from otel_agenttrace.analyze.contents import Contents, written
+from otel_agenttrace.analyze.contents import Contents, given_by, given_to, written
 
 __all__ = ["Row", "paired"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """An act of two runs, or of one; `is_moved` says that it stands at another place among the others."""
+    """An act of two runs, or of one.
+
+    Attributes:
+        old: The act of the old run.
+        new: That of the new one.
+        is_moved: Whether it stands at another place among the others.
+        turn: Its place in an order that is the same from both sides, which is that of the rows of one of them.
+    """
 
     old: Act | None
     new: Act | None
     is_moved: bool = False
+    turn: int = 0
 
 
 def paired(old: Sequence[Act], new: Sequence[Act], contents: Contents) -> tuple[Row, ...]:
@@ -36,8 +44,13 @@ def paired(old: Sequence[Act], new: Sequence[Act], contents: Contents) -> tuple[
     pairs = list(aligned(left, right, senses))
     pairs += _of_same_groups(left, right, pairs)
     moved = _moved(left, right, pairs, senses[0])
-    found = {(b, a) if is_turned else (a, b): place >= len(pairs) for place, (a, b) in enumerate([*pairs, *moved])}
-    return tuple(_rows(old, new, found))
+    found = {pair: place >= len(pairs) for place, pair in enumerate([*pairs, *moved])}
+    rows = _rows(left, right, found)
+    if not is_turned:
+        return tuple(replace(row, turn=turn) for turn, row in enumerate(rows))
+    turns = {(row.new, row.old): turn for turn, row in enumerate(rows)}
+    turned = _rows(old, new, {(other, one): is_moved for (one, other), is_moved in found.items()})
+    return tuple(replace(row, turn=turns[row.old, row.new]) for row in turned)
 
 
 _Sense: TypeAlias = "Callable[[Act], tuple[Any, ...] | None]"
@@ -57,26 +70,31 @@ def _once(sense: _Sense) -> _Sense:
 
 def _senses(contents: Contents) -> tuple[_Sense, ...]:
     def given(act: Act) -> str:
-        if act.span.call_digests is not None and act.kind == "inference":
-            return act.span.call_digests[0]
-        return written(contents.arguments(act)) if act.kind != "inference" else contents.whole_question(act)
+        if act.kind != "inference":
+            return written(contents.arguments(act))
+        return act.span.call_digests[0] if act.span.call_digests is not None else contents.whole_question(act)
 
-    def gave(act: Act) -> str:
-        if act.span.call_digests is not None and act.kind == "inference":
-            return act.span.call_digests[1]
-        if act.kind == "inference":
-            return "\n".join(piece.key for piece in contents.output(act))
-        return written(contents.result(act))
+    def all_of(act: Act) -> tuple[Any, ...]:
+        if act.kind == "inference" and act.span.call_digests is not None:
+            said = act.span.call_digests
+        elif act.kind == "inference":
+            said = given(act), "\n".join(map(contents.key, contents.output(act)))
+        else:
+            said = written(given_to(act)), written(given_by(act))
+        return (*named(act), *said)
 
     def newest(act: Act) -> tuple[Any, ...] | None:
         said = contents.newest(act) if act.kind == "inference" else given(act)
         return None if said is None else (act.scope, act.kind, act.name, said)
 
+    def named(act: Act) -> tuple[Any, ...]:
+        return act.scope, act.kind, act.name, act.is_error
+
     senses: tuple[_Sense, ...] = (
-        lambda act: (act.scope, act.kind, act.name, act.is_error, given(act), gave(act)),
-        lambda act: (act.scope, act.kind, act.name, act.is_error, given(act)),
+        all_of,
+        lambda act: (*named(act), given(act)),
         newest,
-        lambda act: (act.scope, act.kind, act.name, act.is_error),
+        named,
         lambda act: (act.scope, act.kind, act.name),
         lambda act: (act.kind, act.name, given(act)),
         lambda act: (act.kind, act.name),
@@ -100,9 +118,7 @@ def _of_same_groups(left: Sequence[Act], right: Sequence[Act], pairs: Sequence[P
             yield place, found.pop(0)
 
 
-def _moved(
-    left: Sequence[Act], right: Sequence[Act], pairs: Sequence[Places], sense: _Sense
-) -> Iterator[Places]:
+def _moved(left: Sequence[Act], right: Sequence[Act], pairs: Sequence[Places], sense: _Sense) -> Iterator[Places]:
     """Yield pairs of what stands alone on both sides and says the same."""
     held, taken = {one for one, _ in pairs}, {other for _, other in pairs}
     alone: dict[Hashable, list[int]] = {}

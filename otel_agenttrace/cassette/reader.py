@@ -41,6 +41,8 @@ __all__ = ["Cassette", "open_cassette", "with_calls"]
 
 _Read = TypeVar("_Read")
 _log = logging.getLogger("otel_agenttrace")
+_KEPT: Final = 16 << 20
+"""Of a file up to this size, in bytes, the lines that a trace was made of are kept: its content is not decoded again."""
 _OWN: Final = ("agenttrace.call.", "agenttrace.request.", "agenttrace.content")
 
 
@@ -132,6 +134,7 @@ class Cassette:
         self._file = file
         self._warn = warn
         self._bodies: dict[tuple[int, int], Body] = {}
+        self._decoded: dict[int, list[Span]] = {}
         self.renew_lock()
         with open(file.descriptor(), "rb", closefd=False) as content:
             content.seek(offset)
@@ -173,12 +176,15 @@ class Cassette:
             CassetteCorrupt: If the cassette was opened strictly and a line is not what the format promises.
         """
         entries = {self._place(entry): entry for entry in self.index.calls}
+        keeps = sum(line.size for line in self.index.lines) <= _KEPT
         for line in self.index.lines:
             try:
                 decoded = self.decoded(line)
             except CassetteCorrupt as damage:
                 self._skip(damage)
                 continue
+            if keeps:
+                self._decoded[line.offset] = decoded
             for position, span in enumerate(decoded):
                 entry = entries.get((line.offset, position))
                 if entry is not None:
@@ -258,7 +264,7 @@ class Cassette:
         return read_sidecar(self._absolute, digest)
 
     def _span(self, entry: Entry | Holder) -> Span:
-        spans = self.decoded(entry.line)
+        spans = self._decoded.get(entry.line.offset) or self.decoded(entry.line)
         if entry.position >= len(spans):
             raise ValueError("the line holds no span")
         return spans[entry.position]

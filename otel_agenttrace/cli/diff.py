@@ -39,7 +39,12 @@ _HELP = "\n\n    ".join(f"{name}: {told}." for name, told in KINDS.items())
 @click.option("--threshold", type=click.FloatRange(0, 1), help="From which similarity on two answers are the same.")
 @click.option("--ignore", "ignored", multiple=True, metavar="WHAT", help="A kind of change, or a selector of spans.")
 @click.option(
-    "--fail-on", "fail_on", multiple=True, type=click.Choice(_GATES), metavar="WHAT", help="Exit 1 on this kind of change."
+    "--fail-on",
+    "fail_on",
+    multiple=True,
+    type=click.Choice(_GATES),
+    metavar="WHAT",
+    help="Exit 1 on this kind of change.",
 )
 @click.option("--exact", is_flag=True, help="Ids, times and temporary paths count, too.")
 @click.option("--runs", is_flag=True, help="The files of each folder are runs of one task: compare their figures.")
@@ -109,9 +114,7 @@ def _diff(
         return diff_of(old, new, settings, names=names)
     similarity, usual, measured_by = _similarity()
     least = usual if threshold is None else threshold
-    return diff_of(
-        old, new, settings, names=names, similarity=similarity, threshold=least, measured_by=measured_by
-    )
+    return diff_of(old, new, settings, names=names, similarity=similarity, threshold=least, measured_by=measured_by)
 
 
 def _similarity() -> tuple[Callable[[str, str], float], float, str]:
@@ -127,7 +130,10 @@ def _folders(old: Path, new: Path, form: str, kinds: frozenset[str], compare: _C
     read = list(reader.traces())
     was, now = ({_name(file, side): trace for file, trace in read if _is_below(file, side)} for side in (old, new))
     report = folder_diff(
-        was, now, (str(old), str(new)), lambda name, left, right: compare(left, right, names=(f"{old}/{name}", f"{new}/{name}"))
+        was,
+        now,
+        (str(old), str(new)),
+        lambda name, left, right: compare(left, right, names=(f"{old}/{name}", f"{new}/{name}")),
     )
     shown(form, report, lambda: folder_page(report))
     reader.end(findings=report.has(kinds))

@@ -157,7 +157,13 @@ def folder_page(diff: FolderDiff) -> Iterator[Block]:
     yield Line(("new  ", Told(diff.new)), "dim")
     rows = tuple(_file_row(file) for file in diff.files if file.kind != "same")
     if rows:
-        columns = (Column("run"), Column(""), Column("what changed"), Column("tokens", "right"), Column("cost", "right"))
+        columns = (
+            Column("run"),
+            Column(""),
+            Column("what changed"),
+            Column("tokens", "right"),
+            Column("cost", "right"),
+        )
         yield Table(columns, rows)
 
 
@@ -178,7 +184,9 @@ def runs_page(diff: RunsDiff) -> Iterator[Block]:
     """Yield how runs of one task differ from earlier ones."""
     apart = [MEASURES[name].noun for name, each in diff.measures.items() if each.verdict in ("more", "less")]
     told = f"differ beyond chance: {', '.join(apart)}" if apart else "no measure differs beyond chance"
-    yield Line((f"{diff.old_runs:,} runs → {counted(diff.new_runs, 'run')}: {told}",), "bold yellow" if apart else "bold")
+    yield Line(
+        (f"{diff.old_runs:,} runs → {counted(diff.new_runs, 'run')}: {told}",), "bold yellow" if apart else "bold"
+    )
     yield Line(("old  ", Told(diff.old)), "dim")
     yield Line(("new  ", Told(diff.new)), "dim")
     rates = f"{diff.old_successes:,} of {diff.old_runs:,} → {diff.new_successes:,} of {diff.new_runs:,}"
