@@ -22,6 +22,7 @@ _SERVED: Final = f"{sys.executable} -m otel_agenttrace.demo.agent $OPENAI_BASE_U
 _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "check": ((*_CLI, "check", "run.otlp.jsonl"),),
     "demo": ((*_CLI, "demo"),),
+    "diff": ((*_CLI, "diff", "run.otlp.jsonl", "run.otlp.jsonl", "--semantic"),),
     "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", ".")),
     "grade": ((*_CLI, "grade", "run.otlp.jsonl"),),
     "ingest": ((*_CLI, "ingest", "har", "a.har", "-o", "out"),),
