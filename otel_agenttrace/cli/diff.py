@@ -128,7 +128,11 @@ def _similarity() -> tuple[Callable[[str, str], float], float, str]:
 def _folders(old: Path, new: Path, form: str, kinds: frozenset[str], compare: _Compare) -> None:
     reader = Reader((old, new))
     read = list(reader.traces())
-    was, now = ({_name(file, side): trace for file, trace in read if _is_below(file, side)} for side in (old, new))
+    spoilt = {_name(file, side) for file in reader.unread for side in (old, new) if _is_below(file, side)}
+    was, now = (
+        {name: trace for file, trace in read if _is_below(file, side) and (name := _name(file, side)) not in spoilt}
+        for side in (old, new)
+    )
     report = folder_diff(
         was,
         now,

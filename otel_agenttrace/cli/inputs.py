@@ -52,6 +52,11 @@ class Reader:
         for name, trace in self._each(load):
             yield streamed(trace, name)
 
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The names of the files that could not be read so far."""
+        return tuple(each.name for each in self._unread)
+
     def _each(self, read: Callable[[Path], _Read]) -> Iterator[tuple[str, _Read]]:
         with ExitStack() as kept:
             sources = [Source(str(file), kept.enter_context(readable(file))) for file in self._files()]

@@ -191,8 +191,13 @@ def runs_page(diff: RunsDiff) -> Iterator[Block]:
     yield Line(("new  ", Told(diff.new)), "dim")
     rates = f"{diff.old_successes:,} of {diff.old_runs:,} → {diff.new_successes:,} of {diff.new_runs:,}"
     yield Line((f"ended without an error: {rates}, {diff.success} (p = {diff.chance:.2g}, one-sided)",))
-    columns = (Column("mean [95 %]"), Column("old"), Column("new"), Column("difference"), Column("verdict"))
+    yield Heading("Means, within ± with 95 %")
+    columns = (Column(""), *(Column(title, "right") for title in ("old", "new", "difference")), Column("verdict"))
     yield Table(columns, tuple(_measure_row(MEASURES[name], each) for name, each in diff.measures.items()))
+    for name, each in diff.measures.items():
+        if each.outside and each.new is not None:
+            told = f"{each.outside:,} of {each.new.n:,} new runs are outside of what the old ones let expect of one"
+            yield Line((f"{MEASURES[name].noun}: {told}",), "dim")
     if diff.tools:
         yield Heading("Tools not called alike")
         rows = tuple(
@@ -206,27 +211,24 @@ def runs_page(diff: RunsDiff) -> Iterator[Block]:
 
 
 def _measure_row(measure: Measure, each: MeasureDiff) -> tuple[str, ...]:
-    return (
-        measure.noun,
-        _mean(measure, each.old),
-        _mean(measure, each.new),
-        "" if each.difference is None else _interval(measure, each.difference, signed=True),
-        each.verdict + (f", {each.outside} of {each.new.n} unexpected" if each.outside and each.new else ""),
-    )
+    return measure.noun, _mean(measure, each.old), _mean(measure, each.new), _apart(measure, each), each.verdict
+
+
+def _apart(measure: Measure, each: MeasureDiff) -> str:
+    if each.old is None or each.new is None:
+        return ""
+    middle = _signed(measure, _rounded(measure, each.new.mean - each.old.mean))
+    return middle + _reach(measure, each.difference)
 
 
 def _mean(measure: Measure, mean: Mean | None) -> str:
-    if mean is None:
-        return "?"
-    interval = "" if mean.interval is None else f" {_interval(measure, mean.interval)}"
-    return f"{measure.told(_rounded(measure, mean.mean))}{interval}"
+    return "?" if mean is None else measure.told(_rounded(measure, mean.mean)) + _reach(measure, mean.interval)
 
 
-def _interval(measure: Measure, interval: Interval, *, signed: bool = False) -> str:
-    low, high = (_rounded(measure, limit) for limit in (interval.low, interval.high))
-    if signed:
-        return f"{_signed(measure, low)} to {_signed(measure, high)}"
-    return f"[{measure.told(max(low, 0.0))} to {measure.told(high)}]"
+def _reach(measure: Measure, interval: Interval | None) -> str:
+    if interval is None:
+        return ""
+    return f" ±{measure.told(_rounded(measure, (interval.high - interval.low) / 2))}"
 
 
 def _rounded(measure: Measure, amount: float) -> float:

@@ -67,6 +67,7 @@ def test_folders_are_compared_by_name_and_what_is_damaged_is_named(tmp_path: Pat
         for name in names:
             shutil.copy(_GOLDEN, folder / f"{name}.otlp.jsonl")
     shutil.copy(changed, new / "other.otlp.jsonl")
+    shutil.copy(_GOLDEN, old / "broken.otlp.jsonl")
     (new / "broken.otlp.jsonl").write_text("{", encoding="utf-8")
     told = _diff(old, new, "--json", "--fail-on", "removed")
     files = {file["name"]: file["kind"] for file in json.loads(told.stdout)["files"]}
