@@ -58,6 +58,7 @@ class Contents:
         self._exact = exact
         self._steady: dict[tuple[str, bool], str] = {}
         self._asked: dict[int, InferenceRequest] = {}
+        self._answered: dict[int, tuple[Message, ...]] = {}
         self._pieces: dict[int, tuple[Piece, ...]] = {}
 
     # --- models -------------------------------------------------------------------------------------------------------
@@ -95,7 +96,14 @@ class Contents:
 
     def output(self, act: Act) -> tuple[Piece, ...]:
         """Return what a model answered, the tools it asked for, too, which are acts of their own."""
-        return tuple(_said(output_messages(act.span)))
+        return tuple(_said(self.answered(act.span)))
+
+    def answered(self, span: Span) -> tuple[Message, ...]:
+        """Return the messages of a model's answer."""
+        found = self._answered.get(id(span))
+        if found is None:
+            found = self._answered[id(span)] = output_messages(span)
+        return found
 
     def whole_question(self, act: Act) -> str:
         """Return all that a model was given to read, as one text."""

@@ -159,12 +159,12 @@ def diff_of(
         threshold: From which similarity on it is.
         measured_by: What the similarity is, in words.
     """
-    called = tool_calls(old), tool_calls(new)
+    contents = Contents(exact=settings.exact)
+    called = tool_calls(old, contents.answered), tool_calls(new, contents.answered)
     left, right = (
         acts_of(trace, calls, _chosen(trace, settings.left_out))
         for trace, calls in zip((old, new), called, strict=True)
     )
-    contents = Contents(exact=settings.exact)
     rows = paired(left, right, contents)
     differ = Differ(contents)
     in_turn = sorted(enumerate(rows, 1), key=lambda each: each[1].turn)

@@ -6,13 +6,13 @@ asked for. Spans that do not tell the arguments have those that a model asked wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.jsonvalue import Json, array, parse, text
-from otel_agenttrace.model import Part, Span, Trace
+from otel_agenttrace.model import Message, Part, Span, Trace
 from otel_agenttrace.wire.recorded import output_messages
 
 __all__ = ["ToolCall", "arguments_of", "executed_tool", "tool_calls", "untold_calls"]
@@ -42,11 +42,13 @@ class ToolCall:
     is_executed: bool
 
 
-def tool_calls(trace: Trace) -> tuple[ToolCall, ...]:
-    """Return the tool calls of a run, in order of the start of their spans."""
+def tool_calls(
+    trace: Trace, answered: Callable[[Span], tuple[Message, ...]] = output_messages
+) -> tuple[ToolCall, ...]:
+    """Return the tool calls of a run, in order of the start of their spans; `answered` reads what a model answered."""
     executed = [executed_tool(span) for span in trace.tool_calls]
     told = {call.name for call in executed}
-    asked = [call for span in trace.inferences for call in _asked(span)]
+    asked = [call for span in trace.inferences for call in _asked(span, answered(span))]
     untold = [call for call in asked if call.name not in told]
     return tuple(sorted((*_with_arguments(executed, asked), *untold), key=lambda call: call.span.start_ns))
 
@@ -86,8 +88,8 @@ def executed_tool(span: Span) -> ToolCall:
     )
 
 
-def _asked(span: Span) -> Iterator[ToolCall]:
-    for message in output_messages(span):
+def _asked(span: Span, answered: Iterable[Message]) -> Iterator[ToolCall]:
+    for message in answered:
         for part in message.parts:
             if part.get("type") == "tool_call":
                 yield ToolCall(
