@@ -42,9 +42,7 @@ class ToolCall:
     is_executed: bool
 
 
-def tool_calls(
-    trace: Trace, answered: Callable[[Span], tuple[Message, ...]] = output_messages
-) -> tuple[ToolCall, ...]:
+def tool_calls(trace: Trace, answered: Callable[[Span], tuple[Message, ...]] = output_messages) -> tuple[ToolCall, ...]:
     """Return the tool calls of a run, in order of the start of their spans; `answered` reads what a model answered."""
     executed = [executed_tool(span) for span in trace.tool_calls]
     told = {call.name for call in executed}

@@ -14,7 +14,6 @@ from otel_agenttrace.analyze.diffing import KINDS
 from otel_agenttrace.analyze.diffs import FIGURES, DiffSettings, TraceDiff, diff_of
 from otel_agenttrace.analyze.folders import folder_diff, runs_diff
 from otel_agenttrace.cassette.places import ENDINGS
-from otel_agenttrace.cli import UNREADABLE
 from otel_agenttrace.cli.inputs import FILE, OUTPUT, Reader, shown
 from otel_agenttrace.errors import SelectorError
 from otel_agenttrace.model import Trace
@@ -23,11 +22,12 @@ from otel_agenttrace.selectors import parse_selector
 
 __all__ = ["diff"]
 
+_Compare = Callable[..., TraceDiff]
 _NAMES = (*KINDS, *FIGURES)
 _GATES = ("any", "outcome", *_NAMES)
 _BY_WORDS = 0.6
 _BY_MEANING = 0.85
-_HELP = "\n\n    ".join(f"{name}: {told}." for name, told in KINDS.items())
+_RUN_GATES = frozenset({"any", "cost", "latency", "model", "outcome", "tokens"})
 
 
 @click.command(
@@ -71,31 +71,32 @@ def diff(
     """
     kinds = frozenset(fail_on)
     compare = partial(_diff, settings=_settings(ignored, exact=exact), semantic=semantic, threshold=threshold)
-    if runs or old.is_dir() or new.is_dir():
-        if not (old.is_dir() and new.is_dir()):
-            raise click.UsageError("a folder is compared with a folder: name two folders, or two files")
-        (_runs if runs else _folders)(old, new, form, kinds, compare)
-        return
+    if (runs or old.is_dir() or new.is_dir()) and not (old.is_dir() and new.is_dir()):
+        raise click.UsageError("a folder is compared with a folder: name two folders, or two files")
+    if runs and (semantic or ignored or exact or not kinds <= _RUN_GATES):
+        told = ", ".join(sorted(_RUN_GATES))
+        raise click.UsageError(f"--runs compares figures: it goes with --fail-on {told}, and with no other choice")
+    if "outcome" in kinds and not (runs or semantic):
+        raise click.UsageError("--fail-on outcome goes with --semantic or --runs")
+    if runs:
+        _runs(old, new, form, kinds)
+    elif old.is_dir():
+        _folders(old, new, form, kinds, compare)
+    else:
+        _files(old, new, form, kinds, compare)
+
+
+def _files(old: Path, new: Path, form: str, kinds: frozenset[str], compare: _Compare) -> None:
     if str(old) == str(new) == "-":
         raise click.UsageError("only one of the two can come from the standard input")
     reader = Reader((old, new))
-    read = list(reader.traces())
-    if len(read) < 2:
-        _unread(reader)
-    (first, was), (second, now) = read
-    report = compare(was, now, names=(first, second))
+    traces = reader.traces()  # not read to its end before the report is made: then the standard input is gone
+    was, now = next(traces, None), next(traces, None)
+    if was is None or now is None:
+        reader.end(needs_more=True)
+    report = compare(was[1], now[1], names=(was[0], now[0]))
     shown(form, report, lambda: diff_page(report))
     reader.end(findings=report.has(kinds))
-
-
-_Compare = Callable[..., TraceDiff]
-
-
-def _unread(reader: Reader) -> None:
-    try:
-        reader.end()
-    except SystemExit:
-        raise SystemExit(UNREADABLE) from None
 
 
 def _settings(ignored: Iterable[str], *, exact: bool) -> DiffSettings:
@@ -143,12 +144,12 @@ def _folders(old: Path, new: Path, form: str, kinds: frozenset[str], compare: _C
     reader.end(findings=report.has(kinds))
 
 
-def _runs(old: Path, new: Path, form: str, kinds: frozenset[str], _: _Compare) -> None:
+def _runs(old: Path, new: Path, form: str, kinds: frozenset[str]) -> None:
     reader = Reader((old, new))
     read = list(reader.traces())
     was, now = ([trace for file, trace in read if _is_below(file, side)] for side in (old, new))
     if not was or not now:
-        _unread(reader)
+        reader.end(needs_more=True)
     report = runs_diff(was, now, (str(old), str(new)))
     shown(form, report, lambda: runs_page(report))
     reader.end(findings=report.has(kinds))

@@ -95,6 +95,8 @@ def test_runs_of_a_task_are_compared_by_their_figures(tmp_path: Path) -> None:
         ((str(_GOLDEN), str(_GOLDEN.parent.parent)), 2),
         ((str(_GOLDEN), str(_GOLDEN), "--ignore", "nothing like it"), 2),
         ((str(_GOLDEN), str(_GOLDEN), "--fail-on", "texts"), 2),
+        ((str(_GOLDEN), str(_GOLDEN), "--fail-on", "outcome"), 2),
+        (("--runs", str(_GOLDEN.parent), str(_GOLDEN.parent), "--fail-on", "text"), 2),
     ],
 )
 def test_wrong_use_and_what_cannot_be_read_have_their_exit_codes(arguments: tuple[str, ...], code: int) -> None:
