@@ -16,9 +16,10 @@ from otel_agenttrace.analyze.alignment import aligned, common
 from otel_agenttrace.analyze.diffing import Changed
 from otel_agenttrace.analyze.diffs import DiffSettings, TraceDiff, diff_of
 from otel_agenttrace.analyze.folders import folder_diff, runs_diff
+from otel_agenttrace.analyze.tool_calls import tool_calls
 from otel_agenttrace.analyze.wording import word_diff
 from otel_agenttrace.jsonvalue import array, obj
-from otel_agenttrace.model import Span, Trace
+from otel_agenttrace.model import Call, Exchange, HttpRequest, Span, Trace
 from otel_agenttrace.report.diffed import diff_page, folder_page, runs_page
 from otel_agenttrace.report.page import page_markdown
 from otel_agenttrace.report.plain import plain
@@ -428,3 +429,41 @@ def test_the_report_has_a_page_and_json_with_stable_keys() -> None:
     page = page_markdown(diff_page(diff))
     assert "the same path of 200 steps: 1 changed answer" in page
     assert "thought [-99-]{+otherwise+}" in page
+
+
+# --- what a recording tells besides ---------------------------------------------------------------------------------------
+
+
+def _recorded(times: int, key: str = "k") -> Trace:
+    request = HttpRequest("POST", "https://api.openai.com", "/v1/chat/completions", '{"model":"gpt-4o","seed":1}')
+    failed = Exchange(request, 0, 1, "complete", 500, (), b"{}")
+    attempts = (*[failed] * (times - 1), replace(failed, status=200))
+    span = _span(1, "chat gpt-4o", {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"})
+    call = Call(key, attempts)
+    return _trace([replace(span, read_call=lambda: call, call_digests=(key, str(times)))])
+
+
+def test_how_often_a_recorded_call_was_tried_is_a_change() -> None:
+    diff = diff_of(_recorded(1), _recorded(3))
+    assert [(change.kind, change.old, change.new) for change in diff.changes] == [("attempts", "1", "3")]
+
+
+def test_a_call_with_the_same_digests_is_not_read() -> None:
+    def unread() -> Call:
+        raise AssertionError("the content was read")
+
+    span = _recorded(1).spans[0]
+    told = {**span.attributes, "gen_ai.usage.input_tokens": 1}
+    closed = replace(span, attributes=told, read_call=unread, read_attempts=lambda: ())
+    assert diff_of(_trace([closed]), _trace([closed])).is_same
+
+
+def test_a_tool_that_does_not_tell_its_arguments_has_those_it_was_asked_with() -> None:
+    asked = [{"type": "tool_call", "id": "c1", "name": "search", "arguments": {"q": "warm"}}]
+    answer = json.dumps([{"role": "assistant", "parts": asked}])
+    model = _inference(1, [], "", **{"gen_ai.output.messages": answer})
+    tool = _tool(2, "search", None, "found", **{"gen_ai.tool.call.arguments": None})
+    (call,) = tool_calls(_trace([model, tool]))
+    assert (call.arguments, call.result, call.is_executed) == ({"q": "warm"}, "found", True)
+    twice = tool_calls(_trace([model, tool, replace(tool, span_id="e" * 16)]))
+    assert [call.arguments for call in twice] == [None, None]  # which of them was asked for is not known
