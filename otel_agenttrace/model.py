@@ -222,7 +222,11 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One span; ids are lower-case hex. `read_call` gives the recorded exchange of a call, where there is one."""
+    """One span; ids are lower-case hex.
+
+    Of a recorded call, `read_call` gives the exchanges; `read_attempts` the same without the bodies of requests, which is
+    cheaper; `call_digests` tell what was asked and what was answered, for comparing.
+    """
 
     trace_id: str
     span_id: str
@@ -241,6 +245,16 @@ class Span:
     schema_url: str = ""
     resource: Mapping[str, AttributeValue] = field(default_factory=dict[str, "AttributeValue"])
     read_call: Callable[[], Call] | None = field(default=None, repr=False, compare=False)
+    read_attempts: Callable[[], tuple[Exchange, ...]] | None = field(default=None, repr=False, compare=False)
+    call_digests: tuple[str, str] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def attempts(self) -> tuple[Exchange, ...]:
+        """The recorded attempts of this call; the body of their request may be missing."""
+        if self.read_attempts is not None:
+            return self.read_attempts()
+        call = self.call
+        return call.attempts if call is not None else ()
 
     @property
     def call(self) -> Call | None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.billing import cost_of_call, tokens_of
 from otel_agenttrace.analyze.estimates import Interval
-from otel_agenttrace.analyze.tool_calls import tool_calls
+from otel_agenttrace.analyze.tool_calls import ToolCall, tool_calls
 from otel_agenttrace.model import Span, Trace
 
 __all__ = ["MEASURES", "Measure", "RunFigures", "model_of", "run_figures"]
@@ -34,6 +34,11 @@ class Measure:
     step: float
     digits: int
     told: Callable[[float], str]
+
+    @property
+    def rounding(self) -> float:
+        """The deviation of rounding to a step, step/√12 (JCGM 100:2008, Guide to the expression of uncertainty, F.2.2.1)."""
+        return self.step / math.sqrt(12)
 
     def possible(self, limits: Interval) -> Interval:
         """Return the least and the greatest amount there can be within some limits."""
@@ -87,12 +92,12 @@ class RunFigures:
     models: frozenset[str]
 
 
-def run_figures(trace: Trace) -> RunFigures:
-    """Return what a run took."""
+def run_figures(trace: Trace, called: Sequence[ToolCall] | None = None) -> RunFigures:
+    """Return what a run took; `called` are its calls of tools, if the caller has them."""
     calls = trace.inferences
     tokens = [tokens_of(span) for span in calls]
     given, got = _whole(told for told, _ in tokens), _whole(told for _, told in tokens)
-    tools = Counter(call.name for call in tool_calls(trace))
+    tools = Counter(call.name for call in (tool_calls(trace) if called is None else called))
     amounts = {
         "llm_calls": len(calls),
         "tool_calls": sum(tools.values()),

@@ -1,20 +1,20 @@
 """Tell which tools a run called, in order, with what. Trace in, tool calls out, whoever told them.
 
 A tool that has spans of its own counts by them. One that has none, since nobody instrumented it, counts by what models
-asked for.
+asked for. Spans that do not tell the arguments have those that a model asked with.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.escaping import escaped
 from otel_agenttrace.jsonvalue import Json, array, obj, parse, quoted, text
-from otel_agenttrace.model import Part, Span, Trace
+from otel_agenttrace.model import Message, Part, Span, Trace
 from otel_agenttrace.wire.recorded import output_messages
 
 __all__ = ["ToolCall", "arguments_of", "executed_tool", "shape_of", "tool_calls", "untold_calls"]
@@ -45,12 +45,23 @@ class ToolCall:
     is_executed: bool
 
 
-def tool_calls(trace: Trace) -> tuple[ToolCall, ...]:
-    """Return the tool calls of a run, in order of the start of their spans."""
+def tool_calls(trace: Trace, answered: Callable[[Span], tuple[Message, ...]] = output_messages) -> tuple[ToolCall, ...]:
+    """Return the tool calls of a run, in order of the start of their spans; `answered` reads what a model answered."""
     executed = [executed_tool(span) for span in trace.tool_calls]
     told = {call.name for call in executed}
-    asked = [call for span in trace.inferences for call in _asked(span) if call.name not in told]
-    return tuple(sorted((*executed, *asked), key=lambda call: call.span.start_ns))
+    asked = [call for span in trace.inferences for call in _asked(span, answered(span))]
+    untold = [call for call in asked if call.name not in told]
+    return tuple(sorted((*_with_arguments(executed, asked), *untold), key=lambda call: call.span.start_ns))
+
+
+def _with_arguments(executed: Sequence[ToolCall], asked: Sequence[ToolCall]) -> Iterator[ToolCall]:
+    """Yield executed tools; where no span of a tool tells its arguments, with those it was asked for with, each for each."""
+    for name in dict.fromkeys(call.name for call in executed):
+        ran, wished = ([call for call in calls if call.name == name] for calls in (executed, asked))
+        if len(ran) == len(wished) and all(call.arguments is None for call in ran):
+            yield from (replace(call, arguments=wish.arguments) for call, wish in zip(ran, wished, strict=True))
+        else:
+            yield from ran
 
 
 def untold_calls(trace: Trace) -> tuple[Span, ...]:
@@ -78,8 +89,8 @@ def executed_tool(span: Span) -> ToolCall:
     )
 
 
-def _asked(span: Span) -> Iterator[ToolCall]:
-    for message in output_messages(span):
+def _asked(span: Span, answered: Iterable[Message]) -> Iterator[ToolCall]:
+    for message in answered:
         for part in message.parts:
             if part.get("type") == "tool_call":
                 yield ToolCall(

@@ -287,7 +287,12 @@ def _int(value: Json) -> int | None:
 
 def decode_attributes(values: Json) -> dict[str, AttributeValue]:
     """Return the values of a list of OTLP's key-value pairs."""
-    return {text(pair.get("key")) or "": _read_value(pair.get("value")) for pair in map(obj, array(values))}
+    found: dict[str, AttributeValue] = {}
+    for pair in map(obj, array(values)):
+        key, value = pair.get("key"), pair.get("value")
+        told = value.get("stringValue") if isinstance(value, dict) else None
+        found[key if isinstance(key, str) else ""] = told if isinstance(told, str) else _read_value(value)
+    return found
 
 
 def _read_value(value: Json) -> AttributeValue:

@@ -19,6 +19,7 @@ from otel_agenttrace import semconv
 from otel_agenttrace.cassette.exchanges import (
     Definition,
     Reference,
+    answer_digest,
     read_attempts,
     reference_of,
     stored_request,
@@ -33,7 +34,7 @@ from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteInaccessible, CassetteNotFound
 from otel_agenttrace.escaping import escaped
 from otel_agenttrace.jsonvalue import parse
-from otel_agenttrace.matching import Body
+from otel_agenttrace.matching import EMPTY, Body
 from otel_agenttrace.model import Call, Exchange, HttpRequest, Span, Trace
 
 __all__ = ["OWN", "TORN", "Cassette", "open_cassette", "opened_file", "with_calls"]
@@ -43,6 +44,8 @@ _log = logging.getLogger("otel_agenttrace")
 TORN: Final = "the last line is torn (the recording process was killed); it is left out"
 OWN: Final = ("agenttrace.call.", "agenttrace.request.", "agenttrace.content")
 """How the attributes begin that only a replay needs."""
+_KEPT: Final = 16 << 20
+"""Of a file up to this size, in bytes, the lines that a trace was made of are kept: its content is not decoded again."""
 
 
 def open_cassette(
@@ -138,6 +141,7 @@ class Cassette:
         self._file = file
         self._warn = warn
         self._bodies: dict[tuple[int, int], Body] = {}
+        self._decoded: dict[int, list[Span]] = {}
         self.renew_lock()
         with open(file.descriptor(), "rb", closefd=False) as content:
             content.seek(offset)
@@ -179,12 +183,15 @@ class Cassette:
             CassetteCorrupt: If the cassette was opened strictly and a line is not what the format promises.
         """
         entries = {self._place(entry): entry for entry in self.index.calls}
+        keeps = sum(line.size for line in self.index.lines) <= _KEPT
         for line in self.index.lines:
             try:
                 decoded = self.decoded(line)
             except CassetteCorrupt as damage:
                 self._skip(damage)
                 continue
+            if keeps:
+                self._decoded[line.offset] = decoded
             for position, span in enumerate(decoded):
                 entry = entries.get((line.offset, position))
                 if entry is not None:
@@ -195,7 +202,20 @@ class Cassette:
     def _light(self, span: Span, entry: Entry) -> Span:
         attributes = {name: value for name, value in span.attributes.items() if not name.startswith(OWN)}
         events = tuple(event for event in span.events if event.name != semconv.EVENT_AGENTTRACE_EXCHANGE)
-        return replace(span, attributes=attributes, events=events, read_call=lambda: self.call(entry))
+        return replace(
+            span,
+            attributes=attributes,
+            events=events,
+            read_call=lambda: self.call(entry),
+            read_attempts=lambda: self._attempts(entry),
+            call_digests=(entry.key, answer_digest(span.events)),
+        )
+
+    def _attempts(self, entry: Entry) -> tuple[Exchange, ...]:
+        """Return the attempts of a recorded call without the body of its request."""
+        with self._damage_named(entry):
+            span = self._span(entry)
+            return read_attempts(span.events, stored_request(span, EMPTY), self._sidecar)
 
     def call(self, entry: Entry) -> Call:
         """Return a recorded call.
@@ -251,7 +271,7 @@ class Cassette:
         return read_sidecar(self._absolute, digest)
 
     def _span(self, entry: Entry | Holder) -> Span:
-        spans = self.decoded(entry.line)
+        spans = self._decoded.get(entry.line.offset) or self.decoded(entry.line)
         if entry.position >= len(spans):
             raise ValueError("the line holds no span")
         return spans[entry.position]

@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "check": ("check", "check"),
     "cost": ("cost", "cost"),
     "demo": ("demo", "demo"),
+    "diff": ("diff", "diff"),
     "doctor": ("doctor", "doctor"),
     "fingerprint": ("library", "fingerprint"),
     "grade": ("grade", "grade"),

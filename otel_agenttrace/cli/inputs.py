@@ -60,6 +60,11 @@ class Reader:
         for name, stream in self._each(lambda path: opened_stream(path, prices, _log.warning)):
             yield replace(stream, name=name)
 
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The names of the files that could not be read so far."""
+        return tuple(each.name for each in self._unread)
+
     def _each(self, read: Callable[[Path], _Read]) -> Iterator[tuple[str, _Read]]:
         with ExitStack() as kept:
             sources = [Source(str(file), kept.enter_context(readable(file))) for file in self._files()]
@@ -83,11 +88,11 @@ class Reader:
         for path in self._paths:
             yield from traces_at(path)
 
-    def end(self, *, findings: bool = False) -> NoReturn:
-        """Name the files that could not be read, and exit: 3 if none could, 1 on findings, else 0."""
+    def end(self, *, findings: bool = False, needs_more: bool = False) -> NoReturn:
+        """Name the files that could not be read, and exit: 3 if none could, or more were needed, 1 on findings, else 0."""
         for unread in self._unread:
             click.echo(f"otel-agenttrace: not read: {escaped_lines(f'{unread.name}: {unread.reason}')}", err=True)
-        raise SystemExit(UNREADABLE if not self._count else FINDINGS if findings else CLEAN)
+        raise SystemExit(UNREADABLE if needs_more or not self._count else FINDINGS if findings else CLEAN)
 
 
 def OUTPUT(command: _Command) -> _Command:  # noqa: N802 - a decorator beside FILES

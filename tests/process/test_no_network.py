@@ -25,6 +25,8 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "demo": ((*_CLI, "demo"),),
     "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", "."), (*_CLI, "doctor", ".")),
     "fingerprint": ((*_CLI, "fingerprint", "run"),),
+    "diff": ((*_CLI, "diff", "run.otlp.jsonl", "run.otlp.jsonl", "--semantic"),),
+    "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", ".")),
     "grade": ((*_CLI, "grade", "run.otlp.jsonl"),),
     "ingest": ((*_CLI, "ingest", "har", "a.har", "-o", "out"),),
     "init": ((*_CLI, "init", "made"),),
