@@ -10,10 +10,11 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from otel_agenttrace.analyze.clusters import clusters_of
 from otel_agenttrace.analyze.measures import whole
-from otel_agenttrace.analyze.pattern_report import BeforeError, Errors, ModelFigures, Ngram, Order, Patterns, Transition
+from otel_agenttrace.analyze.pattern_report import BeforeError, Errors, Ngram, Order, Patterns, Transition
 from otel_agenttrace.analyze.percentiles import Amounts, Percentiles
 from otel_agenttrace.analyze.repetitions import Repetitions
 from otel_agenttrace.analyze.sequences import Act, Run, runs_in, tool_steps
+from otel_agenttrace.analyze.stats import ModelTally
 from otel_agenttrace.analyze.streams import SpanStream
 
 __all__ = ["patterns_of"]
@@ -45,24 +46,6 @@ def patterns_of(streams: Iterable[SpanStream], *, window: int = 3, top: int = 10
     return counted.report(top)
 
 
-class _ModelCounts:
-    def __init__(self) -> None:
-        self.calls = self.errors = 0
-        self.given, self.got, self.cost, self.latency = Amounts(), Amounts(), Amounts(), Amounts()
-
-    def take(self, act: Act) -> None:
-        self.calls += 1
-        self.errors += act.error is not None
-        self.given.add(act.usage.input_tokens)
-        self.got.add(act.usage.output_tokens)
-        self.cost.add(act.cost_usd)
-        self.latency.add(act.duration_s)
-
-    def figures(self, model: str) -> ModelFigures:
-        amounts = (each.percentiles for each in (self.given, self.got, self.cost, self.latency))
-        return ModelFigures(model, self.calls, self.errors, *amounts)
-
-
 _PER_RUN: Final = ("llm_calls", "tool_calls", "input_tokens", "output_tokens", "total_tokens", "cost_usd", "duration_s")
 
 
@@ -76,8 +59,8 @@ class _Counted:
         self.ngrams, self.ngram_runs = Counter[_Sequence](), Counter[_Sequence]()
         self.transitions = Counter[tuple[str | None, str | None]]()
         self.orders, self.good_runs = Counter[tuple[str, str]](), Counter[str]()
-        self.models: dict[str, _ModelCounts] = {}
-        self.all_models, self.tool_latency = _ModelCounts(), Amounts()
+        self.models: dict[str, ModelTally] = {}
+        self.all_models, self.tool_latency = ModelTally(), Amounts()
         self.failed, self.types = Counter[str](), Counter[str]()
         self.before: dict[tuple[_Sequence, str], tuple[int, str]] = {}
         self.repetitions = Repetitions()
@@ -106,7 +89,7 @@ class _Counted:
     def _amounts(self, run: Run, tool_calls: int) -> None:
         models = run.of("model")
         for act in models:
-            for counts in (self.models.setdefault(act.name, _ModelCounts()), self.all_models):
+            for counts in (self.models.setdefault(act.name, ModelTally()), self.all_models):
                 counts.take(act)
         for act in run.of("tool"):
             if act.end_ns is not None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from otel_agenttrace.analyze.clusters import Cluster
 from otel_agenttrace.analyze.percentiles import Percentiles
 from otel_agenttrace.analyze.repetitions import Loop, Repeats, Retries
+from otel_agenttrace.analyze.stats import ModelFigures
 
-__all__ = ["BeforeError", "Errors", "ModelFigures", "Ngram", "Order", "Patterns", "Transition"]
+__all__ = ["BeforeError", "Errors", "Ngram", "Order", "Patterns", "Transition"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +40,6 @@ class Order:
     then: str
     traces: int
     among: int
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFigures:
-    """What one model was asked for. Amounts are those of a call, their `total` that of all."""
-
-    model: str
-    calls: int
-    errors: int
-    input_tokens: Percentiles
-    output_tokens: Percentiles
-    cost_usd: Percentiles
-    latency_s: Percentiles
 
 
 @dataclass(frozen=True, slots=True)
