@@ -22,12 +22,13 @@ from otel_agenttrace.jsonvalue import Json, canonical, text
 from otel_agenttrace.model import Call, Span, Usage
 from otel_agenttrace.wire.recorded import output_messages
 
-__all__ = ["Act", "ActKind", "Run", "cycle", "runs_in", "tool_steps"]
+__all__ = ["UNKNOWN_MODEL", "Act", "ActKind", "Run", "cycle", "runs_in", "tool_steps"]
 
 ActKind: TypeAlias = Literal["agent", "model", "tool"]
 _Asked: TypeAlias = "tuple[tuple[str, int | None], ...]"
 
-_UNKNOWN: Final = "(not known)"
+UNKNOWN_MODEL: Final = "(not known)"
+"""Stands where neither the request nor the answer names the model."""
 _FAILED: Final = "error"
 _NOT_TOLD: Final = Usage()
 
@@ -118,7 +119,10 @@ class _Open:
 
 
 def runs_in(stream: SpanStream) -> Iterator[Run]:
-    """Yield the runs of a file in order of their start: each recording process is one, else each trace."""
+    """Yield the runs of a file in order of their start: each recording is one, else each trace.
+
+    A trace that has no agent, no call to a model and no tool is none.
+    """
     opened: dict[object, _Open] = {}
 
     def run_of(span: Span) -> _Open:
@@ -142,7 +146,8 @@ def runs_in(stream: SpanStream) -> Iterator[Run]:
 
     for span in inferences_once(inferences()):
         run_of(span).acts.append(_call(span, stream.cost_of))
-    for run in sorted(opened.values(), key=lambda run: (run.start_ns or 0, run.trace_id)):
+    runs = (run for run in opened.values() if run.acts)
+    for run in sorted(runs, key=lambda run: (run.start_ns or 0, run.trace_id)):
         yield _closed(stream.name, run)
 
 
@@ -185,7 +190,7 @@ def _call(span: Span, cost_of: Callable[[Span], float | None]) -> Act:
         given, got = tokens_of(span)
         usage = replace(usage, input_tokens=given, output_tokens=got)
         cost = 0.0 if (given, got) == (0, 0) else cost
-    return _told("model", model_of(span) or _UNKNOWN, span, usage=usage, cost_usd=cost, asked=_asking(span))
+    return _told("model", model_of(span) or UNKNOWN_MODEL, span, usage=usage, cost_usd=cost, asked=_asking(span))
 
 
 def _asking(span: Span) -> Callable[[], _Asked] | None:

@@ -21,11 +21,14 @@ _COMMANDS: Final = {
     "check": ("check", "check"),
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "doctor"),
+    "gaps": ("gaps", "gaps"),
     "grade": ("grade", "grade"),
+    "guidance": ("guidance", "guidance"),
     "ingest": ("ingest", "ingest"),
     "init": ("init", "init"),
     "learn": ("learn", "learn"),
     "pack": ("look", "pack"),
+    "patterns": ("patterns", "patterns"),
     "record": ("run", "record"),
     "redact": ("redact", "redact"),
     "refresh": ("run", "refresh"),
@@ -33,6 +36,7 @@ _COMMANDS: Final = {
     "report": ("report", "report"),
     "serve": ("serve", "serve"),
     "show": ("look", "show"),
+    "stats": ("stats", "stats"),
     "validate": ("look", "validate"),
 }
 

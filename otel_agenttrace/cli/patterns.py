@@ -10,7 +10,7 @@ import click
 from otel_agenttrace.analyze.behaviour import patterns_of
 from otel_agenttrace.cli.guidance import SKILLS, wrote_guidance
 from otel_agenttrace.cli.inputs import FILES, OUTPUT, Reader, shown
-from otel_agenttrace.cli.writing import OUTPUT_FILE, write_text
+from otel_agenttrace.cli.writing import OUTPUT_FILE, write_file
 from otel_agenttrace.report.behaviour import patterns_page
 from otel_agenttrace.report.plain import plain
 
@@ -40,7 +40,7 @@ def patterns(
     report = patterns_of(reader.streams(), window=window, top=top)
     if report.files:
         if output is not None:
-            write_text(output, json.dumps(plain(report), indent=2, ensure_ascii=False) + "\n")
+            write_file(output, json.dumps(plain(report), indent=2, ensure_ascii=False).encode() + b"\n")
         if skills is not None:
             wrote_guidance(skills, (plain(report),))
         if form != "json" or output is None:

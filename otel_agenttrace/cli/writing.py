@@ -8,21 +8,21 @@ import click
 
 from otel_agenttrace.errors import ConfigError
 
-__all__ = ["OUTPUT_FILE", "write_text"]
+__all__ = ["OUTPUT_FILE", "write_file"]
 
 OUTPUT_FILE = click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JSON to this file too."
 )
 
 
-def write_text(path: Path, text: str) -> None:
+def write_file(path: Path, content: bytes) -> None:
     """Write a file.
 
     Raises:
         ConfigError: If the system does not let us.
     """
     try:
-        path.write_text(text, encoding="utf-8", newline="\n")
+        path.write_bytes(content)
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written: {error.strerror}.\n  to fix   name a file in a folder that is there"

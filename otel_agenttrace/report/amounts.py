@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace.analyze.percentiles import Percentiles
-from otel_agenttrace.report.page import Column, Table
+from otel_agenttrace.report.page import Block, Column, Line, Table
 from otel_agenttrace.report.text import cost, duration
 
-__all__ = ["AMOUNTS", "amounts_table", "told"]
+__all__ = ["AMOUNTS", "amounts_blocks", "shown_share", "told"]
 
 Unit: TypeAlias = Literal["calls", "tokens", "cost", "time"]
 
@@ -43,8 +43,25 @@ def told(unit: Unit, amount: float | None, unknown: int = 0) -> str:
     return f"{text}+" if unknown else text
 
 
-def amounts_table(rows: Iterable[tuple[str, str, Percentiles]]) -> Table:
-    """Return how amounts are spread, a row each: its title, its name in `AMOUNTS`, the amounts. Nothing known, no row."""
+def shown_share(unit: Unit, amount: float | None) -> str:
+    """Return a percentile as text; a dash where so few amounts cannot show it."""
+    return "–" if amount is None else told(unit, amount)
+
+
+def amounts_blocks(rows: Iterable[tuple[str, str, Percentiles]]) -> Iterator[Block]:
+    """Yield how amounts are spread, a row each (its title, its name in `AMOUNTS`, the amounts), and which are not known at all.
+
+    A share that so few amounts cannot show is a dash.
+    """
+    each = tuple(rows)
+    if any(spread.n for _, _, spread in each):
+        yield _table([row for row in each if row[2].n])
+    unknown = [title.strip() for title, _, spread in each if spread.unknown and not spread.n]
+    if unknown:
+        yield Line((f"not told by any of them: {', '.join(unknown)}",), "yellow")
+
+
+def _table(rows: Iterable[tuple[str, str, Percentiles]]) -> Table:
     columns = ("known", "p50", "p90", "p99", "most", "total")
     return Table(
         (Column(""), *(Column(title, "right") for title in columns)),
@@ -52,10 +69,9 @@ def amounts_table(rows: Iterable[tuple[str, str, Percentiles]]) -> Table:
             (
                 title,
                 f"{spread.n:,} of {spread.n + spread.unknown:,}" if spread.unknown else f"{spread.n:,}",
-                *(told(AMOUNTS[name][1], share) for share in (spread.p50, spread.p90, spread.p99, spread.most)),
+                *(shown_share(AMOUNTS[name][1], share) for share in (spread.p50, spread.p90, spread.p99, spread.most)),
                 told(AMOUNTS[name][1], spread.total, spread.unknown),
             )
             for title, name, spread in rows
-            if spread.n or spread.unknown
         ),
     )

@@ -8,7 +8,7 @@ from typing import Final
 from otel_agenttrace.analyze.pattern_report import Patterns
 from otel_agenttrace.analyze.percentiles import Percentiles
 from otel_agenttrace.analyze.stats import ModelFigures
-from otel_agenttrace.report.amounts import AMOUNTS, amounts_table, told
+from otel_agenttrace.report.amounts import AMOUNTS, amounts_blocks, shown_share, told
 from otel_agenttrace.report.page import Block, Cell, Column, Heading, Line, Table, Told
 from otel_agenttrace.report.text import counted
 
@@ -24,7 +24,7 @@ def patterns_page(report: Patterns) -> Iterator[Block]:
     if report.untold_calls:
         asked = counted(report.untold_calls, "call")
         yield Line((f"{asked} to models asked for tools that nobody tells: they are missing here",), "yellow")
-    yield amounts_table(
+    yield from amounts_blocks(
         [(AMOUNTS[name][0], name, spread) for name, spread in (*report.per_run.items(), *_calls(report.per_call))]
     )
     yield from models_blocks(report.models)
@@ -74,8 +74,8 @@ def models_blocks(models: Sequence[ModelFigures]) -> Iterator[Block]:
                 told("tokens", each.input_tokens.total, each.input_tokens.unknown),
                 told("tokens", each.output_tokens.total, each.output_tokens.unknown),
                 told("cost", each.cost_usd.total, each.cost_usd.unknown),
-                told("time", each.latency_s.p50),
-                told("time", each.latency_s.p90),
+                shown_share("time", each.latency_s.p50),
+                shown_share("time", each.latency_s.p90),
             )
             for each in models
         ],
@@ -137,13 +137,20 @@ def _trouble(report: Patterns) -> Iterator[Block]:
     )
     yield from titled(
         "Calls with arguments that the run had used before",
-        (Column("tool"), *(Column(title, "right") for title in ("repeats", "calls", "not known", "runs"))),
+        (Column("tool"), *(Column(title, "right") for title in ("repeats", "calls", "runs"))),
         [
-            (Told(each.tool), f"{each.repeated:,}", f"{each.calls:,}", f"{each.unknown:,}", f"{each.traces:,}")
+            (Told(each.tool), f"{each.repeated:,}", f"{each.calls:,}", f"{each.traces:,}")
             for each in report.repeats
+            if each.repeated
         ],
         report.dropped.get("repeats", 0),
     )
+    unknown = sum(each.unknown for each in report.repeats)
+    if unknown:
+        yield Line(
+            (f"arguments of {counted(unknown, 'call')} of tools are not told: repeats among them are not seen",),
+            "yellow",
+        )
     yield from titled(
         "Loops",
         (Column("runs", "right"), Column("most rounds", "right"), Column("tools")),

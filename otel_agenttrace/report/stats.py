@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from otel_agenttrace.analyze.percentiles import Percentiles
 from otel_agenttrace.analyze.stats import AgentFigures, Figures, Stats
-from otel_agenttrace.report.amounts import amounts_table, told
+from otel_agenttrace.report.amounts import amounts_blocks, shown_share, told
 from otel_agenttrace.report.behaviour import models_blocks, titled
 from otel_agenttrace.report.page import Block, Cell, Column, Line, Told
 from otel_agenttrace.report.text import counted
@@ -21,7 +21,7 @@ def stats_page(report: Stats) -> Iterator[Block]:
     total = report.total
     yield Line((f"{counted(report.runs, 'run')} in {counted(len(report.files), 'file')}: {_calls(total)}",), "bold")
     yield from _warnings(report)
-    yield amounts_table(_amounts(report))
+    yield from amounts_blocks(_amounts(report))
     yield from models_blocks(report.models)
     yield from titled(
         "Tools",
@@ -31,8 +31,8 @@ def stats_page(report: Stats) -> Iterator[Block]:
                 Told(each.tool),
                 f"{each.calls:,}",
                 f"{each.errors:,}",
-                told("time", each.time_s.p50),
-                told("time", each.time_s.p90),
+                shown_share("time", each.time_s.p50),
+                shown_share("time", each.time_s.p90),
                 told("time", each.time_s.total, each.time_s.unknown),
             )
             for each in report.tools

@@ -23,11 +23,14 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "check": ((*_CLI, "check", "run.otlp.jsonl"),),
     "demo": ((*_CLI, "demo"),),
     "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", ".")),
+    "gaps": ((*_CLI, "gaps", "run.otlp.jsonl", "run.otlp.jsonl"),),
     "grade": ((*_CLI, "grade", "run.otlp.jsonl"),),
+    "guidance": ((*_CLI, "guidance", "run.otlp.jsonl", "-o", "AGENTS.md"),),
     "ingest": ((*_CLI, "ingest", "har", "a.har", "-o", "out"),),
     "init": ((*_CLI, "init", "made"),),
     "learn": ((*_CLI, "learn", "run.otlp.jsonl", "run.otlp.jsonl"),),
     "pack": ((*_CLI, "pack", "run.otlp.jsonl"),),
+    "patterns": ((*_CLI, "patterns", "run.otlp.jsonl"),),
     "record": (_RECORD,),
     "redact": ((*_CLI, "redact", "run.otlp.jsonl"),),
     "refresh": (_RECORD, (*_CLI, "refresh", "made.otlp.jsonl", "--older-than", "0m", "--", *_AGENT)),
@@ -35,6 +38,7 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "report": ((*_CLI, "report", "--cassettes", "."),),
     "serve": (_RECORD, (*_CLI, "serve", "made.otlp.jsonl", "--", "sh", "-c", _SERVED)),
     "show": ((*_CLI, "show", "run.otlp.jsonl"), (*_CLI, "show", "--conversation", "run.otlp.jsonl")),
+    "stats": ((*_CLI, "stats", "run.otlp.jsonl"),),
     "validate": ((*_CLI, "validate", "run.otlp.jsonl"),),
 }
 """What is run for each command, the command itself at the end."""
