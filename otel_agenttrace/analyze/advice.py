@@ -114,6 +114,8 @@ def _of_patterns(report: JsonObject) -> Iterator[tuple[Piece, ...]]:
     for row in map(obj, array(report.get("loops"))):
         runs = counted(_count(row, "traces"), "run")
         names = [Name(text(name) or "") for name in array(row.get("sequence"))]
+        if not names:
+            continue
         what = "with the same arguments " if len(names) == 1 else ""
         yield "Do not call ", *_joined(names), f" {what}again and again: {runs} went in that circle."
     for row in map(obj, array(report.get("repeats"))):

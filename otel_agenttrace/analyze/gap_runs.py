@@ -26,7 +26,7 @@ class RunRecord:
         task: What stands for the same work on both sides: the path of the file below the folder that was named.
         file: The file, as the user named it.
         amounts: `total_tokens`, `cost_usd`, `llm_calls`, and `latency_s`, the mean time of a call to a model; None where a part is not known.
-        greatest: By the same names, the call to a model with the greatest amount.
+        greatest: By the same names, the call to a model with the greatest amount; of `llm_calls` the last one.
         tools: How often each tool was called.
         tool_spans: A span of each tool.
         models: How often each model answered: one that did not has not told its whole name.
@@ -87,7 +87,10 @@ def _record(task: str, run: Run, spans: Mapping[str, Span]) -> RunRecord:
             "llm_calls": len(models),
             "latency_s": time / len(models) if time is not None and models else None,
         },
-        greatest={name: _greatest(models, amounts) for name, amounts in each_amount.items()},
+        greatest={
+            "llm_calls": models[-1].span_id if models else "",
+            **{name: _greatest(models, amounts) for name, amounts in each_amount.items()},
+        },
         tools=Counter(step.name for step in steps),
         tool_spans=_first(steps),
         models=Counter(act.name for act in answered),

@@ -12,7 +12,7 @@ __all__ = ["BEGIN", "END", "with_block"]
 BEGIN: Final = "<!-- otel-agenttrace:begin guidance (written by otel-agenttrace; a later run replaces this block) -->"
 END: Final = "<!-- otel-agenttrace:end guidance -->"
 
-_MARK: Final = re.compile(rb"^[ \t]*<!--[ \t]*otel-agenttrace:(begin|end)\b[^\r\n]*$", re.MULTILINE)
+_MARK: Final = re.compile(rb"(?:^|(?<=[\r\n]))[ \t]*<!--[ \t]*otel-agenttrace:(begin|end)\b[^\r\n]*")
 
 
 def with_block(content: bytes, lines: tuple[str, ...], name: str) -> bytes:

@@ -61,7 +61,9 @@ def _spans(number: int, messages: list[dict[str, Any]]) -> Iterator[Span]:
             semconv.GEN_AI_AGENT_NAME: "airline",
         },
     )
+    asked: dict[str, Any] = {}
     for place, message in enumerate(messages, 1):
+        asked |= {call["id"]: call["function"] for call in message.get("tool_calls") or ()}  # ids come again
         if message["role"] == "assistant":
             yield span(
                 "chat gpt-4o",
@@ -69,7 +71,6 @@ def _spans(number: int, messages: list[dict[str, Any]]) -> Iterator[Span]:
                 **{semconv.GEN_AI_OPERATION_NAME: semconv.OPERATION_CHAT, semconv.GEN_AI_REQUEST_MODEL: "gpt-4o"},
             )
         elif message["role"] == "tool":
-            asked = {call["id"]: call["function"] for each in messages for call in each.get("tool_calls") or ()}
             called = asked[message["tool_call_id"]]
             yield span(
                 f"execute_tool {called['name']}",
