@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from marshal import dumps, loads
 from sys import intern
 from typing import Final, Literal, TypeAlias
 
@@ -48,7 +49,6 @@ class Act:
         arguments: A number that two calls of a tool share in one process if they have the same arguments; None where these are not known.
         usage: The tokens of a call to a model.
         cost_usd: What that call cost; None where it is not known.
-        asked: Gives the tools that the model asked for; None if it asked for none.
     """
 
     kind: ActKind
@@ -61,7 +61,6 @@ class Act:
     arguments: int | None = None
     usage: Usage = _NOT_TOLD
     cost_usd: float | None = None
-    asked: Callable[[], _Asked] | None = field(default=None, repr=False, compare=False)
 
     @property
     def duration_s(self) -> float | None:
@@ -102,20 +101,43 @@ class Run:
 
 
 class _Open:
-    """A run of which more may come."""
+    """A run of which more may come. Of a large file there may be many: acts are kept as bytes, a third of what objects take."""
 
-    def __init__(self, trace_id: str) -> None:
-        self.trace_id = trace_id
-        self.acts: list[Act] = []
+    __slots__ = ("asked", "end_ns", "is_open", "parents", "rows", "start_ns", "trace_id")
+
+    def __init__(self, span: Span) -> None:
+        self.trace_id = span.trace_id
+        self.rows: list[bytes] = []
+        self.asked: dict[str, Callable[[], _Asked]] = {}
         self.parents: dict[str, str | None] = {}
-        self.start_ns: int | None = None
-        self.end_ns = 0
-        self.is_open = False
+        self.start_ns, self.end_ns, self.is_open = span.start_ns, span.start_ns, False
 
     def note(self, span: Span) -> None:
-        self.start_ns = span.start_ns if self.start_ns is None else min(self.start_ns, span.start_ns)
+        self.start_ns = min(self.start_ns, span.start_ns)
         self.end_ns = max(self.end_ns, span.end_ns or span.start_ns)
         self.is_open = self.is_open or span.end_ns is None
+
+    def keep(
+        self,
+        kind: ActKind,
+        name: str,
+        span: Span,
+        arguments: int | None = None,
+        usage: Usage | None = None,
+        cost: float | None = None,
+    ) -> None:
+        place = (span.start_ns, span.end_ns, span.span_id, span.parent_span_id)
+        tokens = None if usage is None else tuple(getattr(usage, each) for each in Usage.__slots__)
+        self.rows.append(dumps((kind, name, *place, _error(span), arguments, tokens, cost)))
+
+    def acts(self) -> list[Act]:
+        acts: list[Act] = []
+        for row in self.rows:
+            kind, name, start, end, span_id, parent, error, arguments, tokens, cost = loads(row)  # noqa: S302 - what `keep` has written
+            usage = _NOT_TOLD if tokens is None else Usage(*tokens)
+            place = (start, end, span_id, parent)
+            acts.append(Act(kind, intern(name), *place, error and intern(error), arguments, usage, cost))
+        return sorted(acts, key=lambda act: (act.start_ns, act.kind, act.name, act.span_id))
 
 
 def runs_in(stream: SpanStream) -> Iterator[Run]:
@@ -130,67 +152,52 @@ def runs_in(stream: SpanStream) -> Iterator[Run]:
         key = ("", recording) if isinstance(recording, str) else span.trace_id
         found = opened.get(key)
         if found is None:
-            found = opened[key] = _Open(span.trace_id)
+            found = opened[key] = _Open(span)
         return found
 
-    def inferences() -> Iterator[Span]:
-        for span in stream.spans:
-            run = run_of(span)
-            run.note(span)
-            if span.is_inference:
-                yield span
-            elif (act := _act(span)) is not None:
-                run.acts.append(act)
-            else:
-                run.parents[span.span_id] = span.parent_span_id
-
-    for span in inferences_once(inferences()):
-        run_of(span).acts.append(_call(span, stream.cost_of))
-    runs = (run for run in opened.values() if run.acts)
-    for run in sorted(runs, key=lambda run: (run.start_ns or 0, run.trace_id)):
+    for span in stream.spans:
+        run = run_of(span)
+        run.note(span)
+        if not span.is_inference:
+            _take(span, run)
+    for span in inferences_once(stream.spans):
+        _take_call(span, run_of(span), stream.cost_of)
+    runs = (run for run in opened.values() if run.rows)
+    for run in sorted(runs, key=lambda run: (run.start_ns, run.trace_id)):
         yield _closed(stream.name, run)
 
 
-def _act(span: Span) -> Act | None:
+def _take(span: Span, run: _Open) -> None:
     if span.operation == semconv.OPERATION_EXECUTE_TOOL:
-        return _told("tool", tool_name(span), span, arguments=_digest(told_arguments(span)))
-    if span.operation == semconv.OPERATION_INVOKE_AGENT:
-        return _told("agent", text(span.attributes.get(semconv.GEN_AI_AGENT_NAME)) or span.name, span)
-    return None
+        run.keep("tool", tool_name(span), span, _digest(told_arguments(span)))
+    elif span.operation == semconv.OPERATION_INVOKE_AGENT:
+        named = span.attributes.get(semconv.GEN_AI_AGENT_NAME)
+        run.keep("agent", named if isinstance(named, str) and named else span.name, span)
+    else:
+        run.parents[span.span_id] = span.parent_span_id
 
 
-def _told(
-    kind: ActKind,
-    name: str,
-    span: Span,
-    *,
-    arguments: int | None = None,
-    usage: Usage = _NOT_TOLD,
-    cost_usd: float | None = None,
-    asked: Callable[[], _Asked] | None = None,
-) -> Act:
-    place = (span.start_ns, span.end_ns, span.span_id, span.parent_span_id)
-    return Act(kind, intern(name), *place, _error(span), arguments, usage, cost_usd, asked)
+def _take_call(span: Span, run: _Open, cost_of: Callable[[Span], float | None]) -> None:
+    usage, cost = span.usage, cost_of(span)
+    if usage.total_tokens is None:
+        given, got = tokens_of(span)
+        usage = replace(usage, input_tokens=given, output_tokens=got)
+        cost = 0.0 if (given, got) == (0, 0) else cost
+    run.keep("model", model_of(span) or UNKNOWN_MODEL, span, None, usage, cost)
+    asked = _asking(span)
+    if asked is not None:
+        run.asked[span.span_id] = asked
 
 
 def _error(span: Span) -> str | None:
     if not span.is_error:
         return None
     told = span.attributes.get(semconv.ERROR_TYPE)
-    return intern(told) if isinstance(told, str) and told else _FAILED
+    return told if isinstance(told, str) and told else _FAILED
 
 
 def _digest(arguments: Json) -> int | None:
     return None if arguments is None else hash(canonical(arguments))
-
-
-def _call(span: Span, cost_of: Callable[[Span], float | None]) -> Act:
-    usage, cost = span.usage, cost_of(span)
-    if usage.total_tokens is None:
-        given, got = tokens_of(span)
-        usage = replace(usage, input_tokens=given, output_tokens=got)
-        cost = 0.0 if (given, got) == (0, 0) else cost
-    return _told("model", model_of(span) or UNKNOWN_MODEL, span, usage=usage, cost_usd=cost, asked=_asking(span))
 
 
 def _asking(span: Span) -> Callable[[], _Asked] | None:
@@ -219,19 +226,19 @@ def _asked(span: Span) -> _Asked:
 
 
 def _closed(file: str, run: _Open) -> Run:
-    run.acts.sort(key=lambda act: (act.start_ns, act.kind, act.name, act.span_id))
     acts: list[Act] = []
     untold = 0
     is_told = False
-    for act in reversed(run.acts):
+    for act in reversed(run.acts()):
         if act.kind == "model":
-            asked = act.asked() if act.asked is not None and not is_told else ()
-            untold += act.asked is not None and not is_told and not asked
+            ask = None if is_told else run.asked.get(act.span_id)
+            asked = ask() if ask is not None else ()
+            untold += ask is not None and not asked
             acts += [_asked_tool(act, name, arguments) for name, arguments in reversed(asked)]
         is_told = act.kind == "tool" or (act.kind == "agent" and is_told)
         acts.append(act)
     end_ns = None if run.is_open else run.end_ns
-    return Run(file, run.trace_id, tuple(reversed(acts)), run.parents, run.start_ns or 0, end_ns, untold)
+    return Run(file, run.trace_id, tuple(reversed(acts)), run.parents, run.start_ns, end_ns, untold)
 
 
 def _asked_tool(model: Act, name: str, arguments: int | None) -> Act:

@@ -25,7 +25,7 @@ def _side(make: Callable[[int], Sequence[Span]], count: int = 8) -> list[tuple[s
 
 
 def _compared(candidate: Callable[[int], Sequence[Span]], count: int = 8, **limits: float) -> GapReport:
-    baseline = records_of(_side(lambda number: _run(number), count))
+    baseline = records_of(_side(_run, count))
     return gaps_between(baseline, records_of(_side(candidate, count)), limits_from(limits))
 
 
@@ -82,14 +82,14 @@ def test_loops_are_found_beside_what_they_bring() -> None:
 
 
 def test_the_same_runs_have_no_gap() -> None:
-    report = _compared(lambda n: _run(n))
+    report = _compared(_run)
     assert (report.gaps, report.not_compared, report.only_baseline, report.only_candidate) == ((), (), (), ())
     assert page_markdown(gaps_page(report)).startswith("no gap\n")
 
 
 def test_fewer_tokens_errors_and_calls_are_no_gap() -> None:
     worse = records_of(_side(lambda n: _run(n, tokens=(500, 50), failing={0}, extra_calls=3)))
-    report = gaps_between(worse, records_of(_side(lambda n: _run(n))))
+    report = gaps_between(worse, records_of(_side(_run)))
     assert report.gaps == ()
 
 
@@ -169,12 +169,12 @@ def test_times_and_ids_in_instructions_are_no_drift() -> None:
 
 
 def test_files_of_one_side_alone_are_named() -> None:
-    report = gaps_between(records_of(_side(lambda n: _run(n), 3)), records_of(_side(lambda n: _run(n), 2)))
+    report = gaps_between(records_of(_side(_run, 3)), records_of(_side(_run, 2)))
     assert (report.only_baseline, report.only_candidate) == (("t2",), ())
 
 
 def test_nothing_is_compared_with_nothing() -> None:
-    assert gaps_between((), records_of(_side(lambda n: _run(n)))).gaps == ()
+    assert gaps_between((), records_of(_side(_run))).gaps == ()
 
 
 # --- tests and limits -------------------------------------------------------------------------------------------------
