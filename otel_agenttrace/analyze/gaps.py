@@ -1,6 +1,6 @@
 """Find what is systematically different between the runs of a baseline and those of a candidate. Records of runs in, report out.
 
-A gap is as bad as it is large. Where there are enough runs to test it and it may be chance, it is one step milder. The
+A gap is as bad as it is large. Where there are enough runs to test it and it may be chance, it is one step milder, and one of info is none. The
 attributes of `GapReport` are the keys of its JSON.
 """
 
@@ -21,7 +21,7 @@ __all__ = ["Evidence", "Gap", "GapReport", "NotCompared", "Side", "SideName", "g
 
 SideName = Literal["baseline", "candidate"]
 
-_MILDER: Final[Mapping[Severity, Severity]] = {"critical": "warning", "warning": "info", "info": "info"}
+_MILDER: Final[Mapping[Severity, Severity]] = {"critical": "warning", "warning": "info"}
 _FILES: Final = 3
 _SPANS: Final = 3
 
@@ -155,7 +155,7 @@ _INFLATIONS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "latency_inflation": (
         "latency_s",
-        "a call to a model takes {ratio:.2f} times as long: {right:.3f} s instead of {left:.3f} s",
+        "a call to a model takes {ratio:.2f} times as long: {right:.3g} s instead of {left:.3g} s",
     ),
 }
 
@@ -190,13 +190,15 @@ class _Comparison:
         subject: str | None = None,
     ) -> Iterator[Gap]:
         severity = self._limits[rule].severity(size)
+        if severity is not None and test.significant is False:
+            severity = _MILDER.get(severity)
         if severity is None:
             return
         left, right = (round(value, 9) for value in values)
         yield Gap(
             rule=rule,
             message=message,
-            severity=_MILDER[severity] if test.significant is False else severity,
+            severity=severity,
             span_ids=tuple(span_id for each in evidence for span_id in each.span_ids),
             subject=subject,
             baseline=left,

@@ -56,7 +56,7 @@ def amounts_blocks(rows: Iterable[tuple[str, str, Percentiles]]) -> Iterator[Blo
     each = tuple(rows)
     if any(spread.n for _, _, spread in each):
         yield _table([row for row in each if row[2].n])
-    unknown = [title.strip() for title, _, spread in each if spread.unknown and not spread.n]
+    unknown = [title for title, _, spread in each if spread.unknown and not spread.n]
     if unknown:
         yield Line((f"not told by any of them: {', '.join(unknown)}",), "yellow")
 

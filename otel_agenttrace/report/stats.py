@@ -79,9 +79,9 @@ def _calls(figures: Figures) -> str:
 def _amounts(report: Stats) -> Iterator[tuple[str, str, Percentiles]]:
     total = report.total
     yield "input tokens of a call", "input_tokens", total.input_tokens
-    yield "  of them cached", "input_tokens", total.cached_tokens
+    yield "cached tokens of a call", "input_tokens", total.cached_tokens
     yield "output tokens of a call", "output_tokens", total.output_tokens
-    yield "  of them reasoning", "output_tokens", total.reasoning_tokens
+    yield "reasoning tokens of a call", "output_tokens", total.reasoning_tokens
     yield "cost of a call", "cost_usd", total.cost_usd
     yield "time of a call", "duration_s", total.latency_s
     yield "time of a run", "duration_s", report.duration_s

@@ -130,6 +130,10 @@ def test_a_gap_that_may_be_chance_is_one_step_milder() -> None:
     assert "may be chance, so one step milder" in page_markdown(gaps_page(report))
 
 
+def test_an_info_that_may_be_chance_is_no_gap() -> None:
+    assert _compared(lambda n: _run(n, tokens=(150 + n if n < 2 else 100 + n, 10))).gaps == ()
+
+
 def test_amounts_that_are_not_known_are_told_and_never_nothing() -> None:
     report = _compared(lambda n: _run(n, tokens=None if n < 3 else (100 + n, 10)))
     assert {(each.rule, each.reason) for each in report.not_compared} == {
