@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from otel_agenttrace.cli import _cli  # pyright: ignore[reportPrivateUsage] - the command as the entry point runs it
+from otel_agenttrace.cli import _cli
 from tests.support.agent_runs import Tool, agent_run, write_run
 
 _AGAIN: list[Tool] = [("search", {"q": "a"}), ("search", {"q": "a"}), ("answer", {})]
