@@ -35,6 +35,7 @@ _KINDS: Final[Mapping[str, type]] = {
     "block": list,
     "cassette": str,
     "export-replay": bool,
+    "gaps": dict,
     "match": list,
     "pass": list,
     "prices": dict,

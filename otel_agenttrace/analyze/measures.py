@@ -14,7 +14,7 @@ from otel_agenttrace.analyze.estimates import Interval
 from otel_agenttrace.analyze.tool_calls import ToolCall, tool_calls
 from otel_agenttrace.model import Span, Trace
 
-__all__ = ["MEASURES", "Measure", "RunFigures", "model_of", "run_figures"]
+__all__ = ["MEASURES", "Measure", "RunFigures", "model_of", "run_figures", "whole"]
 
 _NS: Final = 1_000_000_000
 
@@ -96,15 +96,15 @@ def run_figures(trace: Trace, called: Sequence[ToolCall] | None = None) -> RunFi
     """Return what a run took; `called` are its calls of tools, if the caller has them."""
     calls = trace.inferences
     tokens = [tokens_of(span) for span in calls]
-    given, got = _whole(told for told, _ in tokens), _whole(told for _, told in tokens)
+    given, got = whole(told for told, _ in tokens), whole(told for _, told in tokens)
     tools = Counter(call.name for call in (tool_calls(trace) if called is None else called))
     amounts = {
         "llm_calls": len(calls),
         "tool_calls": sum(tools.values()),
         "input_tokens": given,
         "output_tokens": got,
-        "total_tokens": _whole((given, got)),
-        "cost_usd": _whole(cost_of_call(trace, span) for span in calls),
+        "total_tokens": whole((given, got)),
+        "cost_usd": whole(cost_of_call(trace, span) for span in calls),
         "duration_s": _seconds(trace),
     }
     rounded = {
@@ -113,7 +113,8 @@ def run_figures(trace: Trace, called: Sequence[ToolCall] | None = None) -> RunFi
     return RunFigures(rounded, tools, frozenset(filter(None, map(model_of, calls))))
 
 
-def _whole(amounts: Iterable[float | None]) -> float | None:
+def whole(amounts: Iterable[float | None]) -> float | None:
+    """Return the sum of amounts, or None if one of them is not known."""
     each = list(amounts)
     known = [amount for amount in each if amount is not None]
     return sum(known) if len(known) == len(each) else None

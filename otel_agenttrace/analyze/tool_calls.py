@@ -17,7 +17,17 @@ from otel_agenttrace.jsonvalue import Json, array, obj, parse, quoted, text
 from otel_agenttrace.model import Message, Part, Span, Trace
 from otel_agenttrace.wire.recorded import output_messages
 
-__all__ = ["ToolCall", "arguments_of", "executed_tool", "shape_of", "tool_calls", "untold_calls"]
+__all__ = [
+    "ToolCall",
+    "arguments_of",
+    "asks_for_tools",
+    "executed_tool",
+    "shape_of",
+    "told_arguments",
+    "tool_calls",
+    "tool_name",
+    "untold_calls",
+]
 
 _ASKS: Final = frozenset({"function_call", "tool_call", "tool_calls", "tool_use"})
 """Finish reasons of a model that asked for tools."""
@@ -68,25 +78,35 @@ def untold_calls(trace: Trace) -> tuple[Span, ...]:
     """Return the calls to models that asked for tools which nobody tells: their content is not recorded, and no tool ran then."""
     last_run = max((span.start_ns for span in trace.tool_calls), default=-1)
     asking = (span for span in trace.inferences if last_run < span.start_ns)
-    return tuple(
-        span
-        for span in asking
-        if not _ASKS.isdisjoint(map(text, array(span.attributes.get(semconv.GEN_AI_RESPONSE_FINISH_REASONS))))
-        and not output_messages(span)
-    )
+    return tuple(span for span in asking if asks_for_tools(span) and not output_messages(span))
+
+
+def asks_for_tools(span: Span) -> bool:
+    """Whether the finish reason of a call to a model says that it asked for tools."""
+    return not _ASKS.isdisjoint(map(text, array(span.attributes.get(semconv.GEN_AI_RESPONSE_FINISH_REASONS))))
 
 
 def executed_tool(span: Span) -> ToolCall:
     """Return what the span of an executed tool tells."""
-    named = span.attributes.get(semconv.GEN_AI_TOOL_NAME)
     return ToolCall(
-        name=named if isinstance(named, str) else span.name,
-        arguments=_content(span, semconv.GEN_AI_TOOL_CALL_ARGUMENTS),
+        name=tool_name(span),
+        arguments=told_arguments(span),
         result=_content(span, semconv.GEN_AI_TOOL_CALL_RESULT),
         call_id=text(_content(span, semconv.GEN_AI_TOOL_CALL_ID)),
         span=span,
         is_executed=True,
     )
+
+
+def tool_name(span: Span) -> str:
+    """Return the name of an executed tool, else that of its span."""
+    named = span.attributes.get(semconv.GEN_AI_TOOL_NAME)
+    return named if isinstance(named, str) else span.name
+
+
+def told_arguments(span: Span) -> Json:
+    """Return what an executed tool was called with, as JSON; a text that is no JSON stays one, None where it is not told."""
+    return _content(span, semconv.GEN_AI_TOOL_CALL_ARGUMENTS)
 
 
 def _asked(span: Span, answered: Iterable[Message]) -> Iterator[ToolCall]:

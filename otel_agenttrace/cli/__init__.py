@@ -24,7 +24,9 @@ _COMMANDS: Final = {
     "diff": ("diff", "diff"),
     "doctor": ("doctor", "doctor"),
     "fingerprint": ("library", "fingerprint"),
+    "gaps": ("gaps", "gaps"),
     "grade": ("grade", "grade"),
+    "guidance": ("guidance", "guidance"),
     "ingest": ("ingest", "ingest"),
     "init": ("init", "init"),
     "learn": ("learn", "learn"),
@@ -33,6 +35,7 @@ _COMMANDS: Final = {
     "migrate": ("library", "migrate"),
     "pack": ("look", "pack"),
     "prune": ("library", "prune"),
+    "patterns": ("patterns", "patterns"),
     "record": ("run", "record"),
     "redact": ("redact", "redact"),
     "refresh": ("run", "refresh"),
@@ -42,6 +45,7 @@ _COMMANDS: Final = {
     "show": ("look", "show"),
     "slice": ("combine", "slice_"),
     "split": ("combine", "split"),
+    "stats": ("stats", "stats"),
     "validate": ("look", "validate"),
 }
 

@@ -90,9 +90,13 @@ class Reader:
 
     def end(self, *, findings: bool = False, needs_more: bool = False) -> NoReturn:
         """Name the files that could not be read, and exit: 3 if none could, or more were needed, 1 on findings, else 0."""
+        self.tell_unread()
+        raise SystemExit(UNREADABLE if needs_more or not self._count else FINDINGS if findings else CLEAN)
+
+    def tell_unread(self) -> None:
+        """Name the files that could not be read."""
         for unread in self._unread:
             click.echo(f"otel-agenttrace: not read: {escaped_lines(f'{unread.name}: {unread.reason}')}", err=True)
-        raise SystemExit(UNREADABLE if needs_more or not self._count else FINDINGS if findings else CLEAN)
 
 
 def OUTPUT(command: _Command) -> _Command:  # noqa: N802 - a decorator beside FILES

@@ -26,8 +26,9 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", "."), (*_CLI, "doctor", ".")),
     "fingerprint": ((*_CLI, "fingerprint", "run"),),
     "diff": ((*_CLI, "diff", "run.otlp.jsonl", "run.otlp.jsonl", "--semantic"),),
-    "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", ".")),
+    "gaps": ((*_CLI, "gaps", "run.otlp.jsonl", "run.otlp.jsonl"),),
     "grade": ((*_CLI, "grade", "run.otlp.jsonl"),),
+    "guidance": ((*_CLI, "guidance", "run.otlp.jsonl", "-o", "AGENTS.md"),),
     "ingest": ((*_CLI, "ingest", "har", "a.har", "-o", "out"),),
     "init": ((*_CLI, "init", "made"),),
     "learn": ((*_CLI, "learn", "run.otlp.jsonl", "run.otlp.jsonl"),),
@@ -36,6 +37,7 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "migrate": ((*_CLI, "migrate", "run"),),
     "pack": ((*_CLI, "pack", "run.otlp.jsonl"),),
     "prune": ((*_CLI, "prune", ".", "--older-than", "1m", "--yes"),),
+    "patterns": ((*_CLI, "patterns", "run.otlp.jsonl"),),
     "record": (_RECORD,),
     "redact": ((*_CLI, "redact", "run.otlp.jsonl"),),
     "refresh": (_RECORD, (*_CLI, "refresh", "made.otlp.jsonl", "--older-than", "0m", "--", *_AGENT)),
@@ -45,6 +47,7 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "show": ((*_CLI, "show", "run.otlp.jsonl"), (*_CLI, "show", "--conversation", "run.otlp.jsonl")),
     "slice": ((*_CLI, "slice", "run", "inference", "-o", "sliced.otlp.jsonl"),),
     "split": ((*_CLI, "split", "run", "-o", "runs"),),
+    "stats": ((*_CLI, "stats", "run.otlp.jsonl"),),
     "validate": ((*_CLI, "validate", "run.otlp.jsonl"),),
 }
 """What is run for each command, the command itself at the end."""
