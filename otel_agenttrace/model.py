@@ -19,6 +19,7 @@ __all__ = [
     "Answered",
     "AttributeValue",
     "Call",
+    "CallReader",
     "Chunk",
     "End",
     "Event",
@@ -199,6 +200,25 @@ class Call:
     ticket: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class CallReader:
+    """Reads a recorded call when it is asked for.
+
+    Attributes:
+        call: Reads all of it.
+        attempts: Reads its attempts without the bodies of requests, which is cheaper.
+        digests: Of what was asked and of what was answered, known without reading.
+    """
+
+    call: Callable[[], Call]
+    attempts: Callable[[], tuple[Exchange, ...]]
+    digests: tuple[str, str]
+
+    def __call__(self) -> Call:
+        """Return the call."""
+        return self.call()
+
+
 # --- spans ----------------------------------------------------------------------------------------------------------
 
 
@@ -222,11 +242,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One span; ids are lower-case hex.
-
-    Of a recorded call, `read_call` gives the exchanges; `read_attempts` the same without the bodies of requests, which is
-    cheaper; `call_digests` tell what was asked and what was answered, for comparing.
-    """
+    """One span; ids are lower-case hex. `read_call` gives the recorded exchange of a call, where there is one."""
 
     trace_id: str
     span_id: str
@@ -245,14 +261,17 @@ class Span:
     schema_url: str = ""
     resource: Mapping[str, AttributeValue] = field(default_factory=dict[str, "AttributeValue"])
     read_call: Callable[[], Call] | None = field(default=None, repr=False, compare=False)
-    read_attempts: Callable[[], tuple[Exchange, ...]] | None = field(default=None, repr=False, compare=False)
-    call_digests: tuple[str, str] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def call_digests(self) -> tuple[str, str] | None:
+        """What this call asked and what it was answered, as digests for comparing, or None where they are not known."""
+        return self.read_call.digests if isinstance(self.read_call, CallReader) else None
 
     @property
     def attempts(self) -> tuple[Exchange, ...]:
         """The recorded attempts of this call; the body of their request may be missing."""
-        if self.read_attempts is not None:
-            return self.read_attempts()
+        if isinstance(self.read_call, CallReader):
+            return self.read_call.attempts()
         call = self.call
         return call.attempts if call is not None else ()
 

@@ -35,7 +35,7 @@ from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteInacc
 from otel_agenttrace.escaping import escaped
 from otel_agenttrace.jsonvalue import parse
 from otel_agenttrace.matching import EMPTY, Body
-from otel_agenttrace.model import Call, Exchange, HttpRequest, Span, Trace
+from otel_agenttrace.model import Call, CallReader, Exchange, HttpRequest, Span, Trace
 
 __all__ = ["OWN", "TORN", "Cassette", "open_cassette", "opened_file", "with_calls"]
 
@@ -202,14 +202,9 @@ class Cassette:
     def _light(self, span: Span, entry: Entry) -> Span:
         attributes = {name: value for name, value in span.attributes.items() if not name.startswith(OWN)}
         events = tuple(event for event in span.events if event.name != semconv.EVENT_AGENTTRACE_EXCHANGE)
-        return replace(
-            span,
-            attributes=attributes,
-            events=events,
-            read_call=lambda: self.call(entry),
-            read_attempts=lambda: self._attempts(entry),
-            call_digests=(entry.key, answer_digest(span.events)),
-        )
+        digests = entry.key, answer_digest(span.events)
+        reader = CallReader(lambda: self.call(entry), lambda: self._attempts(entry), digests)
+        return replace(span, attributes=attributes, events=events, read_call=reader)
 
     def _attempts(self, entry: Entry) -> tuple[Exchange, ...]:
         """Return the attempts of a recorded call without the body of its request."""

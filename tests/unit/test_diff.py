@@ -19,7 +19,7 @@ from otel_agenttrace.analyze.folders import folder_diff, runs_diff
 from otel_agenttrace.analyze.tool_calls import tool_calls
 from otel_agenttrace.analyze.wording import word_diff
 from otel_agenttrace.jsonvalue import array, obj
-from otel_agenttrace.model import Call, Exchange, HttpRequest, Span, Trace
+from otel_agenttrace.model import Call, CallReader, Exchange, HttpRequest, Span, Trace
 from otel_agenttrace.report.diffed import diff_page, folder_page, runs_page
 from otel_agenttrace.report.page import page_markdown
 from otel_agenttrace.report.plain import plain
@@ -440,7 +440,7 @@ def _recorded(times: int, key: str = "k") -> Trace:
     attempts = (*[failed] * (times - 1), replace(failed, status=200))
     span = _span(1, "chat gpt-4o", {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"})
     call = Call(key, attempts)
-    return _trace([replace(span, read_call=lambda: call, call_digests=(key, str(times)))])
+    return _trace([replace(span, read_call=CallReader(lambda: call, lambda: attempts, (key, str(times))))])
 
 
 def test_how_often_a_recorded_call_was_tried_is_a_change() -> None:
@@ -454,7 +454,7 @@ def test_a_call_with_the_same_digests_is_not_read() -> None:
 
     span = _recorded(1).spans[0]
     told = {**span.attributes, "gen_ai.usage.input_tokens": 1}
-    closed = replace(span, attributes=told, read_call=unread, read_attempts=lambda: ())
+    closed = replace(span, attributes=told, read_call=CallReader(unread, lambda: (), ("k", "1")))
     assert diff_of(_trace([closed]), _trace([closed])).is_same
 
 
