@@ -3,7 +3,8 @@
 AgentTraceError
 ├─ ConfigError(ValueError)
 │  ├─ RunAmbiguous                    .name .candidates
-│  └─ SelectorError                   .selector .position
+│  ├─ SelectorError                   .selector .position
+│  └─ SpanNotFound(LookupError)       .span
 ├─ CassetteError
 │  ├─ CassetteNotFound(FileNotFoundError)
 │  ├─ CassetteInaccessible            .path .reason
@@ -63,6 +64,7 @@ __all__ = [
     "RunAmbiguous",
     "SelectorError",
     "SnapshotMismatch",
+    "SpanNotFound",
     "ToolError",
     "ToolFault",
     "ToolNotRestorable",
@@ -111,6 +113,16 @@ class SelectorError(ConfigError):
         )
         self.selector = selector
         self.position = position
+
+
+class SpanNotFound(ConfigError, LookupError):
+    """A text means no span of a run, or several."""
+
+    def __init__(self, span: str, reason: str, nearest: str = "") -> None:
+        near = f"\n  nearest  {escaped_lines(nearest)}" if nearest else ""
+        fix = "the beginning of an id, a name, last, last-error, or a selector that chooses one span: '#7'"
+        super().__init__(f"{escaped_lines(repr(span))}: {reason}.{near}\n  to fix   {fix}")
+        self.span = span
 
 
 class CassetteError(AgentTraceError):

@@ -30,6 +30,7 @@ __all__ = [
     "Price",
     "PriceTable",
     "Pricing",
+    "context_window_of",
     "cost_of_span",
     "is_deprecated",
     "price_of",
@@ -343,6 +344,21 @@ def _references(provider: str | None, model: str) -> Iterator[tuple[str | None, 
     elif slash and known in _GATEWAYS:
         yield "openrouter", model
         yield _PROVIDERS.get(vendor.lower(), vendor), bare
+
+
+def context_window_of(provider: str | None, model: str) -> int | None:
+    """Return how many tokens of input and output a model holds at most, as genai-prices tells; None where it does not."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    snapshot = get_snapshot()
+    for provider_id, name in _references(provider, model):
+        try:
+            _, found = snapshot.find_provider_model(name, None, provider_id, None)
+        except LookupError:
+            continue
+        if found.context_window is not None:
+            return found.context_window
+    return None
 
 
 def _known_price(usage: Usage, found: PriceCalculation) -> Price | None:

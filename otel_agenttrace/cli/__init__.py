@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "doctor": ("doctor", "doctor"),
     "fingerprint": ("library", "fingerprint"),
     "gaps": ("gaps", "gaps"),
+    "explain": ("explain", "explain"),
     "grade": ("grade", "grade"),
     "guidance": ("guidance", "guidance"),
     "ingest": ("ingest", "ingest"),
@@ -46,7 +47,11 @@ _COMMANDS: Final = {
     "slice": ("combine", "slice_"),
     "split": ("combine", "split"),
     "stats": ("stats", "stats"),
+    "timeline": ("explain", "timeline"),
+    "tokens": ("tokens", "tokens"),
+    "tree": ("explain", "tree"),
     "validate": ("look", "validate"),
+    "why": ("why", "why"),
 }
 
 _ALIASES: Final = {

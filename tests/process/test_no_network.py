@@ -27,6 +27,7 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "fingerprint": ((*_CLI, "fingerprint", "run"),),
     "diff": ((*_CLI, "diff", "run.otlp.jsonl", "run.otlp.jsonl", "--semantic"),),
     "gaps": ((*_CLI, "gaps", "run.otlp.jsonl", "run.otlp.jsonl"),),
+    "explain": ((*_CLI, "explain", "run.otlp.jsonl"),),
     "grade": ((*_CLI, "grade", "run.otlp.jsonl"),),
     "guidance": ((*_CLI, "guidance", "run.otlp.jsonl", "-o", "AGENTS.md"),),
     "ingest": ((*_CLI, "ingest", "har", "a.har", "-o", "out"),),
@@ -48,7 +49,11 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "slice": ((*_CLI, "slice", "run", "inference", "-o", "sliced.otlp.jsonl"),),
     "split": ((*_CLI, "split", "run", "-o", "runs"),),
     "stats": ((*_CLI, "stats", "run.otlp.jsonl"),),
+    "timeline": ((*_CLI, "timeline", "run.otlp.jsonl"),),
+    "tokens": ((*_CLI, "tokens", "run.otlp.jsonl"),),
+    "tree": ((*_CLI, "tree", "run.otlp.jsonl"),),
     "validate": ((*_CLI, "validate", "run.otlp.jsonl"),),
+    "why": ((*_CLI, "why", "run.otlp.jsonl", "last"),),
 }
 """What is run for each command, the command itself at the end."""
 
