@@ -15,10 +15,11 @@ from otel_agenttrace import semconv
 from otel_agenttrace.cassette.conversations import with_conversations
 from otel_agenttrace.cassette.dumps import dumped_spans
 from otel_agenttrace.cassette.format import decode_attributes, decode_id, decode_spans
+from otel_agenttrace.cassette.forms import form_of
 from otel_agenttrace.cassette.held import FileTooLarge, whole_file
 from otel_agenttrace.cassette.pack import SUFFIX, unpacked
 from otel_agenttrace.cassette.reader import Cassette, open_cassette
-from otel_agenttrace.errors import CassetteCorrupt, IngestError
+from otel_agenttrace.errors import CassetteCorrupt, IngestError, LogOfAnotherTool
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, obj, parse, text
 from otel_agenttrace.model import Event, Span, Trace
 
@@ -53,6 +54,7 @@ def open_trace(path: Path, *, strict: bool = False) -> Opened:
     """
     failure: CassetteCorrupt | None = None
     cassette: Cassette | None = None
+    _refuse_log(path)
     try:
         cassette = open_cassette(path, strict=strict)
         if cassette.index.calls:
@@ -68,6 +70,16 @@ def open_trace(path: Path, *, strict: bool = False) -> Opened:
     if failure is not None and any(semconv.AGENTTRACE_CALL_KEY in span.attributes for span in spans):
         raise failure  # a cassette of ours, damaged
     return Opened(path, cassette, spans)
+
+
+def _refuse_log(path: Path) -> None:
+    """Say what to do with a log of another tool: it is no trace, but can be made one."""
+    try:
+        form = form_of(path) if path.suffix != SUFFIX else None
+    except OSError:
+        return  # whoever opens it says why it cannot be read
+    if form is not None:
+        raise LogOfAnotherTool(path, form)
 
 
 _UNREAD: Final = ("not JSON", "binary")
@@ -116,17 +128,10 @@ def spans_in(path: Path, content: bytes, odd: list[tuple[int, str]] | None = Non
     spans: list[Span] = []
     logged: list[tuple[tuple[str, str], Event]] = []
     for line, told in documents:
-        try:
-            with _named(path, line):
-                document = told()
-                found, beside = list(_spans(document)), list(_logged(document))
-        except IngestError as error:
-            if odd is None or line is None:
-                raise
-            odd.append((line, error.reason))
-        else:
-            spans += found
-            logged += beside
+        document = _document(path, line, told, odd)
+        if document is not None:
+            spans += document[0]
+            logged += document[1]
     if not spans:
         raise IngestError(path, None, "there are no spans in it")
     return with_conversations(_with_events(spans, logged))
@@ -167,6 +172,21 @@ def _is_otlp(record: JsonObject) -> bool:
 
 
 # --- JSON -------------------------------------------------------------------------------------------------------------
+
+
+def _document(
+    path: Path, line: int | None, told: Callable[[], Json], odd: list[tuple[int, str]] | None
+) -> tuple[list[Span], list[tuple[tuple[str, str], Event]]] | None:
+    """Return the spans and the log records of a document, None for one that is odd and may be."""
+    try:
+        with _named(path, line):
+            document = told()
+            return list(_spans(document)), list(_logged(document))
+    except IngestError as error:
+        if odd is None or line is None:
+            raise
+        odd.append((line, error.reason))
+        return None
 
 
 _Document: TypeAlias = "tuple[int | None, Callable[[], Json]]"

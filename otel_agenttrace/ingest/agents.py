@@ -6,14 +6,21 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from otel_agenttrace import semconv
 from otel_agenttrace.ingest.steps import Run
-from otel_agenttrace.jsonvalue import Json, compact, text
+from otel_agenttrace.jsonvalue import Json, compact, number, text
 from otel_agenttrace.model import AttributeValue, Event, InferenceRequest, InferenceResponse, Message, Part
 from otel_agenttrace.wire.telling import response_attributes
 
-__all__ = ["Conversation", "Tools", "add_agent", "add_decision", "add_evaluation", "written"]
+__all__ = ["Conversation", "Tools", "add_agent", "add_decision", "add_evaluation", "cost_told", "written"]
 
 
-def add_agent(run: Run, file_format: str, name: str, attributes: Mapping[str, AttributeValue], parent: int | None = None) -> int:
+def add_agent(
+    run: Run,
+    file_format: str,
+    name: str,
+    attributes: Mapping[str, AttributeValue],
+    parent: int | None = None,
+    times: tuple[int | None, int | None] = (None, None),
+) -> int:
     """Add the step that all others of an agent stand below."""
     told: dict[str, AttributeValue] = {
         semconv.GEN_AI_OPERATION_NAME: semconv.OPERATION_INVOKE_AGENT,
@@ -21,12 +28,21 @@ def add_agent(run: Run, file_format: str, name: str, attributes: Mapping[str, At
         semconv.AGENTTRACE_INGEST_FORMAT: file_format if parent is None else None,
     }
     operation = semconv.OPERATION_INVOKE_AGENT
-    return run.add(f"{operation} {name}" if name else operation, parent, {**told, **attributes})
+    return run.add(f"{operation} {name}" if name else operation, parent, {**told, **attributes}, times=times)
 
 
-def add_evaluation(run: Run, parent: int, name: str, score: float | None = None, label: str | None = None) -> None:
+def add_evaluation(
+    run: Run,
+    parent: int,
+    name: str,
+    score: float | None = None,
+    *,
+    label: str | None = None,
+    time_ns: int | None = None,
+) -> None:
     """Add what an evaluation found, as `at.evaluation` does."""
-    number = run.add(f"evaluation {name}", parent, {semconv.AGENTTRACE_OPERATION: "evaluation"})
+    told: dict[str, AttributeValue] = {semconv.AGENTTRACE_OPERATION: "evaluation"}
+    number = run.add(f"evaluation {name}", parent, told, times=(time_ns, None))
     result: dict[str, AttributeValue] = {
         semconv.GEN_AI_EVALUATION_NAME: name,
         semconv.GEN_AI_EVALUATION_SCORE_VALUE: None if score is None else float(score),
@@ -36,7 +52,9 @@ def add_evaluation(run: Run, parent: int, name: str, score: float | None = None,
     run.happened(number, Event(semconv.EVENT_GEN_AI_EVALUATION_RESULT, 0, known))
 
 
-def add_decision(run: Run, parent: int, choice: str, reason: str, alternatives: Sequence[str] = (), time_ns: int = 0) -> None:
+def add_decision(
+    run: Run, parent: int, choice: str, reason: str, alternatives: Sequence[str] = (), time_ns: int = 0
+) -> None:
     """Note on a step what was chosen, and why."""
     told: dict[str, AttributeValue] = {
         semconv.AGENTTRACE_DECISION_CHOICE: choice,
@@ -44,6 +62,18 @@ def add_decision(run: Run, parent: int, choice: str, reason: str, alternatives: 
         semconv.AGENTTRACE_DECISION_ALTERNATIVES: tuple(alternatives),
     }
     run.happened(parent, Event(semconv.EVENT_AGENTTRACE_DECISION, time_ns, told))
+
+
+def cost_told(amount: object) -> Mapping[str, AttributeValue]:
+    """Return the cost that a log tells, which its writer has computed; it says 0 for a model that it does not know."""
+    dollars = number(amount)
+    if not dollars or dollars < 0:
+        return {}
+    return {
+        semconv.AGENTTRACE_COST_AMOUNT: float(dollars),
+        semconv.AGENTTRACE_COST_CURRENCY: "USD",
+        semconv.AGENTTRACE_COST_SOURCE: "local",
+    }
 
 
 # --- calls to a model -------------------------------------------------------------------------------------------------
@@ -152,7 +182,9 @@ class Tools:
         """Return the first call of a tool that has no result yet."""
         return next((number for number, each in self._names.items() if each == name), None)
 
-    def answer(self, number: int, result: Json, end_ns: int | None = None, error: tuple[str, str] | None = None) -> None:
+    def answer(
+        self, number: int, result: Json, end_ns: int | None = None, error: tuple[str, str] | None = None
+    ) -> None:
         """Say what a tool gave, or with which error, by its type and text, it failed."""
         self._run.tell(number, {semconv.GEN_AI_TOOL_CALL_RESULT: _content(result)})
         self._run.end(number, end_ns)

@@ -14,10 +14,10 @@ from otel_agenttrace import semconv
 from otel_agenttrace.ingest.agents import Conversation, Tools, add_agent, written
 from otel_agenttrace.ingest.documents import json_document
 from otel_agenttrace.ingest.interactions import LeftOut, NotReadable, kind_of
-from otel_agenttrace.ingest.lines import json_lines
+from otel_agenttrace.ingest.lines import Records, json_lines, listed
 from otel_agenttrace.ingest.steps import Run
 from otel_agenttrace.ingest.transcripts import Begun, Said, answers_in_one, flat, said_in
-from otel_agenttrace.jsonvalue import Json, JsonObject, array, obj, text
+from otel_agenttrace.jsonvalue import Json, JsonObject, array, obj, parse, text
 from otel_agenttrace.model import InferenceRequest, InferenceResponse, Message, Part
 from otel_agenttrace.wire.anthropic_messages import CODEC
 
@@ -42,33 +42,29 @@ def read(content: bytes) -> Iterator[Run | LeftOut]:
     Raises:
         NotReadable: If it is none.
     """
-    found: list[tuple[int, JsonObject]] = []
-    odd = list(_records(content, found))
     said: list[Said] = []
-    for number, record in found:
-        try:
-            said += said_in(record)
-        except NotReadable as error:
-            odd.append(LeftOut(number, str(error)))
-    if not said:
+    left_out = _records(content).give(lambda record: said.extend(said_in(record)))
+    if all(each.is_silent for each in said):
         raise NotReadable("no transcript of Claude Code: nobody says anything in it")
-    yield from sorted(odd, key=lambda each: each.index or 0)
+    yield from left_out
     yield _Session(said).told()
 
 
-def _records(content: bytes, found: list[tuple[int, JsonObject]]) -> Iterator[LeftOut]:
-    """Add the records of a file: its lines, or the `loglines` of a session of the web."""
-    if b'"loglines"' not in content:
-        yield from json_lines(content, "transcript of Claude Code", found)
-        return
+def _records(content: bytes) -> Records:
+    """Return the records of a file: its lines, or the `loglines` of a session of the web."""
+    if b'"loglines"' not in content or _is_record(content.lstrip().split(b"\n", 1)[0]):
+        return json_lines(content, "transcript of Claude Code")
     lines = obj(json_document(content)).get("loglines")
     if not isinstance(lines, list):
         raise NotReadable(f"no session of Claude Code: its 'loglines' are {kind_of(lines)}")
-    for number, line in enumerate(array(lines), 1):
-        if isinstance(line, dict):
-            found.append((number, obj(line)))
-        else:
-            yield LeftOut(number, f"no record, but {kind_of(line)}")
+    return listed(array(lines))
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        return "type" in obj(parse(line))
+    except ValueError:
+        return False
 
 
 class _Session:
@@ -155,7 +151,9 @@ class _Agent:
         number = self._tools.asked(text(block.get("tool_use_id")))
         if number is not None:
             result = flat(response)
-            failed = ("tool_error", result if isinstance(result, str) else "") if block.get("is_error") is True else None
+            failed = (
+                ("tool_error", result if isinstance(result, str) else "") if block.get("is_error") is True else None
+            )
             self._tools.answer(number, result, time_ns, failed)
 
     def _answer(self, said: Said) -> None:
@@ -166,7 +164,9 @@ class _Agent:
         request = InferenceRequest(semconv.OPERATION_CHAT, response.model)
         self._conversation.add_call(self._heard, response, request, provider=_PROVIDER, times=self._times(said))
         self._heard += map(written, response.output_messages)
-        asked = [part for message in response.output_messages for part in message.parts if part.get("type") == "tool_call"]
+        asked = [
+            part for message in response.output_messages for part in message.parts if part.get("type") == "tool_call"
+        ]
         for part, time_ns in zip(asked, said.tool_times, strict=False):
             number = self._tools.add(text(part.get("name")) or "", part.get("arguments"), text(part.get("id")), time_ns)
             self._all_tools[text(part.get("id")) or ""] = number

@@ -20,7 +20,7 @@ from otel_agenttrace.ingest.interactions import Ingested, LeftOut, NotReadable
 from otel_agenttrace.jsonvalue import canonical
 from otel_agenttrace.redact import Redactor
 
-__all__ = ["SUFFIX", "IngestedFile", "files_of", "ingest"]
+__all__ = ["SUFFIX", "IngestedFile", "content_of", "files_of", "ingest"]
 
 SUFFIX: Final = ".otlp.jsonl"
 
@@ -112,7 +112,7 @@ def _ingested_file(
         yield _kept(path, target)
         return
     try:
-        read = list(found.read(_content(found, path), redactor))
+        read = list(found.read(content_of(found, path), redactor))
     except (NotReadable, FileTooLarge) as error:
         yield IngestedFile(path, None, 0, (LeftOut(None, str(error)),))
         return
@@ -131,7 +131,13 @@ def _ingested_file(
         left_out = ()
 
 
-def _content(found: Format, path: Path) -> bytes:
+def content_of(found: Format, path: Path) -> bytes:
+    """Return what a file holds, and after it the files beside it that tell of the same run.
+
+    Raises:
+        FileTooLarge: If one of them is too large to be read as a whole.
+        OSError: If one of them cannot be read.
+    """
     return b"\n".join([whole_file(path), *map(whole_file, found.beside(path))])
 
 

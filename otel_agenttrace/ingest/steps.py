@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.ingest.calls import SYNTHETIC_START_NS
@@ -90,8 +90,8 @@ class Run:
         """Put a step below another."""
         self._change(number, parent=parent)
 
-    def _change(self, number: int, **changes: object) -> None:
-        self.steps[number] = replace(self.steps[number], **changes)  # pyright: ignore[reportArgumentType] - by the callers above
+    def _change(self, number: int, **changes: Any) -> None:
+        self.steps[number] = replace(self.steps[number], **changes)
 
 
 def spans_of(run: Run, trace_id: str) -> Iterator[Span]:

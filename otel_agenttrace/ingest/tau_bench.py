@@ -30,9 +30,10 @@ def read(content: bytes) -> Iterator[Run | LeftOut]:
         NotReadable: If it is no list of runs.
     """
     runs = json_document(content)
-    if not isinstance(runs, list):
-        raise NotReadable(f"no results of tau-bench, which are a list, but {kind_of(runs)}")
-    return each(array(runs), _run)
+    found = array(runs)
+    if not any("traj" in obj(run) for run in found):
+        raise NotReadable(f"no results of tau-bench, which are a list of runs with a 'traj', but {kind_of(runs)}")
+    return each(found, _run)
 
 
 def _run(_: int, entry: Mapping[str, object]) -> Run:

@@ -135,14 +135,9 @@ def answers_in_one(said: Sequence[Said]) -> Iterator[Said]:
     """Yield what was said with each answer in one: its blocks stand on lines of their own, with the same message id."""
     pieces: dict[tuple[str, str], list[Said]] = {}
     order: list[Said | tuple[str, str]] = []
-    seen: set[str] = set()
-    for each in _of_subagents(said):
+    for each in _once(_of_subagents(said)):
         message_id = text(each.message.get("id"))
-        if each.uuid and (whole := f"{each.uuid} {compact(each.message)}") in seen:
-            continue  # a session that was gone on with repeats what was said before
-        elif each.uuid:
-            seen.add(whole)
-        if not each.is_answer or not message_id or each.is_silent:
+        if not each.is_answer or not message_id:
             order.append(each)
             continue
         key = (each.agent, message_id)
@@ -151,6 +146,16 @@ def answers_in_one(said: Sequence[Said]) -> Iterator[Said]:
         pieces.setdefault(key, []).append(each)
     for item in order:
         yield _whole(pieces[item] if isinstance(item, tuple) else [item])
+
+
+def _once(said: Iterable[Said]) -> Iterator[Said]:
+    """Leave out what stands there once more, as where a session was gone on with."""
+    seen: set[str] = set()
+    for each in said:
+        whole = f"{each.uuid} {compact(each.message)}"
+        if not each.uuid or whole not in seen:
+            yield each
+        seen.add(whole)
 
 
 def _of_subagents(said: Iterable[Said]) -> Iterator[Said]:
@@ -173,7 +178,7 @@ def _whole(pieces: Sequence[Said]) -> Said:
             blocks.append(block)
             times += [piece.time_ns] if block.get("type") == "tool_use" else []
     last = pieces[-1]
-    content = blocks if blocks else last.message.get("content")
+    content = blocks or last.message.get("content")
     message = last.message if last.is_silent else {**last.message, "content": content}
     return replace(last, message=message, tool_times=tuple(times))
 
