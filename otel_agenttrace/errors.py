@@ -7,6 +7,7 @@ AgentTraceError
 │  ├─ CassetteNotFound(FileNotFoundError)
 │  ├─ CassetteInaccessible            .path .reason
 │  ├─ CassetteCorrupt(ValueError)     .path .line
+│  ├─ LogOfAnotherTool                .path .form
 │  ├─ CassetteTooLarge                .path .limit
 │  └─ CassetteTooNew                  .version .supported
 ├─ ReplayError

@@ -31,7 +31,7 @@ def read(content: bytes) -> Iterator[Run | LeftOut]:
         NotReadable: If it is none.
     """
     records = json_lines(content, "session of agent-strace")
-    first = next((record for _, record in records.found if record.get("event_type") in _KINDS), None)
+    first = next((record for _, record in records.found if text(record.get("event_type")) in _KINDS), None)
     if first is None:
         raise NotReadable("no session of agent-strace: no line of it has a known 'event_type'")
     log = _Log(first)

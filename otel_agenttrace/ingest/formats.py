@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -46,13 +48,14 @@ class Format:
             NotReadable: If the file is not of this format.
         """
         interactions: list[Interaction] = []
-        for found in self.find(content):
+        for found in self._with_ids(content):
             if isinstance(found, Interaction):
                 interactions.append(found)
             elif isinstance(found, LeftOut):
                 yield found
             else:
-                for name, span in _told(found, trace_id_of(content)):
+                name, spans = found
+                for span in spans:
                     yield Ingested(redacted_span(span, redactor), run=name)
         yield from recorded_calls(interactions, trace_id_of(content), redactor)
 
@@ -62,22 +65,29 @@ class Format:
         Raises:
             NotReadable: If the file is not of this format.
         """
-        for found in self.find(content):
+        for found in self._with_ids(content):
             if isinstance(found, LeftOut):
                 left_out.append(found)
             elif not isinstance(found, Interaction):
-                yield from (span for _, span in _told(found, trace_id_of(content)))
+                yield from found[1]
+
+    def _with_ids(self, content: bytes) -> Iterator[Interaction | LeftOut | tuple[str, Iterator[Span]]]:
+        """Yield what a file tells, the runs and spans of it as spans, with the name of their cassette, if they need one."""
+        file_id, names = trace_id_of(content), Counter[str]()
+        for found in self.find(content):
+            if isinstance(found, Span):
+                yield "", iter((found,))
+            elif isinstance(found, Run):
+                name = _UNSAFE.sub("_", found.name)[:_LONGEST_NAME].lstrip(".")
+                names[name] += 1
+                name += f"-{names[name]}" if names[name] > 1 else ""
+                yield name, spans_of(found, trace_id_of(f"{file_id} {name}".encode()) if name else file_id)
+            else:
+                yield found
 
 
-def _told(found: Run | Span, file_id: str) -> Iterator[tuple[str, Span]]:
-    """Yield spans, each with the name of its run, where a file tells several."""
-    if isinstance(found, Span):
-        yield "", found
-        return
-    trace_id = trace_id_of(f"{file_id} {found.name}".encode()) if found.name else file_id
-    for span in spans_of(found, trace_id):
-        yield found.name, span
-
+_UNSAFE: Final = re.compile(r"[^\w.-]+", re.ASCII)
+_LONGEST_NAME: Final = 100
 
 FORMATS: Final[Mapping[str, str]] = {
     "agent-strace": "sessions of agent-strace, events.ndjson",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,9 +22,6 @@ from otel_agenttrace.redact import Redactor
 __all__ = ["SUFFIX", "IngestedFile", "content_of", "files_of", "ingest"]
 
 SUFFIX: Final = ".otlp.jsonl"
-
-_UNSAFE: Final = re.compile(r"[^\w.-]+", re.ASCII)
-_LONGEST_NAME: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +144,7 @@ def _kept(path: Path, target: Path) -> IngestedFile:
 
 def _place(target: Path, run: str) -> Path:
     """Return where a run goes: those of a file that tells several have a folder with its name."""
-    if not run:
-        return target
-    name = _UNSAFE.sub("_", run)[:_LONGEST_NAME].lstrip(".")
-    return target.with_name(target.name.removesuffix(SUFFIX)) / f"{name}{SUFFIX}"
+    return target.with_name(target.name.removesuffix(SUFFIX)) / f"{run}{SUFFIX}" if run else target
 
 
 def _written(

@@ -79,7 +79,7 @@ class _Log:
         Raises:
             NotReadable: If it tells nothing that is known.
         """
-        kind, key = record.get("type"), _episode_of(record)
+        kind, key = text(record.get("type")) or "", _episode_of(record)
         if kind not in _KINDS and not is_tool_line(record):
             raise NotReadable("no tool call, no result: there is no 'type' that says so, and no tool with arguments")
         if key not in self._episodes:
@@ -88,7 +88,7 @@ class _Log:
         if kind == "step":
             episode.step(record, self._asked.get((key, text(record.get("step_id")) or ""), []))
         else:
-            _KINDS.get(kind if isinstance(kind, str) else "", _Episode.call)(episode, record)
+            _KINDS.get(kind, _Episode.call)(episode, record)
 
 
 class _Episode:

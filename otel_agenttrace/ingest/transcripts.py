@@ -216,9 +216,9 @@ class Begun:
 
 
 def flat(content: Json) -> Json:
-    """Return what a tool gave as one text, where it is texts."""
+    """Return what a tool gave, in parts of the conventions, as one text where all of them are."""
     blocks = [obj(block) for block in array(content)]
-    texts = [text(block.get("text")) for block in blocks if block.get("type") == "text"]
+    texts = [text(block.get("content")) for block in blocks if block.get("type") == "text"]
     if blocks and len(texts) == len(blocks):
         return "\n".join(filter(None, texts))
     return content

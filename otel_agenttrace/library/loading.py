@@ -13,6 +13,7 @@ from otel_agenttrace.cassette.foreign import open_trace
 from otel_agenttrace.cassette.held import FileTooLarge
 from otel_agenttrace.dialects.translating import translated
 from otel_agenttrace.errors import CassetteError, LogOfAnotherTool
+from otel_agenttrace.escaping import escaped
 from otel_agenttrace.ingest.formats import format_of
 from otel_agenttrace.ingest.importing import content_of
 from otel_agenttrace.ingest.interactions import LeftOut, NotReadable
@@ -43,8 +44,11 @@ def _of_log(path: Path, form: str, cost_of: Callable[[Span], float | None]) -> T
         spans = tuple(found.spans(content_of(found, path), left_out))
     except (NotReadable, FileTooLarge) as error:
         raise _named(path, form, str(error)) from error
-    for each in left_out:
-        _logger.warning("%s: left out, entry %s: %s", path, each.index, each.reason)
+    if left_out:
+        first = f"{left_out[0].index}, {left_out[0].reason}"
+        count = "1 entry is" if len(left_out) == 1 else f"{len(left_out):,} entries are"
+        told = escaped(f"{path}: {count} left out, the first: {first}")
+        _logger.warning("%s", told)
     if not spans:
         raise _named(path, form, "it tells nothing")
     ordered = sorted(with_conversations(spans), key=lambda span: span.start_ns)
