@@ -79,17 +79,19 @@ class _Session:
 
     def told(self) -> Run:
         """Return the whole run."""
-        self._agents[""] = _Agent(self._run, self._tools, self._added(self._said[0], None, _AGENT))
+        first = next(each for each in self._said if not each.is_silent)
+        self._agents[""] = _Agent(self._run, self._tools, self._added(first, None, _AGENT))
         for each in answers_in_one(self._said):
-            agent = self._agents.get(each.agent) or self._subagent(each)
-            agent.take(each)
+            if each.agent not in self._agents and not each.is_silent:
+                self._add_subagent(each)
+            if each.agent in self._agents:
+                self._agents[each.agent].take(each)
         return self._run
 
-    def _subagent(self, first: Said) -> _Agent:
+    def _add_subagent(self, first: Said) -> None:
         call_id, name = self._begun.by(first)
         parent = self._tools.get(call_id, self._agents[""].number)
         self._agents[first.agent] = _Agent(self._run, self._tools, self._added(first, parent, name or _AGENT))
-        return self._agents[first.agent]
 
     def _added(self, first: Said, parent: int | None, name: str) -> int:
         record = first.record
@@ -124,7 +126,8 @@ class _Agent:
         else:
             self._hear(said)
         self._places[said.uuid] = len(self._heard)
-        self._now_ns = said.time_ns or self._now_ns
+        if not said.is_silent:
+            self._now_ns = said.time_ns or self._now_ns
 
     def _hear(self, said: Said) -> None:
         (message,) = CODEC.decode_request({"messages": [said.message]}).input_messages

@@ -10,9 +10,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from otel_agenttrace.ingest.calls import recorded_calls, trace_id_of
+from otel_agenttrace.ingest.calls import SYNTHETIC_START_NS, recorded_calls, trace_id_of
 from otel_agenttrace.ingest.interactions import Ingested, Interaction, LeftOut
-from otel_agenttrace.ingest.steps import Run, spans_of
+from otel_agenttrace.ingest.steps import STEP_NS, Run, spans_of
 from otel_agenttrace.model import Span
 from otel_agenttrace.redact import Redactor
 from otel_agenttrace.redact.spans import redacted_span
@@ -73,7 +73,7 @@ class Format:
 
     def _with_ids(self, content: bytes) -> Iterator[Interaction | LeftOut | tuple[str, Iterator[Span]]]:
         """Yield what a file tells, the runs and spans of it as spans, with the name of their cassette, if they need one."""
-        file_id, names = trace_id_of(content), Counter[str]()
+        file_id, names, start_ns = trace_id_of(content), Counter[str](), SYNTHETIC_START_NS
         for found in self.find(content):
             if isinstance(found, Span):
                 yield "", iter((found,))
@@ -81,7 +81,9 @@ class Format:
                 name = _UNSAFE.sub("_", found.name)[:_LONGEST_NAME].lstrip(".")
                 names[name] += 1
                 name += f"-{names[name]}" if names[name] > 1 else ""
-                yield name, spans_of(found, trace_id_of(f"{file_id} {name}".encode()) if name else file_id)
+                trace_id = trace_id_of(f"{file_id} {name}".encode()) if name else file_id
+                yield name, spans_of(found, trace_id, start_ns)
+                start_ns += (len(found.steps) + 1) * STEP_NS  # one run after the other
             else:
                 yield found
 

@@ -15,9 +15,9 @@ from otel_agenttrace import semconv
 from otel_agenttrace.ingest.calls import SYNTHETIC_START_NS
 from otel_agenttrace.model import SCOPE, VERSION, AttributeValue, Event, Span, SpanKind
 
-__all__ = ["Run", "Step", "spans_of"]
+__all__ = ["STEP_NS", "Run", "Step", "spans_of"]
 
-_STEP_NS: Final = 1_000
+STEP_NS: Final = 1_000
 """How far apart steps stand whose times are not told."""
 
 
@@ -94,10 +94,10 @@ class Run:
         self.steps[number] = replace(self.steps[number], **changes)
 
 
-def spans_of(run: Run, trace_id: str) -> Iterator[Span]:
-    """Yield a span for each step of a run."""
-    spans = [_span(step, trace_id, moment) for step, moment in zip(run.steps, _moments(run.steps), strict=True)]
-    yield from spans
+def spans_of(run: Run, trace_id: str, start_ns: int = SYNTHETIC_START_NS) -> Iterator[Span]:
+    """Yield a span for each step of a run, which begins at the time given if the log tells none."""
+    for step, moment in zip(run.steps, _moments(run.steps, start_ns), strict=True):
+        yield _span(step, trace_id, moment)
 
 
 def _span(step: Step, trace_id: str, moment: _Moment) -> Span:
@@ -140,11 +140,10 @@ class _Moment:
     unknown: str | None
 
 
-def _moments(steps: Sequence[Step]) -> list[_Moment]:
-    now_ns = SYNTHETIC_START_NS
+def _moments(steps: Sequence[Step], now_ns: int) -> list[_Moment]:
     found: list[_Moment] = []
     for step in steps:
-        now_ns = now_ns + _STEP_NS if step.start_ns is None else step.start_ns
+        now_ns = now_ns + STEP_NS if step.start_ns is None else step.start_ns
         found.append(_moment(step, now_ns))
     below: dict[int, list[int]] = {}
     for step in reversed(steps):
@@ -170,4 +169,4 @@ def _around(below: Sequence[_Moment]) -> _Moment:
     told = [moment for moment in below if moment.unknown != "all"]
     start_ns = min(moment.start_ns for moment in told or below)
     end_ns = max(moment.end_ns or moment.start_ns for moment in told or below)
-    return _Moment(start_ns, end_ns, None) if told else _Moment(start_ns - _STEP_NS, end_ns, "all")
+    return _Moment(start_ns, end_ns, None) if told else _Moment(start_ns - STEP_NS, end_ns, "all")

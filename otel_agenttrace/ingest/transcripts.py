@@ -163,8 +163,10 @@ def _of_subagents(said: Iterable[Said]) -> Iterator[Said]:
     keys: dict[str, str] = {}
     for each in said:
         known = each.agent
-        if known == "?" or (each.is_silent and not known):
-            known = keys.get(each.parent, each.uuid if known else "")
+        if known == "?":
+            known = keys.get(each.parent) or each.uuid
+        elif each.is_silent and not known:
+            known = keys.get(each.parent, "")
         keys[each.uuid] = known
         yield replace(each, agent=known) if known != each.agent else each
 

@@ -24,7 +24,10 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "demo": ((*_CLI, "demo"),),
     "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", ".")),
     "grade": ((*_CLI, "grade", "run.otlp.jsonl"),),
-    "ingest": ((*_CLI, "ingest", "har", "a.har", "-o", "out"),),
+    "ingest": (
+        (*_CLI, "ingest", "tool-calls", "calls.jsonl", "-o", "out"),
+        (*_CLI, "ingest", "har", "a.har", "-o", "out"),
+    ),
     "init": ((*_CLI, "init", "made"),),
     "learn": ((*_CLI, "learn", "run.otlp.jsonl", "run.otlp.jsonl"),),
     "pack": ((*_CLI, "pack", "run.otlp.jsonl"),),
@@ -76,6 +79,7 @@ def folder(tmp_path: Path) -> Path:
         "response": {"status": 200, "headers": [], "content": content},
     }
     (tmp_path / "a.har").write_text(json.dumps({"log": {"entries": [entry]}}))
+    (tmp_path / "calls.jsonl").write_text(json.dumps({"tool": "search", "args": {}, "result": "found"}))
     return tmp_path
 
 

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -15,7 +16,9 @@ import pytest
 
 import otel_agenttrace as at
 from otel_agenttrace import semconv
+from otel_agenttrace.analyze.measures import run_figures
 from otel_agenttrace.cassette.forms import form_of
+from otel_agenttrace.checks.amounts import MaxDuration
 from otel_agenttrace.errors import AgentTraceError, CassetteError, LogOfAnotherTool
 from otel_agenttrace.ingest.formats import FORMATS, format_of
 from otel_agenttrace.ingest.importing import IngestedFile, ingest
@@ -24,6 +27,8 @@ from otel_agenttrace.model import Span, Trace
 from otel_agenttrace.redact import Redactor, redactor
 from otel_agenttrace.report.conversation import conversation
 from otel_agenttrace.report.node import text_of
+from otel_agenttrace.report.terminal import trace_json
+from otel_agenttrace.selectors import select
 from otel_agenttrace.wire.recorded import asked_of, output_messages
 from tests.support.corpus import CORPORA
 
@@ -122,6 +127,20 @@ def test_each_call_is_asked_with_all_that_was_said_before_it_though_a_file_holds
     stored = sum(file.cassette.stat().st_size for file in files if file.cassette is not None)
     whole = sum(len(str(span.attributes["gen_ai.input.messages"])) for span in at.load(TAU).inferences)
     assert stored < 3 * TAU.stat().st_size < whole / 2
+
+
+def test_runs_of_one_file_do_not_mix_when_it_is_looked_at() -> None:
+    order = [span.trace_id for span in at.load(TAU).spans]
+    assert sum(one != other for one, other in pairwise(order)) == 23
+
+
+def test_no_time_is_told_that_the_log_does_not_tell() -> None:
+    trace = at.load(TAU)
+    (finding,) = MaxDuration(5).findings(trace)
+    assert "how long the run took is not known: no span tells a time" in finding.message
+    assert run_figures(trace).amounts["duration_s"] is None
+    assert trace_json(trace)["duration_ns"] is None
+    assert select(trace, "age>1d", 2**62) == select(trace, "duration>=0s") == ()
 
 
 def test_two_runs_of_one_name_are_two_cassettes(tmp_path: Path) -> None:
@@ -323,6 +342,16 @@ def test_subagents_without_an_id_are_found_by_their_prompt(tmp_path: Path) -> No
     assert asked == {"dig": "t1", "dive": "t2"}
 
 
+def test_what_the_client_notes_neither_speaks_nor_begins_an_agent(tmp_path: Path) -> None:
+    session = Session().add("queue-operation", agentId="a9").ask("go").add("progress", agentId="a9").add("system")
+    trace = told(tmp_path, session.answer(words("yes")))
+    assert [span.name for span in trace.spans] == ["invoke_agent claude-code", "chat claude-sonnet-4-5"]
+    assert (trace.inferences[0].duration_ns, root_of(trace).attributes[semconv.GEN_AI_CONVERSATION_ID]) == (
+        3 * 10**9,
+        "s1",
+    )
+
+
 def test_an_error_of_the_API_is_a_failed_call_and_what_the_client_says_none(tmp_path: Path) -> None:
     session = Session().ask("go").answer(words("API Error: 529"), model="<synthetic>", isApiErrorMessage=True)
     session.ask("again").answer(words("No response requested."), model="<synthetic>").ask("and again")
@@ -383,7 +412,7 @@ def test_exported_spans_are_imported_as_they_are(path: Path, tmp_path: Path) -> 
     assert [plain(span.attributes) for span in trace.spans] == [plain(span.attributes) for span in direct.spans]
     assert [span.span_id for span in trace.spans] == [span.span_id for span in direct.spans]
     told = {span["resource_attributes"]["service.name"] for span in raw if "resource_attributes" in span}
-    assert told <= {span.resource.get("service.name") for span in trace.spans}
+    assert told <= {str(span.resource.get("service.name")) for span in trace.spans}
     assert trace.usage == direct.usage
 
 
@@ -611,8 +640,8 @@ def test_a_log_is_known_by_its_content_and_is_what_its_import_is(name: str, tmp_
     for span in direct.spans:
         assert dict(held[span.span_id].attributes) == dict(span.attributes)
         assert held[span.span_id].parent_span_id == span.parent_span_id
-    told = {span.attributes.get("agenttrace.ingest.format") for span in direct.spans if span.parent_span_id is None}
-    assert told == {name}
+    roots = [span for span in direct.spans if span.parent_span_id is None]
+    assert {str(span.attributes.get("agenttrace.ingest.format")) for span in roots} == {name}
 
 
 @pytest.mark.parametrize("name", LOGS)
