@@ -17,7 +17,7 @@ from opentelemetry import trace as otel_trace
 
 from otel_agenttrace.config import RecordMode, record_mode, resolve
 from otel_agenttrace.errors import ConfigError, ReplayFailed
-from otel_agenttrace.library.streaming import loaded
+from otel_agenttrace.library.loading import trace_at
 from otel_agenttrace.model import Span, Trace
 from otel_agenttrace.playback.patches import Patch, made_patch
 from otel_agenttrace.playback.plan import Frozen, OnMiss, ReplayPlan
@@ -350,12 +350,14 @@ def stop() -> None:
 def load(path: str | Path) -> Trace:
     """Return the trace of a cassette, its content read from disk when it is asked for, or one that others exported.
 
+    A log of another tool, as `otel-agenttrace ingest` reads it, is known by its content and read as well.
+
     Raises:
         CassetteNotFound: If there is no file.
         CassetteCorrupt: If nothing in it is readable.
         CassetteTooNew: If a later release wrote it.
     """
-    return loaded(Path(path), pricing_here())
+    return trace_at(Path(path), pricing_here())
 
 
 def pricing_here() -> Callable[[Span], float | None]:

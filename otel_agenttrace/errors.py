@@ -9,6 +9,7 @@ AgentTraceError
 │  ├─ CassetteNotFound(FileNotFoundError)
 │  ├─ CassetteInaccessible            .path .reason
 │  ├─ CassetteCorrupt(ValueError)     .path .line
+│  ├─ LogOfAnotherTool                .path .form
 │  ├─ CassetteTooLarge                .path .limit
 │  └─ CassetteTooNew                  .version .supported
 ├─ ReplayError
@@ -55,6 +56,7 @@ __all__ = [
     "ConfigError",
     "EgressBlocked",
     "IngestError",
+    "LogOfAnotherTool",
     "NotEncodable",
     "RegressionFound",
     "ReplayError",
@@ -159,6 +161,16 @@ class CassetteCorrupt(CassetteError, ValueError):
         self.path = path
         self.line = line
         self.reason = reason
+
+
+class LogOfAnotherTool(CassetteError):
+    """A file is the log of another tool, in the format `.form`: it can be shown as it is, and imported, but not replayed."""
+
+    def __init__(self, path: Path, form: str) -> None:
+        command = f"otel-agenttrace ingest {form} {shlex.quote(str(path))} -o recorded"
+        super().__init__(f"{path} is no trace, but a file of the format {form}.\n  to fix   {command}")
+        self.path = path
+        self.form = form
 
 
 class CassetteTooLarge(CassetteError):

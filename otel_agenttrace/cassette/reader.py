@@ -16,6 +16,7 @@ from tempfile import TemporaryFile
 from typing import Final, TypeVar
 
 from otel_agenttrace import semconv
+from otel_agenttrace.cassette.conversations import with_conversations
 from otel_agenttrace.cassette.exchanges import (
     Definition,
     Reference,
@@ -173,7 +174,8 @@ class Cassette:
 
     def trace(self, cost_of: Callable[[Span], float | None] | None = None) -> Trace:
         """Return all spans in order of their start, their content still on disk."""
-        trace = Trace(tuple(sorted(self.spans(), key=lambda span: span.start_ns)), path=self.path)
+        ordered = sorted(self.spans(), key=lambda span: span.start_ns)
+        trace = Trace(with_conversations(ordered), path=self.path)
         return trace if cost_of is None else replace(trace, cost_of=cost_of)
 
     def spans(self) -> Iterator[Span]:

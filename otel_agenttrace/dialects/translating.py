@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from otel_agenttrace import semconv
+from otel_agenttrace.deferred import Deferred
 from otel_agenttrace.dialects.acting import acting_attributes
 from otel_agenttrace.dialects.grading import told_by
 from otel_agenttrace.dialects.told import Told
@@ -30,6 +31,8 @@ def translated(spans: Iterable[Span]) -> tuple[Span, ...]:
 
 
 def _translated(span: Span) -> Span:
+    if isinstance(span.attributes, Deferred):  # `ingest` wrote it, in today's words
+        return span
     told = told_by(span)
     if told is None:
         return replace(span, attributes={**acting_attributes(span), **span.attributes})

@@ -1,34 +1,22 @@
-"""Read the spans of one file, as a trace or as a stream. Path in; own recordings and what others exported come out alike."""
+"""Read the spans of one file as they come. Path in; own recordings and what others exported come out alike."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from otel_agenttrace.analyze.streams import SpanStream, streamed
-from otel_agenttrace.cassette.foreign import open_trace
 from otel_agenttrace.cassette.streaming import SpanLines
 from otel_agenttrace.dialects.translating import translated
-from otel_agenttrace.model import Span, Trace
+from otel_agenttrace.library.loading import trace_at
+from otel_agenttrace.model import Span
 
-__all__ = ["loaded", "opened_stream"]
+__all__ = ["opened_stream"]
 
 _HELD: Final = 4 << 20
 """Bytes of a file whose spans are held: most files are small, and their spans are read more than once."""
-
-
-def loaded(path: Path, cost_of: Callable[[Span], float | None]) -> Trace:
-    """Return the trace of a cassette, its content read from disk when it is asked for, or one that others exported.
-
-    Raises:
-        CassetteError: If there is no file, or nothing in it is readable, or a later release wrote it.
-    """
-    opened = open_trace(path)
-    trace = opened.trace(cost_of)
-    return trace if opened.foreign is None else replace(trace, spans=translated(trace.spans))
 
 
 def opened_stream(path: Path, cost_of: Callable[[Span], float | None], warn: Callable[[str], object]) -> SpanStream:
@@ -44,7 +32,7 @@ def opened_stream(path: Path, cost_of: Callable[[Span], float | None], warn: Cal
     """
     lines = SpanLines(path, warn)
     if not lines.has_lines:
-        return streamed(loaded(path, cost_of))
+        return streamed(trace_at(path, cost_of))
     spans = lines if lines.has_calls else _Translated(lines)
     held = tuple(spans if lines.size <= _HELD else islice(spans, 1))
     if not held and lines.damage is not None:

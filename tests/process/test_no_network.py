@@ -30,7 +30,10 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "explain": ((*_CLI, "explain", "run.otlp.jsonl"),),
     "grade": ((*_CLI, "grade", "run.otlp.jsonl"),),
     "guidance": ((*_CLI, "guidance", "run.otlp.jsonl", "-o", "AGENTS.md"),),
-    "ingest": ((*_CLI, "ingest", "har", "a.har", "-o", "out"),),
+    "ingest": (
+        (*_CLI, "ingest", "tool-calls", "calls.jsonl", "-o", "out"),
+        (*_CLI, "ingest", "har", "a.har", "-o", "out"),
+    ),
     "init": ((*_CLI, "init", "made"),),
     "learn": ((*_CLI, "learn", "run.otlp.jsonl", "run.otlp.jsonl"),),
     "ls": ((*_CLI, "ls"),),
@@ -94,6 +97,7 @@ def folder(tmp_path: Path) -> Path:
         "response": {"status": 200, "headers": [], "content": content},
     }
     (tmp_path / "a.har").write_text(json.dumps({"log": {"entries": [entry]}}))
+    (tmp_path / "calls.jsonl").write_text(json.dumps({"tool": "search", "args": {}, "result": "found"}))
     return tmp_path
 
 
