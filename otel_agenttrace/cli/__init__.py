@@ -19,6 +19,7 @@ UNREADABLE: Final = 3
 
 _COMMANDS: Final = {
     "check": ("check", "check"),
+    "dataset": ("dataset", "dataset"),
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "doctor"),
     "grade": ("grade", "grade"),

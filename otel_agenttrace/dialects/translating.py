@@ -38,6 +38,7 @@ def _attributes(told: Told) -> Mapping[str, AttributeValue]:
         semconv.GEN_AI_OPERATION_NAME: request.operation,
         semconv.GEN_AI_REQUEST_MODEL: request.model,
         semconv.GEN_AI_SYSTEM_INSTRUCTIONS: _written_parts(request.system_instructions),
+        semconv.GEN_AI_TOOL_DEFINITIONS: _written_parts(request.tool_definitions),
         semconv.GEN_AI_INPUT_MESSAGES: _written(request.input_messages),
         semconv.GEN_AI_OUTPUT_MESSAGES: _written(response.output_messages),
         **response_attributes(response),
