@@ -32,6 +32,7 @@ _COMMANDS: Final = {
     "refresh": ("run", "refresh"),
     "replay": ("run", "replay"),
     "report": ("report", "report"),
+    "retrieval": ("retrieval", "retrieval"),
     "serve": ("serve", "serve"),
     "show": ("look", "show"),
     "validate": ("look", "validate"),

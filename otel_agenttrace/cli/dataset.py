@@ -10,7 +10,7 @@ from typing import Literal
 import click
 
 from otel_agenttrace.cassette.private import write_private
-from otel_agenttrace.cli.inputs import FILE, FILES, Reader, shown
+from otel_agenttrace.cli.inputs import FILE, FILES, Reader, compared_with, shown
 from otel_agenttrace.cli.look import JSON
 from otel_agenttrace.config import resolve
 from otel_agenttrace.datasets.choosing import Wanted
@@ -92,7 +92,8 @@ def dataset(
         seed,
         tuple(
             example
-            for name, trace in Reader(references).traces()
+            for reference in references
+            for name, trace in compared_with(reference)
             for example in last_of_conversations(examples_of(name, trace))
         ),
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from otel_agenttrace import semconv
 from otel_agenttrace.dialects.grading import told_by
+from otel_agenttrace.dialects.openinference_steps import step_attributes
 from otel_agenttrace.dialects.told import Told
 from otel_agenttrace.jsonvalue import compact
 from otel_agenttrace.model import AttributeValue, Message, Part, Span
@@ -26,7 +27,8 @@ def translated(spans: Iterable[Span]) -> tuple[Span, ...]:
 def _translated(span: Span) -> Span:
     told = told_by(span)
     if told is None:
-        return span
+        step = step_attributes(span)
+        return replace(span, attributes={**step, **span.attributes}) if step else span
     known = {name: value for name, value in _attributes(told).items() if value is not None}
     operation = {semconv.GEN_AI_OPERATION_NAME: told.request.operation}
     return replace(span, attributes={**known, **span.attributes, **operation})
