@@ -33,6 +33,7 @@ _COMMANDS: Final = {
     "replay": ("run", "replay"),
     "report": ("report", "report"),
     "retrieval": ("retrieval", "retrieval"),
+    "score": ("score", "score"),
     "serve": ("serve", "serve"),
     "show": ("look", "show"),
     "validate": ("look", "validate"),

@@ -12,7 +12,7 @@ from otel_agenttrace.datasets.formats import Format
 from otel_agenttrace.jsonvalue import JsonObject, obj
 from otel_agenttrace.model import Span
 
-__all__ = ["FORMATS"]
+__all__ = ["FORMATS", "contexts"]
 
 
 def _ragas(example: Example, reference: Example | None) -> JsonObject:
