@@ -21,7 +21,7 @@ class Sides:
     def __init__(self, share: float | None, seed: int = 0) -> None:
         self._share = share
         self._seed = seed
-        self._openings: dict[str, str] = {}
+        self._openings: dict[tuple[str, str], str] = {}
 
     @property
     def names(self) -> tuple[Side, ...]:
@@ -32,6 +32,6 @@ class Sides:
         """Return the side of an example; empty where nothing is split."""
         if self._share is None:
             return ""
-        opening = self._openings.setdefault(example.span.trace_id, example.opening)
+        opening = self._openings.setdefault((example.file, example.span.trace_id), example.opening)
         digest = hashlib.sha256(f"{self._seed}\n{opening}".encode()).digest()
         return "train" if int.from_bytes(digest[:8], "big") < self._share * (1 << 64) else "test"

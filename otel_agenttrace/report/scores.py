@@ -22,9 +22,9 @@ def scores_page(report: ScoreReport) -> Iterator[Block]:
         yield Line((Told(file), f"  {span_id}  ", Told(own[0].span.name)), "bold")
         yield Table(columns, tuple((Told(each.criterion), _told(each.score), _short(each.reason)) for each in own))
     if report.means:
-        yield Heading(f"means of {counted(len({(each.file, each.span.span_id) for each in report.scores}), 'answer')}")
-        rows = tuple((Told(name), _told(mean)) for name, mean in report.means.items())
-        yield Table((Column("criterion"), Column("score", "right")), rows)
+        yield Heading("means")
+        rows = tuple((Told(name), _told(mean), _scored(report, name)) for name, mean in report.means.items())
+        yield Table((Column("criterion"), Column("score", "right"), Column("of")), rows)
     if report.unanswered:
         told = f"{counted(report.unanswered, 'conversation')} without a question or an answer in words, not judged"
         yield Line((told,), "yellow")
@@ -32,6 +32,11 @@ def scores_page(report: ScoreReport) -> Iterator[Block]:
         unknown = sum(each.score is None for each in report.failed)
         beside = f", {unknown} of them not known" if unknown else ""
         yield Line((f"{counted(len(report.failed), 'score')} below {report.least:g}{beside}",), "yellow")
+
+
+def _scored(report: ScoreReport, criterion: str) -> str:
+    of_criterion = [each.score for each in report.scores if each.criterion == criterion]
+    return f"{sum(score is not None for score in of_criterion):,} of {counted(len(of_criterion), 'answer')}"
 
 
 def _told(score: float | None) -> str:

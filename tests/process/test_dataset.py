@@ -17,6 +17,7 @@ import pytest
 import otel_agenttrace as at
 from otel_agenttrace.redaction import RedactionRules
 from tests.support.clients import openai_client
+from tests.support.corpus import CORPORA
 from tests.support.provider import Provider
 
 _KEY: Final = "sk-proj-" + hashlib.sha256(b"a key of before").hexdigest()
@@ -138,3 +139,36 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_made(tmp_path: Path, provi
     assert len(_rows(tmp_path / "calls.ndjson")) == 2
     assert _dataset(tmp_path, "torn.otlp.jsonl", "--format", "ndjson", "-o", "x").returncode == 3
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.skipif(not CORPORA.is_dir(), reason="the corpora are not here")
+def test_real_traffic_is_what_its_file_says(tmp_path: Path) -> None:
+    # to be read in the file: the question, the call of list_directory, its result and the streamed answer "1"
+    recording = CORPORA / "govcr-cagent/e2e/testdata/cassettes/TestExec_OpenAI_HideToolCalls.yaml"
+    command = [sys.executable, "-m", "otel_agenttrace", "ingest", "govcr", str(recording), "-o", "in"]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60, check=True)
+    assert _dataset(tmp_path, "in", "--format", "agentevals", "-o", "out.jsonl").returncode == 0
+    (row,) = _rows(tmp_path / "out.jsonl")
+    question, asked, result, answer = row["outputs"]
+    assert question == {"role": "user", "content": "How many files in testdata/working_dir? Only output the number."}
+    (call,) = asked["tool_calls"]
+    assert call["function"] == {"name": "list_directory", "arguments": '{"path":"testdata/working_dir"}'}
+    assert result == {"role": "tool", "tool_call_id": call["id"], "content": "FILE README.me\n"}
+    assert answer == {"role": "assistant", "content": "1"}
+
+
+@pytest.mark.skipif(not CORPORA.is_dir(), reason="the corpora are not here")
+def test_a_real_trace_of_others_is_what_its_file_says(tmp_path: Path) -> None:
+    # to be read in the file: four inferences, their messages in ai.prompt.messages and gen_ai.*; the second a conversation
+    folder = "otel-spans-vercel-ai-v6/js/packages/openinference-vercel/test/__fixtures__/v6-spans"
+    spans = CORPORA / folder / "all-spans.json"
+    assert _dataset(tmp_path, str(spans), "--format", "openai", "-o", "out.jsonl").returncode == 0
+    rows = _rows(tmp_path / "out.jsonl")
+    assert [len(row["messages"]) for row in rows] == [2, 5, 2, 2]
+    assert [message["content"] for message in rows[1]["messages"]] == [
+        "You are a helpful assistant.",
+        "What is 2 + 2?",
+        "2 + 2 equals 4.",
+        "And what is 3 + 3?",
+        "3 + 3 equals 6.",
+    ]
