@@ -2,6 +2,7 @@
 
 AgentTraceError
 ├─ ConfigError(ValueError)
+│  ├─ RunAmbiguous                    .name .candidates
 │  └─ SelectorError                   .selector .position
 ├─ CassetteError
 │  ├─ CassetteNotFound(FileNotFoundError)
@@ -61,6 +62,7 @@ __all__ = [
     "ReplayExhausted",
     "ReplayFailed",
     "ReplayMiss",
+    "RunAmbiguous",
     "SelectorError",
     "SnapshotMismatch",
     "ToolError",
@@ -68,6 +70,10 @@ __all__ = [
     "ToolNotRestorable",
     "error_type",
 ]
+
+
+_CANDIDATES = 10
+"""So many paths are told of those that a name may mean."""
 
 
 class AgentTraceError(Exception):
@@ -80,6 +86,21 @@ class AgentTraceError(Exception):
 
 class ConfigError(AgentTraceError, ValueError):
     """A setting has no meaning: the text names the setting, its source and the values it may have."""
+
+
+class RunAmbiguous(ConfigError):
+    """Several recordings have the name that was given for one: `.candidates` are their paths."""
+
+    def __init__(self, name: str, candidates: Sequence[Path]) -> None:
+        told = [f"           {path}" for path in candidates[:_CANDIDATES]]
+        if len(candidates) > _CANDIDATES:
+            told.append(f"           and {len(candidates) - _CANDIDATES:,} more")
+        listed = "\n".join(told).lstrip()
+        super().__init__(
+            f"{len(candidates):,} recordings are called {name!r}.\n  these    {listed}\n  to fix   name one by its path"
+        )
+        self.name = name
+        self.candidates = tuple(candidates)
 
 
 class SelectorError(ConfigError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import accumulate
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
+from otel_agenttrace.doubles import Telling, doubled
 from otel_agenttrace.jsonvalue import Json
 
 __all__ = [
@@ -268,6 +269,21 @@ class Span:
         return self.operation in semconv.INFERENCE_OPERATIONS
 
     @property
+    def telling(self) -> Telling:
+        """Which call to a model this span tells."""
+        response_id = self.attributes.get(semconv.GEN_AI_RESPONSE_ID)
+        return Telling(
+            self.trace_id,
+            self.span_id,
+            self.parent_span_id,
+            self.start_ns,
+            response_id if isinstance(response_id, str) and response_id else None,
+            self.read_call is not None,
+            self.usage.total_tokens is not None,
+            self.operation == semconv.OPERATION_EMBEDDINGS,
+        )
+
+    @property
     def usage(self) -> Usage:
         """Tokens as recorded on this span."""
         return Usage(
@@ -281,21 +297,6 @@ class Span:
     def _count(self, name: str) -> int | None:
         value = self.attributes.get(name)
         return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _response_id(span: Span) -> str | None:
-    value = span.attributes.get(semconv.GEN_AI_RESPONSE_ID)
-    return value if isinstance(value, str) and value else None
-
-
-def _is_first(span: Span, recorded: Set[str | None], seen: set[object]) -> bool:
-    response_id = _response_id(span)
-    if response_id is None:
-        return True
-    if response_id in recorded or (span.trace_id, response_id) in seen:
-        return False
-    seen.add((span.trace_id, response_id))
-    return True
 
 
 def _unknown_cost(_: Span) -> float | None:
@@ -317,13 +318,11 @@ class Trace:
     def inferences(self) -> tuple[Span, ...]:
         """One span for each call to a model, in order of their start.
 
-        Two instrumentations may tell the same call. A recorded call counts for itself; a span without a recording is
-        left out if a recorded call has its response id, or if another span of its trace has.
+        Several instrumentations may tell the same call: `doubles` says which of their spans counts.
         """
         told = [span for span in self.spans if span.is_inference]
-        recorded = {_response_id(span) for span in told if span.read_call is not None} - {None}
-        seen: set[object] = set()
-        return tuple(span for span in told if span.read_call is not None or _is_first(span, recorded, seen))
+        left_out = doubled(span.telling for span in told)
+        return tuple(span for place, span in enumerate(told) if place not in left_out)
 
     @property
     def tool_calls(self) -> tuple[Span, ...]:

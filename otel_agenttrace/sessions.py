@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 from otel_agenttrace import in_force, semconv
 from otel_agenttrace.additions import Additions
+from otel_agenttrace.cassette.aside import set_aside
 from otel_agenttrace.cassette.pack import SUFFIX as PACKED
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.recording import Recording
@@ -403,13 +404,16 @@ class Session:
         self.offset = writer.size()
         return writer
 
-    def close(self, *, keep_partial: bool = False, has_failed: bool = False, keep_guard: bool = False) -> None:
+    def close(
+        self, *, keep_partial: bool = False, has_failed: bool = False, keep_guard: bool = False, settles: bool = True
+    ) -> None:
         """End the session.
 
         Args:
             keep_partial: Whether the root leaves the partial as it is, instead of giving the recording its name.
             has_failed: Whether the program failed: what it did not ask for may be needed yet.
             keep_guard: Whether the guard of a replay stays: the process ends, and what ends after us may not leave it.
+            settles: Whether what was recorded gets its name now; else `settle` or `set_aside` is called later.
         """
         if not self.is_open:
             return
@@ -420,7 +424,9 @@ class Session:
         in_force.end(self)
         self._leave()
         if os.getpid() == self._pid:
-            self._end_run(keep_partial=keep_partial, has_failed=has_failed)
+            self._end_run()
+            if settles:
+                self.settle(keep_partial=keep_partial, has_failed=has_failed)
         self._claims.close()
         self._tool_claims.close()
 
@@ -459,20 +465,39 @@ class Session:
         if self._takes_calls and self._failure is None:
             in_force.tell_children(self.options.environ)
 
-    def _end_run(self, *, keep_partial: bool, has_failed: bool) -> None:
+    def _end_run(self) -> None:
         if self.is_root:
             self.hear_of_others()
             self._remove_shared()
             if self._writer is not None:
                 self._look_at_end(self._writer)
+
+    def settle(self, *, keep_partial: bool = False, has_failed: bool = False) -> None:
+        """Give what an ended session recorded its name, unless the partial is kept."""
+        recording, self._recording = self._recording, None
+        if recording is None:
+            return
+        if keep_partial:
+            recording.leave()
+        elif self._again:
+            self._put_in_place(recording, prunes=self.plan.prune and not has_failed)
+        else:
+            recording.finish()
+
+    def set_aside(self) -> Path | None:
+        """Leave what an ended session recorded in a partial, its cassette as it was before; return it, None for nothing.
+
+        Raises:
+            CassetteInaccessible: If a file cannot be written.
+        """
         if self._recording is not None:
-            if keep_partial:
-                self._recording.leave()
-            elif self._again:
-                self._put_in_place(self._recording, prunes=self.plan.prune and not has_failed)
-            else:
-                self._recording.finish()
-            self._recording = None
+            partial = self._recording.partial
+            self.settle(keep_partial=True)
+            return partial if self.has_recorded else None
+        partial = set_aside(self.target, self.run.id) if self.is_root and self.has_recorded else None
+        if partial is not None:
+            self._partial = open_cassette(partial).trace()
+        return partial
 
     def _put_in_place(self, recording: Recording, *, prunes: bool) -> None:
         """Put the calls that were made again into the cassette, in the place of the older ones."""

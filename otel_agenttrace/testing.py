@@ -14,7 +14,7 @@ from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.api import load
 from otel_agenttrace.checks.checking import check_trace, failure
 from otel_agenttrace.checks.order import OrderMode
-from otel_agenttrace.checks.rules import rules_from
+from otel_agenttrace.checks.rules import in_keywords, rules_from
 from otel_agenttrace.errors import BudgetExceeded, CheckFailed, ConfigError, RegressionFound
 from otel_agenttrace.jsonvalue import Json
 from otel_agenttrace.model import Trace
@@ -101,7 +101,7 @@ def check(run: Traced, **rules: Any) -> None:
         ConfigError: If a rule is not known, or what it is told has no meaning.
     """
     held = rules_from(rules, "check()", _loaded)
-    findings = check_trace(trace_of(run), held)
+    findings = in_keywords(check_trace(trace_of(run), held), rules)
     if findings:
         raise failure(findings)
 

@@ -186,6 +186,7 @@ def close_session(
     has_failed: bool = False,
     quiet: bool = False,
     keep_guard: bool = False,
+    settles: bool = True,
 ) -> None:
     """End the calls that are open, then the session; the root of the run says on stderr how it went.
 
@@ -197,6 +198,7 @@ def close_session(
         has_failed: Whether the program failed.
         quiet: Whether to say nothing.
         keep_guard: Whether the guard of a replay stays for the rest of the process.
+        settles: Whether what was recorded gets its name now; else the session is settled, or set aside, later.
     """
     if not session.is_open:
         return
@@ -204,7 +206,9 @@ def close_session(
         partial(finish_open_calls, session),
         end_dropped,
         *([] if session.is_root else [lambda: session.run.tell(sdks_seen())]),
-        partial(session.close, keep_partial=keep_partial, has_failed=has_failed, keep_guard=keep_guard),
+        partial(
+            session.close, keep_partial=keep_partial, has_failed=has_failed, keep_guard=keep_guard, settles=settles
+        ),
         partial(seams.uninstall, session, stay_on_guard=session.mode == "none"),
         _take_back,
         *([partial(_say, session)] if session.is_root and not quiet else []),

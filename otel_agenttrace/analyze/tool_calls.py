@@ -6,19 +6,22 @@ asked for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from otel_agenttrace import semconv
-from otel_agenttrace.jsonvalue import Json, array, parse, text
+from otel_agenttrace.escaping import escaped
+from otel_agenttrace.jsonvalue import Json, array, obj, parse, quoted, text
 from otel_agenttrace.model import Part, Span, Trace
 from otel_agenttrace.wire.recorded import output_messages
 
-__all__ = ["ToolCall", "arguments_of", "executed_tool", "tool_calls", "untold_calls"]
+__all__ = ["ToolCall", "arguments_of", "executed_tool", "shape_of", "tool_calls", "untold_calls"]
 
 _ASKS: Final = frozenset({"function_call", "tool_call", "tool_calls", "tool_use"})
 """Finish reasons of a model that asked for tools."""
+_PLAIN_KEY: Final = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +108,18 @@ def _value(written: str) -> Json:
         return parse(written)
     except ValueError:
         return written
+
+
+def shape_of(value: Json) -> str:
+    """Return the shape of a JSON value: `{city: string, days: [number]}`. Lists are known by what is in them, not how much."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_key(key)}: {shape_of(member)}' for key, member in sorted(obj(value).items()))}}}"
+    if isinstance(value, list):
+        return f"[{' | '.join(sorted(set(map(shape_of, array(value)))))}]"
+    if value is None:
+        return "null"
+    return "boolean" if isinstance(value, bool) else "string" if isinstance(value, str) else "number"
+
+
+def _key(key: str) -> str:
+    return key if _PLAIN_KEY.fullmatch(key) else escaped(quoted(key))

@@ -83,16 +83,18 @@ class AppendedFile:
 
 
 @contextmanager
-def kept_still(path: Path) -> Generator[None]:
-    """Keep everybody from appending to a file, for the time of a block that puts another one in its place.
+def kept_still(path: Path) -> Generator[bytes]:
+    """Give the content of a file to a block that puts another one in its place; nobody appends to it meanwhile.
+
+    The content is read here: the system lets go of the lock as soon as the process closes the file by any descriptor.
 
     Raises:
         OSError: If the file cannot be opened.
     """
     held = HeldFile(path, os.O_RDWR)
     try:
-        with _locked(held):
-            yield
+        with _locked(held) as descriptor, open(descriptor, "rb", closefd=False) as file:
+            yield file.read()
     finally:
         held.close()
 

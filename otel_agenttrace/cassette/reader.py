@@ -36,11 +36,13 @@ from otel_agenttrace.jsonvalue import parse
 from otel_agenttrace.matching import Body
 from otel_agenttrace.model import Call, Exchange, HttpRequest, Span, Trace
 
-__all__ = ["Cassette", "open_cassette", "with_calls"]
+__all__ = ["OWN", "TORN", "Cassette", "open_cassette", "opened_file", "with_calls"]
 
 _Read = TypeVar("_Read")
 _log = logging.getLogger("otel_agenttrace")
-_OWN: Final = ("agenttrace.call.", "agenttrace.request.", "agenttrace.content")
+TORN: Final = "the last line is torn (the recording process was killed); it is left out"
+OWN: Final = ("agenttrace.call.", "agenttrace.request.", "agenttrace.content")
+"""How the attributes begin that only a replay needs."""
 
 
 def open_cassette(
@@ -61,18 +63,23 @@ def open_cassette(
         CassetteTooLarge: If it is packed and unpacks to far too much.
         CassetteTooNew: If a later release wrote it.
     """
-    file = _opened(path)
+    file = opened_file(path)
     try:
         cassette = Cassette(path, file, offset, None if strict else warn)
     except OSError as error:
         raise CassetteCorrupt(path, None, f"cannot be read: {error.strerror}") from error
     cassette.check()
     if cassette.index.torn:
-        warn(f"{escaped(str(path))}: the last line is torn (the recording process was killed); it is left out")
+        warn(f"{escaped(str(path))}: {TORN}")
     return cassette
 
 
-def _opened(path: Path) -> HeldFile:
+def opened_file(path: Path) -> HeldFile:
+    """Return the file at a path, open for reading; of a packed cassette what it unpacks to.
+
+    Raises:
+        CassetteError: If that cannot be done.
+    """
     try:
         check_is_file(path, "read")
         return _UnpackedFile(path.absolute()) if path.suffix == SUFFIX else HeldFile(path.absolute(), os.O_RDONLY)
@@ -99,7 +106,7 @@ class _UnpackedFile(HeldFile):
 def _not_found_hint(path: Path) -> str:
     partial = partial_path(path)
     if partial.exists():
-        return f"a run that did not end left {partial}: use it by that name"
+        return f"a run that did not end, or failed, left {partial}: use it by that name"
     with contextlib.suppress(OSError):
         there = [each.name for each in path.parent.iterdir() if each.is_file()]
         if near := difflib.get_close_matches(path.name, there, n=1):
@@ -186,7 +193,7 @@ class Cassette:
                     yield span
 
     def _light(self, span: Span, entry: Entry) -> Span:
-        attributes = {name: value for name, value in span.attributes.items() if not name.startswith(_OWN)}
+        attributes = {name: value for name, value in span.attributes.items() if not name.startswith(OWN)}
         events = tuple(event for event in span.events if event.name != semconv.EVENT_AGENTTRACE_EXCHANGE)
         return replace(span, attributes=attributes, events=events, read_call=lambda: self.call(entry))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from otel_agenttrace.analyze.findings import Finding
@@ -24,7 +24,7 @@ from otel_agenttrace.model import Trace
 from otel_agenttrace.patterns import expression
 from otel_agenttrace.selectors import SelectorError, parse_selector
 
-__all__ = ["ALIASES", "RULES", "Vacuous", "rules_from"]
+__all__ = ["ALIASES", "RULES", "Vacuous", "in_keywords", "rules_from"]
 
 _Maker: TypeAlias = "Callable[[Told], Iterable[Rule]]"
 """Makes rules of what one was told; none if that checks nothing."""
@@ -65,6 +65,17 @@ def rules_from(
     if not told:
         return (Vacuous("rules", {}),)
     return tuple(rule for name, value in told.items() for rule in _made(name, Told(name, value, source, load)))
+
+
+def in_keywords(findings: Iterable[Finding], told: Iterable[str]) -> tuple[Finding, ...]:
+    """Return the findings of rules that were told by these keywords, not in a file: `max_usd=0.05` is what cures them."""
+    words = {ALIASES.get(word, word): word for word in told}
+    return tuple(_in_keyword(found, words.get(found.rule, found.rule)) for found in findings)
+
+
+def _in_keyword(found: Finding, word: str) -> Finding:
+    before, cut, cure = found.message.rpartition("\n  to fix")
+    return replace(found, message=f"{before}{cut}{cure.replace(f' {found.rule}: ', f' {word}=')}")
 
 
 def _made(name: str, told: Told) -> Iterable[Rule]:

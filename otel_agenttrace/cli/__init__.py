@@ -19,14 +19,20 @@ UNREADABLE: Final = 3
 
 _COMMANDS: Final = {
     "check": ("check", "check"),
+    "cost": ("cost", "cost"),
     "dataset": ("dataset", "dataset"),
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "doctor"),
+    "fingerprint": ("library", "fingerprint"),
     "grade": ("grade", "grade"),
     "ingest": ("ingest", "ingest"),
     "init": ("init", "init"),
     "learn": ("learn", "learn"),
+    "ls": ("library", "ls"),
+    "merge": ("combine", "merge"),
+    "migrate": ("library", "migrate"),
     "pack": ("look", "pack"),
+    "prune": ("library", "prune"),
     "record": ("run", "record"),
     "redact": ("redact", "redact"),
     "refresh": ("run", "refresh"),
@@ -36,6 +42,8 @@ _COMMANDS: Final = {
     "score": ("score", "score"),
     "serve": ("serve", "serve"),
     "show": ("look", "show"),
+    "slice": ("combine", "slice_"),
+    "split": ("combine", "split"),
     "validate": ("look", "validate"),
 }
 

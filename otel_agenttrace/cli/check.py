@@ -11,6 +11,7 @@ from otel_agenttrace.api import load
 from otel_agenttrace.checks.documents import RULES_FILE, Check, checks_in
 from otel_agenttrace.checks.files import CheckedFile, checked_file, lines_found, unmatched, with_vacuous
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
+from otel_agenttrace.cli.inputs import FILES
 from otel_agenttrace.cli.look import JSON, readable
 from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.library.finding import traces_at
@@ -25,7 +26,7 @@ _OUTPUT = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command(epilog="Example: otel-agenttrace check tests/cassettes --rules agent-checks.yaml")
-@click.argument("paths", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
+@FILES
 @click.option(
     "--rules",
     "rules_file",

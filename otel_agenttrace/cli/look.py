@@ -20,6 +20,7 @@ from otel_agenttrace.cassette.plain import plain_lines
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.validation import Validation, validated
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
+from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.errors import CassetteCorrupt, CassetteTooLarge, CassetteTooNew
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.report.conversation import conversation
@@ -30,8 +31,8 @@ from otel_agenttrace.report.text import escaped, escaped_lines
 __all__ = ["CASSETTE_OR_INPUT", "JSON", "pack", "readable", "show", "validate"]
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-_CASSETTE = click.Path(path_type=Path, dir_okay=False)
-CASSETTE_OR_INPUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
+_CASSETTE = RunPath(dir_okay=False)
+CASSETTE_OR_INPUT = RunPath(dir_okay=False, allow_dash=True)
 
 
 @click.command(epilog="Example: otel-agenttrace show run.otlp.jsonl")
@@ -41,7 +42,7 @@ CASSETTE_OR_INPUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 def show(cassette: Path | None, *, as_json: bool, as_conversation: bool) -> None:
     """Show a run as a tree of spans: model, tokens, cost, time, first line of text.
 
-    Without CASSETTE: the newest run. With -: what comes from the standard input.
+    CASSETTE is a path, the beginning of a run or trace id, a name, or latest; - is the standard input. Without: latest.
 
     With --conversation: what was said by whom, and which tools were called, without ids and times. Git shows cassettes so
     by `*.otlp.jsonl diff=agenttrace` in .gitattributes, and
@@ -49,7 +50,7 @@ def show(cassette: Path | None, *, as_json: bool, as_conversation: bool) -> None
     """
     if as_json and as_conversation:
         raise click.UsageError("--json or --conversation, not both")
-    with readable(cassette or newest_cassette(Path.cwd())) as path:
+    with readable(cassette or newest_cassette(Path())) as path:
         if as_conversation:
             for piece in _conversation(path):
                 click.echo(piece, nl=False)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from shlex import quote
-from types import TracebackType
 from typing import Any, Final, cast
 
 import pytest
@@ -17,21 +16,21 @@ import pytest
 from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.suite import CaseOutcome
 from otel_agenttrace.checks.checking import check_trace
-from otel_agenttrace.checks.rules import rules_from
+from otel_agenttrace.checks.rules import in_keywords, rules_from
 from otel_agenttrace.config import RecordMode
-from otel_agenttrace.errors import AgentTraceError, ReplayError, ReplayMiss
+from otel_agenttrace.errors import AgentTraceError, ReplayMiss
 from otel_agenttrace.pytest_kit.orphans import Collected
 from otel_agenttrace.pytest_kit.places import cassette_path, one_name, shown, told, without_trial
 from otel_agenttrace.pytest_kit.running import Running, begun, told_miss
 from otel_agenttrace.pytest_kit.settings import Asked, Settings, asked_of, settings_of
 from otel_agenttrace.pytest_kit.summary import Told, told_lines, write_reports
+from otel_agenttrace.pytest_kit.tracebacks import shorten, tell_shortly
 from otel_agenttrace.pytest_kit.trials import envelope_path, kept, outside, trial_path
 from otel_agenttrace.snapshots import TraceSnapshot
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 __all__ = ["Kit"]
 
-_OURS: Final = Path(__file__).parents[1]
 _NO_BUDGET: Final = (
     "@pytest.mark.budget limits nothing.\n  to fix   say by name what it limits: max_usd=0.05, max_llm_calls=3"
 )
@@ -48,6 +47,7 @@ class _Test:
     findings: list[Finding] = field(default_factory=list[Finding])
     told: dict[str, Any] | None = None
     properties: tuple[tuple[str, object], ...] = ()
+    aside: list[str] = field(default_factory=list[str])
 
 
 _TEST: Final = pytest.StashKey[_Test]()
@@ -60,6 +60,9 @@ class Kit:
         self._config = config
         self.settings: Settings = settings_of(config)
         self._running: list[Running] = []
+        self._ended: list[Running] = []
+        self._is_older: dict[Path, bool] = {}
+        self._snapshots: list[TraceSnapshot] = []
         self._told = Told()
         self._collected = Collected(self.settings.cassette_dir)
         self._begun_by: dict[Path, pytest.Item | None] = {}
@@ -82,6 +85,12 @@ class Kit:
         paths = [path for item in ours for path in self._paths_of(item)]
         is_partial = bool(self._config.getoption("lf", False) or self._config.getoption("pyargs", False))
         self._collected.take(items, paths, self._config.args, is_partial=is_partial)
+        if self._config.getoption("collectonly", False) or self._config.getoption("setuponly", False):
+            self._collected.leave_out(items)
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Take note of tests that will not run."""
+        self._collected.leave_out(items)
 
     def _paths_of(self, item: pytest.Item) -> Iterator[Path]:
         names: Sequence[str] = getattr(item, "fixturenames", ())
@@ -141,6 +150,7 @@ class Kit:
         self, request: pytest.FixtureRequest, path: Path, mode: RecordMode, asked: Asked, **more: bool
     ) -> Iterator[Any]:
         node = cast("pytest.Item", request.node)
+        has_older = self._is_older.setdefault(path.absolute(), path.exists())
         running = begun(
             path,
             mode,
@@ -152,6 +162,7 @@ class Kit:
             now_ns=time.time_ns(),
             **more,
         )
+        running.has_older = has_older
         if running.path is not None:
             self._collected.use(running.path)
             running.is_shared = self._collected.uses_of(running.path) > 1
@@ -160,7 +171,7 @@ class Kit:
         # where the first session of all is asked for by `getfixturevalue`, the test has begun without us
         test = node.stash.setdefault(_TEST, _Test(is_in_call=isinstance(request.node, pytest.Item)))
         if running.problem is not None and test.is_in_call:
-            running.close(has_failed=True)
+            running.close()
             pytest.fail(str(running.problem.message), pytrace=False)
         test.running = running
         self._running.append(running)
@@ -168,8 +179,19 @@ class Kit:
             yield running.session
         finally:
             self._running.remove(running)
-            running.close(has_failed=test.outcome == "failed", keep_partial=self._is_interrupted)
+            running.close()
+            if running.path is None:
+                running.session.settle()
+            elif self._is_over:
+                self._told.aside[str(path)] = list(running.settle(is_interrupted=self._is_interrupted))
+            else:
+                self._ended.append(running)
         self._judge_late(running, test)
+
+    def _settle(self) -> list[str]:
+        """Decide what becomes of the recordings of the sessions that have ended, and return what is to be told of it."""
+        ended, self._ended = self._ended, []
+        return [line for each in ended for line in each.settle(is_interrupted=self._is_interrupted)]
 
     def _judge_late(self, running: Running, test: _Test) -> None:
         """Fail the teardown of a session by what was done since its last test was judged."""
@@ -183,13 +205,15 @@ class Kit:
     def snapshots_of(self, request: pytest.FixtureRequest) -> TraceSnapshot:
         """Return what compares traces with the snapshots of a test."""
         node = cast("pytest.Item", request.node)
-        return TraceSnapshot(
+        made = TraceSnapshot(
             node.path.parent / self.settings.snapshot_dir / node.path.stem,
             update=self.settings.updates_snapshots,
             default_name=self._path(node, None).name.partition(".otlp.")[0],
             update_command=f"pytest --agenttrace-update-snapshots {self._selector(node)}",
             colour=self._config.get_terminal_writer().hasmarkup,
         )
+        self._snapshots.append(made)
+        return made
 
     def _selector(self, node: pytest.Item | pytest.Collector) -> str:
         """Return what to type behind `pytest`, where it was started, to run a test."""
@@ -202,6 +226,8 @@ class Kit:
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Forget an earlier run of the same test; where its fixtures fail or skip it, tell what they missed."""
         item.stash[_TEST] = test = _Test()
+        for running in self._running:
+            running.failed.discard(item.nodeid)
         try:
             return (yield)
         except BaseException:
@@ -226,7 +252,7 @@ class Kit:
         try:
             result = yield
         except BaseException as error:
-            _shorten(self._config.rootpath, error)
+            shorten(self._config.rootpath, error)
             test.findings += self._findings(item, test, has_failed=True)
             raise
         test.findings += self._findings(item, test, has_failed=False)
@@ -237,8 +263,20 @@ class Kit:
 
     def _meant(self, item: pytest.Item, test: _Test) -> list[Running]:
         """Return the open sessions that a test asked for; those of a class or a module may be open for others."""
+        return [each for each in self._running if self._has_asked(item, test, each)]
+
+    @staticmethod
+    def _has_asked(item: pytest.Item, test: _Test, running: Running) -> bool:
         names: Sequence[str] = getattr(item, "fixturenames", ())
-        return [each for each in self._running if each is test.running or each.fixture in names]
+        return running is test.running or running.fixture in names
+
+    def _note_failed(self, item: pytest.Item, test: _Test) -> None:
+        """Take note that what a test recorded does not take the place of an older recording; a trial is told as it was."""
+        test.outcome = "failed"
+        if _trial_of(item) == 0:
+            for each in (*self._running, *self._ended):
+                if self._has_asked(item, test, each):
+                    each.failed.add(item.nodeid)
 
     def _findings(self, item: pytest.Item, test: _Test, *, has_failed: bool) -> list[Finding]:
         found = [finding for running in self._running for finding in running.findings(self.settings.fail_on)]
@@ -262,7 +300,8 @@ class Kit:
             yield Finding("budget", _NO_BUDGET)
             return
         try:
-            yield from check_trace(running.trace, rules_from(mark.kwargs, "@pytest.mark.budget"))
+            found = check_trace(running.trace, rules_from(mark.kwargs, "@pytest.mark.budget"))
+            yield from in_keywords(found, mark.kwargs)
         except AgentTraceError as error:
             yield Finding("budget", str(error))
 
@@ -272,6 +311,8 @@ class Kit:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put what a session knows into the report: beside a failure, and as data when the test is over."""
         report = yield
+        if not report.passed:
+            self._collected.doubt(item.path)
         test = item.stash.get(_TEST, None)
         if test is None:
             return report
@@ -279,17 +320,19 @@ class Kit:
         if is_skipped and test.findings:  # "the provider is down, skip": it is the recording that is missing
             report.outcome, report.longrepr = "failed", "\n".join(map(str, test.findings))
         if report.failed:
-            test.outcome = "failed"
+            self._note_failed(item, test)
         elif is_skipped and test.outcome == "passed":
             test.outcome = "skipped"
         raised = call.excinfo.value if call.excinfo is not None else None
         if report.failed and isinstance(raised, AgentTraceError):
-            _tell_shortly(report, raised)
+            tell_shortly(report, raised)
         if report.when != "teardown" and report.failed and test.findings:
             shown_already = (str(report.longrepr), _told_by(raised))
             beside = [str(each) for each in test.findings if not any(each.message in text for text in shown_already)]
             if beside:
                 report.sections.append(("otel-agenttrace", "\n".join(beside)))
+        if report.when == "teardown":
+            vars(report)["agenttrace_aside"] = test.aside
         if report.when == "teardown" and test.told is not None:
             report.user_properties += test.properties
             vars(report)["agenttrace"] = test.told
@@ -303,9 +346,10 @@ class Kit:
         try:
             return (yield)
         except BaseException:
-            test.outcome = "failed"
+            self._note_failed(item, test)
             raise
         finally:
+            test.aside = self._settle()
             if running is not None:
                 self._take_note(item, test, running)
 
@@ -323,6 +367,8 @@ class Kit:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take note of what became of a test, run here or by a worker."""
+        if report.when == "teardown":
+            self._told.aside[report.nodeid] = getattr(report, "agenttrace_aside", [])
         data = getattr(report, "agenttrace", None)
         if data is not None:
             self._told.take(data)
@@ -330,17 +376,24 @@ class Kit:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Take note of what a worker saw when it collected."""
-        self._told.orphans.update(getattr(node, "workeroutput", {}).get("agenttrace_orphans", ()))
+        output: dict[str, Any] = getattr(node, "workeroutput", {})
+        self._told.orphans.update(output.get("agenttrace_orphans", ()))
+        self._told.take_unused(output.get("agenttrace_unused", ()))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the reports; a worker tells its controller what it saw."""
         self._is_over = True  # what fails from now on would end pytest itself
         root = self._config.rootpath
         self._told.orphans.update(told(path, root) for path in self._collected.orphans())
+        used = [path for each in self._snapshots for path in each.used]
+        unused = [told(path, root) for path in self._collected.unused_snapshots(self.settings.snapshot_dir, used)]
         output: dict[str, Any] | None = getattr(self._config, "workeroutput", None)
         if output is not None:
             output["agenttrace_orphans"] = sorted(self._told.orphans)
+            output["agenttrace_unused"] = unused
             return
+        if self._told.unused is None:
+            self._told.take_unused(unused)
         try:
             write_reports(self._told.suite(), self.settings.reports)
             self._told.envelopes += kept(root, self._told.trials)
@@ -348,8 +401,10 @@ class Kit:
             self._told.problems.append(f"what was learned cannot be written: {error}")
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
         """Say how the sessions went, and what nobody asked for or uses."""
+        if exitstatus != pytest.ExitCode.OK:
+            self._told.unused = None  # who did not come so far may use them
         lines = list(told_lines(self._told, is_quiet=self._config.get_verbosity() < 0))
         if lines:
             terminalreporter.write_sep("=", "otel-agenttrace")
@@ -371,43 +426,3 @@ def _trial_of(node: pytest.Item | pytest.Collector) -> int:
 def _told_by(raised: BaseException | None) -> str:
     """Return the finding that says no more than the error that a test ended with."""
     return told_miss([str(raised)], 1) if isinstance(raised, ReplayMiss) else ""
-
-
-def _tell_shortly(report: pytest.TestReport, error: AgentTraceError) -> None:
-    """Let the one line that pytest tells of a failure say what is most wanted: it is cut where the terminal ends."""
-    crash: Any = getattr(report.longrepr, "reprcrash", None)
-    if crash is None:
-        return
-    if isinstance(error, ReplayMiss) and error.first_difference:
-        crash.message = f"{type(error).__name__}: differs at {error.first_difference}"
-    else:
-        crash.message = crash.message.removeprefix(f"{type(error).__module__}.")
-
-
-def _shorten(root: Path, error: BaseException) -> None:
-    """Leave our frames out of a traceback, but for a fault of our own; let that of a miss end in the program, above the SDK."""
-    places = list(_places(error))
-    kept = [place for place in places if not _path(place).is_relative_to(_OURS)]
-    if not kept or (places[-1] is not kept[-1] and not isinstance(error, AgentTraceError)):
-        return
-    if isinstance(error, ReplayError):
-        own = [at for at, place in enumerate(kept) if _is_below(_path(place), root)]
-        kept = kept[: own[-1] + 1] if own else kept
-    for place, following in zip(kept, [*kept[1:], None], strict=True):
-        place.tb_next = following
-    error.__traceback__ = kept[0]
-
-
-def _places(error: BaseException) -> Iterator[TracebackType]:
-    place = error.__traceback__
-    while place is not None:
-        yield place
-        place = place.tb_next
-
-
-def _path(place: TracebackType) -> Path:
-    return Path(place.tb_frame.f_code.co_filename)
-
-
-def _is_below(path: Path, root: Path) -> bool:
-    return path.is_relative_to(root) and "site-packages" not in path.parts

@@ -12,15 +12,18 @@ from typing import Final
 
 from opentelemetry import trace as otel_trace
 
+from otel_agenttrace import semconv
 from otel_agenttrace.analyze.changes import Figures, figures_of
 from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.suite import CaseOutcome, CaseResult
+from otel_agenttrace.cassette.recording import Recording
 from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.config import RecordMode, resolve
-from otel_agenttrace.errors import AgentTraceError, CassetteNotFound
-from otel_agenttrace.model import OutcomeKind, Trace
+from otel_agenttrace.errors import AgentTraceError, CassetteError, CassetteNotFound
+from otel_agenttrace.model import OutcomeKind, Span, Trace
 from otel_agenttrace.playback.rerecording import call_names
 from otel_agenttrace.processor import watch_provider
+from otel_agenttrace.pytest_kit.places import shown
 from otel_agenttrace.pytest_kit.settings import Asked, Settings
 from otel_agenttrace.selectors import select
 from otel_agenttrace.sessions import Cures, Session
@@ -44,6 +47,8 @@ class Running:
         problem: Why no test may run with it: its cassette is not there, cannot be read, is too old.
         counted: What earlier tests of the same session were told to have done.
         is_shared: Whether other tests have the same cassette.
+        has_older: Whether its cassette was there before this run of pytest.
+        failed: The tests that used it and failed, by their ids.
     """
 
     session: Session
@@ -53,6 +58,8 @@ class Running:
     problem: Finding | None = None
     counted: Counter[str] = field(default_factory=Counter[str])
     is_shared: bool = False
+    has_older: bool = False
+    failed: set[str] = field(default_factory=set[str])
     _trace: Trace | None = None
 
     @property
@@ -65,10 +72,46 @@ class Running:
         """What was done so far; after the end, all of it."""
         return self.session.trace if self._trace is None else self._trace
 
-    def close(self, *, has_failed: bool, keep_partial: bool = False) -> None:
-        """End the session, and keep its trace: the file of one in memory goes."""
-        close_session(self.session, has_failed=has_failed, keep_partial=keep_partial, quiet=True)
+    def close(self) -> None:
+        """End the session, and keep its trace: the file of one in memory goes. `settle` comes when its tests are over."""
+        close_session(self.session, settles=False, quiet=True)
         self._trace = self.session.trace
+
+    def settle(self, *, is_interrupted: bool) -> Iterator[str]:
+        """Give what was recorded its name, or leave it beside the cassette; yield the lines that tell of the latter."""
+        try:
+            if not self._is_spoilt(is_interrupted=is_interrupted):
+                self._take()
+            elif (partial := self.session.set_aside()) is not None:
+                yield from self._told_aside(shown(partial))
+        except CassetteError as error:
+            yield f"{self.session.given_path} or what stands beside it could not be put right: {error}"
+
+    def _is_spoilt(self, *, is_interrupted: bool) -> bool:
+        """Whether what was recorded must not answer later runs: a good recording would go, or nobody had answered."""
+        if (self.failed and self.has_older) or (is_interrupted and self.mode == "all"):
+            return True
+        return (bool(self.failed) or is_interrupted) and not self._is_answered
+
+    @property
+    def _is_answered(self) -> bool:
+        return all(map(_has_answer, self.trace.spans))
+
+    def _take(self) -> None:
+        """Give what was recorded its name; what an earlier run left aside has been recorded again by now."""
+        self.session.settle()
+        if self.mode == "new" and self.session.has_recorded and not self.is_shared:
+            Recording(self.session.target).leave()
+
+    def _told_aside(self, partial: Path) -> Iterator[str]:
+        cassette = self.session.given_path
+        stays = f"{cassette} is as it was" if cassette.exists() else f"there is no {cassette}"
+        yield f"set aside: {partial} holds what a test recorded that did not pass; {stays}"
+        again = f"--agenttrace-record-mode {self.mode}" if cassette.exists() else "--record"
+        yield f"  to fix   look: otel-agenttrace show {quote(str(partial))}; record again: pytest {again} {self.selector}"
+        if self._is_answered:
+            takes = f"cat {quote(str(partial))} >>" if self.mode == "new" else f"mv {quote(str(partial))}"
+            yield f"           or take it all the same: {takes} {quote(str(cassette))}"
 
     # --- judging --------------------------------------------------------------------------------------------------------
 
@@ -168,6 +211,13 @@ class Running:
         )
 
 
+def _has_answer(span: Span) -> bool:
+    """Whether a span is none of a call that was made now and that nobody answered in the end."""
+    if span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME) not in (None, "live") or (call := span.call) is None:
+        return True
+    return bool(call.attempts) and call.attempts[-1].status is not None
+
+
 def told_miss(texts: Sequence[str], count: int) -> str:
     """Return what a finding says of calls without a recording."""
     head = _numbered(count, "call had no recording", "calls had no recording")
@@ -232,7 +282,7 @@ def _cures(selector: str, *, in_memory: bool) -> Cures:
 
 def _not_found(path: Path, selector: str) -> CassetteNotFound:
     partial = partial_path(path)
-    left = f"\n           (a run that did not end left {partial})" if partial.exists() else ""
+    left = f"\n           (a run that did not end, or failed, left {partial})" if partial.exists() else ""
     return CassetteNotFound(path, f"record it: pytest --record {selector}{left}")
 
 

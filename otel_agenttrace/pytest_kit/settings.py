@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -163,8 +163,7 @@ def _mode(asked: Asked, value: object, place: str) -> Asked:
 
 
 def _match(asked: Asked, value: object, place: str) -> Asked:
-    is_one = isinstance(value, MatchRule | Mapping)
-    rules: list[object] = [cast("object", value)] if is_one else list(cast("list[object]", value))
+    rules = cast("Sequence[object]", value if isinstance(value, list | tuple) else (value,))
     return replace(asked, match=tuple(_rule(rule, place) for rule in rules))
 
 
@@ -173,7 +172,7 @@ def _rule(rule: object, place: str) -> MatchRule:
         return rule
     try:
         return MatchRule(**cast("dict[str, Any]", rule))
-    except (TypeError, ConfigError) as error:
+    except (TypeError, AttributeError, ConfigError) as error:
         raise ConfigError(
             f"{place}: {rule!r} is no rule: {error}\n  to fix   {{'pointer': '/metadata/session', 'action': 'ignore'}}"
         ) from None
@@ -185,15 +184,21 @@ def _redact(asked: Asked, value: object, place: str) -> Asked:
 
 
 def _several(name: str) -> Callable[[Asked, object, str], Asked]:
-    def take(asked: Asked, value: object, _: str) -> Asked:
-        words = (value,) if isinstance(value, str) else tuple(cast("list[str]", value))
+    def take(asked: Asked, value: object, place: str) -> Asked:
+        words = tuple(
+            cast("Iterable[object]", value if isinstance(value, list | tuple | set | frozenset) else (value,))
+        )
+        if not all(isinstance(word, str) for word in words):
+            raise ConfigError(f"{place} is {value!r}.\n  to fix   a text, or a list of texts")
         return replace(asked, plan=replace(asked.plan, **cast("dict[str, Any]", {name: words})))
 
     return take
 
 
-def _one(name: str) -> Callable[[Asked, object, str], Asked]:
-    def take(asked: Asked, value: object, _: str) -> Asked:
+def _one(name: str, kind: type, told: str) -> Callable[[Asked, object, str], Asked]:
+    def take(asked: Asked, value: object, place: str) -> Asked:
+        if not isinstance(value, kind):
+            raise ConfigError(f"{place} is {value!r}.\n  to fix   {told}")
         return replace(asked, plan=replace(asked.plan, **cast("dict[str, Any]", {name: value})))
 
     return take
@@ -208,6 +213,6 @@ _TAKES: Final[Mapping[str, Callable[[Asked, object, str], Asked]]] = {
     "path": _path,
     "redact": _redact,
     "run_tools": _several("run_tools"),
-    "seed": _one("seed"),
-    "timing": _one("timing"),
+    "seed": _one("seed", int, "a whole number"),
+    "timing": _one("timing", str, "a text: instant, real, x2, first-token"),
 }

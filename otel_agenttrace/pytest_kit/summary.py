@@ -24,7 +24,9 @@ class Told:
     cases: dict[str, CaseResult] = field(default_factory=dict[str, CaseResult])
     unplayed: dict[str, list[str]] = field(default_factory=dict[str, "list[str]"])
     orphans: set[str] = field(default_factory=set[str])
+    unused: set[str] | None = None
     problems: list[str] = field(default_factory=list[str])
+    aside: dict[str, list[str]] = field(default_factory=dict[str, "list[str]"])
     trials: dict[str, list[CaseResult]] = field(default_factory=dict[str, "list[CaseResult]"])
     envelopes: list[str] = field(default_factory=list[str])
 
@@ -37,6 +39,10 @@ class Told:
         if case.mode == "none" and case.cassette:
             before = self.unplayed.get(case.cassette)
             self.unplayed[case.cassette] = [name for name in data["unplayed"] if before is None or name in before]
+
+    def take_unused(self, snapshots: Iterable[str]) -> None:
+        """Take note of the snapshots that one process did not ask for; unused are those that none did."""
+        self.unused = set(snapshots) if self.unused is None else self.unused & set(snapshots)
 
     def suite(self) -> SuiteResult:
         """Return all of it as one result."""
@@ -58,6 +64,10 @@ def told_lines(told: Told, *, is_quiet: bool) -> Iterator[str]:
     if suite.orphans:
         yield f"orphaned: {counted(len(suite.orphans), 'cassette')} that no test uses; remove them, or give them back their tests:"
         yield from (f"  {escaped(name)}" for name in suite.orphans)
+    if told.unused:
+        yield f"unused: {counted(len(told.unused), 'snapshot')} that no test asked for; remove them, or give them back their tests:"
+        yield from (f"  {escaped(name)}" for name in sorted(told.unused))
+    yield from (line for lines in told.aside.values() for line in lines)
     yield from told.envelopes
     yield from told.problems
 

@@ -90,7 +90,7 @@ def page_text(page: Page) -> Iterator[RenderableType]:
 def _rich_table(table: Table) -> RichTable:
     shown = RichTable(box=None, pad_edge=False, header_style="dim")
     for column in table.columns:
-        shown.add_column(column.title, justify=column.align, overflow="fold")
+        shown.add_column(column.title, justify=column.align, overflow="fold", no_wrap=column.align == "right")
     for row in table.rows:
         shown.add_row(*(Text(_plain(cell)) for cell in row))
     return shown

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import calls, files, matching, redaction, start, suite
+from tests.bench import calls, files, library, matching, redaction, start, suite
 from tests.bench.figures import Figure
 
 _BENCHES: Sequence[Callable[[], Sequence[Figure]]] = (
@@ -26,6 +26,9 @@ _BENCHES: Sequence[Callable[[], Sequence[Figure]]] = (
     redaction.exchange,
     files.loading,
     files.sizes,
+    library.many_files,
+    library.growing,
+    library.large_files,
     start.importing,
     start.starting,
     suite.replayed_tests,

@@ -132,7 +132,13 @@ class TestBoth:
         ("freze='tools'", "Did you mean 'freeze'?"),
         ("'a', 'b'", "@pytest.mark.cassette has 2 paths"),
         ("match=[{'ponter': '/x'}]", "is no rule"),
+        ("match=3", "@pytest.mark.cassette, match: 3 is no rule"),
+        ("match={'pointer': 3, 'action': 'ignore'}", "is no rule"),
         ("freeze='everything'", "freeze has no 'everything'"),
+        ("allow=3", "@pytest.mark.cassette, allow is 3"),
+        ("faults=[3]", "@pytest.mark.cassette, faults is [3]"),
+        ("seed='x'", "@pytest.mark.cassette, seed is 'x'"),
+        ("timing=3", "@pytest.mark.cassette, timing is 3"),
     ],
 )
 def test_a_mark_without_a_meaning_is_named(project: Project, mark: str, told: str) -> None:

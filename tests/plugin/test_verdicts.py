@@ -238,8 +238,9 @@ def test_what_is_blocked_fails_the_test_though_the_agent_swallows_it(project: Pr
 @pytest.mark.parametrize(
     ("budget", "told"),
     [
-        ("max_usd=1e-7", "max_cost_usd"),
-        ("max_tokens=3", "max_tokens"),
+        ("max_usd=1e-7", "allow it: max_usd=0.0"),
+        ("max_cost_usd=1e-7", "allow it: max_cost_usd=0.0"),
+        ("max_tokens=3", "allow it: max_tokens="),
         ("max_llm_calls=1", "max_llm_calls"),
         ("max_tool_calls=0", "max_tool_calls"),
         ("max_duration_s=1e-9", "max_duration_s"),

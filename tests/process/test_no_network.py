@@ -22,14 +22,20 @@ _SERVED: Final = f"{sys.executable} -m otel_agenttrace.demo.agent $OPENAI_BASE_U
 
 _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "check": ((*_CLI, "check", "run.otlp.jsonl"),),
+    "cost": ((*_CLI, "cost", "run.otlp.jsonl"),),
     "dataset": ((*_CLI, "dataset", "run.otlp.jsonl", "--format", "csv", "-o", "calls.csv"),),
     "demo": ((*_CLI, "demo"),),
-    "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", ".")),
+    "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", "."), (*_CLI, "doctor", ".")),
+    "fingerprint": ((*_CLI, "fingerprint", "run"),),
     "grade": ((*_CLI, "grade", "run.otlp.jsonl"),),
     "ingest": ((*_CLI, "ingest", "har", "a.har", "-o", "out"),),
     "init": ((*_CLI, "init", "made"),),
     "learn": ((*_CLI, "learn", "run.otlp.jsonl", "run.otlp.jsonl"),),
+    "ls": ((*_CLI, "ls"),),
+    "merge": ((*_CLI, "merge", "run", "-o", "merged.otlp.jsonl"),),
+    "migrate": ((*_CLI, "migrate", "run"),),
     "pack": ((*_CLI, "pack", "run.otlp.jsonl"),),
+    "prune": ((*_CLI, "prune", ".", "--older-than", "1m", "--yes"),),
     "record": (_RECORD,),
     "redact": ((*_CLI, "redact", "run.otlp.jsonl"),),
     "refresh": (_RECORD, (*_CLI, "refresh", "made.otlp.jsonl", "--older-than", "0m", "--", *_AGENT)),
@@ -39,6 +45,8 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "score": (_RECORD, ("sh", "-c", _JUDGED)),
     "serve": (_RECORD, (*_CLI, "serve", "made.otlp.jsonl", "--", "sh", "-c", _SERVED)),
     "show": ((*_CLI, "show", "run.otlp.jsonl"), (*_CLI, "show", "--conversation", "run.otlp.jsonl")),
+    "slice": ((*_CLI, "slice", "run", "inference", "-o", "sliced.otlp.jsonl"),),
+    "split": ((*_CLI, "split", "run", "-o", "runs"),),
     "validate": ((*_CLI, "validate", "run.otlp.jsonl"),),
 }
 """What is run for each command, the command itself at the end."""

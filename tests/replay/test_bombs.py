@@ -6,7 +6,6 @@ import gzip
 import sys
 import tracemalloc
 import zlib
-from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -45,12 +44,6 @@ _BOMBS: Final = {
     "br": lambda: _of_zeros(_Brotli(), "finish"),
     "gzip, gzip": lambda: gzip.compress(_of_zeros(zlib.compressobj(9, zlib.DEFLATED, 31))),
 }
-
-
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as running:
-        yield running
 
 
 def _encoded(body: bytes, encoding: str) -> Any:

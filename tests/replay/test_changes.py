@@ -31,12 +31,6 @@ _Ask: TypeAlias = "Callable[..., str]"
 _Body: TypeAlias = "dict[str, Any]"
 
 
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as running:
-        yield running
-
-
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)

@@ -14,10 +14,10 @@ import openai
 import pytest
 
 import otel_agenttrace as at
-from otel_agenttrace.environment import RUN
 from otel_agenttrace.sessions import Session
 from tests.support.loopback import Answer, LoopbackServer, Received
 
+pytestmark = pytest.mark.usefixtures("home")
 PATH: Final = Path("c.otlp.jsonl")
 _JSON: Final = (("content-type", "application/json"),)
 _EVENTS: Final = (("content-type", "text/event-stream"),)
@@ -95,15 +95,6 @@ class _Provider:
             "stop_sequence": None,
             "usage": {"input_tokens": self.hits, "output_tokens": 1},
         }
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in a folder without settings."""
-    for name in ("CI", "OTEL_AGENTTRACE_CASSETTE", "OTEL_AGENTTRACE_MODE", RUN):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture

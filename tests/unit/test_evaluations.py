@@ -16,7 +16,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import otel_agenttrace as at
 from otel_agenttrace import semconv
-from otel_agenttrace.environment import RUN
 from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.model import Event, Span, Trace
 from otel_agenttrace.playback.excerpts import excerpt
@@ -25,22 +24,8 @@ from tests.support.clients import openai_client
 from tests.support.conformance import findings
 from tests.support.provider import Provider
 
+pytestmark = pytest.mark.usefixtures("home")
 PATH: Final = Path("c.otlp.jsonl")
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in a folder without settings."""
-    for name in ("CI", "OTEL_AGENTTRACE_CASSETTE", "OTEL_AGENTTRACE_MODE", RUN):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as running:
-        yield running
 
 
 @pytest.fixture(params=["a provider", "no provider"])

@@ -31,12 +31,6 @@ ADDRESS: Final = "198.51.100.7"
 _SETTINGS: Final = ("OTEL_AGENTTRACE_CASSETTE", "OTEL_AGENTTRACE_MODE", "OTEL_AGENTTRACE_ALLOW", "CI")
 
 
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as running:
-        yield running
-
-
 @pytest.fixture(autouse=True)
 def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: Provider) -> Iterator[None]:
     """Stand beside a cassette of one call, and leave no session open."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,12 +25,6 @@ from tests.support.provider import Provider
 _JANE: Final = "jane" + "@" + "corp.example"
 _JOHN: Final = "john.smith" + "@" + "corp.example"
 _EMAIL: Final = RedactionRules(personal=("email",))
-
-
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as running:
-        yield running
 
 
 # --- settings -----------------------------------------------------------------------------------------------------------

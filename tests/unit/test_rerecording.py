@@ -40,12 +40,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     assert open_sessions() == ()
 
 
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as running:
-        yield running
-
-
 @at.tool
 def _weather(city: str) -> dict[str, str]:
     return {"city": city}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +19,8 @@ from hypothesis import strategies as st
 
 import otel_agenttrace as at
 from otel_agenttrace import semconv
+from otel_agenttrace.cassette.appending import kept_still
+from otel_agenttrace.cassette.aside import set_aside
 from otel_agenttrace.cassette.index import Entry
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.rewriting import Change, changes_of, rewrite
@@ -274,3 +278,29 @@ def test_a_cassette_that_was_changed_in_between_is_left_alone(tmp_path: Path) ->
     with pytest.raises(CassetteError, match="was changed while it was being recorded to again"):
         rewrite(path, [Change(entry)])
     assert path.read_bytes() == before
+
+
+def test_no_other_process_appends_while_a_file_is_kept_still(tmp_path: Path) -> None:
+    path = tmp_path / "c"
+    path.write_bytes(b"{}\n")
+    appends = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+b'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    with kept_still(path) as content:
+        assert content == b"{}\n"
+        refused = subprocess.run(
+            [sys.executable, "-c", appends, str(path)], capture_output=True, text=True, check=False
+        )
+    assert "BlockingIOError" in refused.stderr
+
+
+def test_the_lines_of_one_run_are_set_aside_and_all_others_stay(tmp_path: Path) -> None:
+    path = tmp_path / "c"
+    for number, run in enumerate(("a1", "b2", "a11", "a1")):
+        Writer(path, {semconv.AGENTTRACE_RUN_ID: run}).write(*_call({"n": number}, number))
+    first, second, third, last = _lines(path)
+    assert set_aside(path, "c3") is None
+    assert [file.name for file in tmp_path.iterdir()] == ["c"]
+    assert set_aside(path, "a1") == partial_path(path)
+    assert (_lines(path), _lines(partial_path(path))) == ([second, third], [first, last])
+    path.write_bytes(first)
+    set_aside(path, "a1")
+    assert (path.exists(), _lines(partial_path(path))) == (False, [first])

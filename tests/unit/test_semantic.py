@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,6 @@ import otel_agenttrace as at
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.embedders import local_embedder, openai_embedder
-from otel_agenttrace.environment import RUN
 from otel_agenttrace.errors import AnswerUnknown, CassetteNotFound, CheckFailed, ConfigError, RegressionFound
 from otel_agenttrace.model import Message, Span, Trace
 from otel_agenttrace.semantic import assert_semantic_similarity, semantic_similarity
@@ -23,25 +22,11 @@ from otel_agenttrace.sessions import Session
 from tests.support.clients import openai_client
 from tests.support.provider import Provider
 
+pytestmark = pytest.mark.usefixtures("home")
 PATH: Final = Path("c.otlp.jsonl")
 _PAGE: Final = Path(__file__).parents[2] / "docs" / "semantic.md"
 _REFUND: Final = "Your refund will arrive within five working days."
 _REFUSAL: Final = "I'm sorry, but I cannot help with that request."
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in a folder without settings."""
-    for name in ("CI", "OTEL_AGENTTRACE_CASSETTE", "OTEL_AGENTTRACE_MODE", RUN):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as running:
-        yield running
 
 
 def _answered(*answers: str | Mapping[str, Any] | None) -> Trace:

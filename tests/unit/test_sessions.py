@@ -59,12 +59,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     assert left == ()
 
 
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as running:
-        yield running
-
-
 def _ask(provider: Provider, text: str = "hello", *, fake: str = "", max_retries: int = 0) -> str:
     with openai_client(provider, is_async=False, max_retries=max_retries) as client:
         answer = client.chat.completions.create(

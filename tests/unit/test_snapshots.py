@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,6 @@ import pytest
 
 import otel_agenttrace as at
 from otel_agenttrace.analyze.findings import Finding
-from otel_agenttrace.environment import RUN
 from otel_agenttrace.errors import CassetteNotFound, CheckFailed, ConfigError, SnapshotMismatch
 from otel_agenttrace.model import Trace
 from otel_agenttrace.report.node import text_of
@@ -24,24 +23,10 @@ from tests.support.clients import anthropic_client, openai_client
 from tests.support.foreign_spans import genai_attributes, said
 from tests.support.provider import Provider
 
+pytestmark = pytest.mark.usefixtures("home")
 GOLDEN: Final = Path(__file__).parents[1] / "golden" / "cassette_v1.otlp.jsonl"
 PATH: Final = Path("c.otlp.jsonl")
 CITY: Final = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in a folder without settings."""
-    for name in ("CI", "OTEL_AGENTTRACE_CASSETTE", "OTEL_AGENTTRACE_MODE", RUN):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as running:
-        yield running
 
 
 def snapshots(**options: Any) -> TraceSnapshot:

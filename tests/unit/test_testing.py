@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +15,6 @@ from otel_agenttrace import semconv, testing
 from otel_agenttrace.analyze.answers import final_answer, newest_answers
 from otel_agenttrace.analyze.questions import question_of
 from otel_agenttrace.analyze.tool_calls import tool_calls
-from otel_agenttrace.environment import RUN
 from otel_agenttrace.errors import CassetteNotFound, ConfigError
 from otel_agenttrace.playback.plan import Frozen
 from otel_agenttrace.testing import BudgetExceeded, CheckFailed, RegressionFound, check
@@ -23,6 +22,7 @@ from tests.support.clients import anthropic_client, openai_client
 from tests.support.foreign_spans import genai_attributes, said
 from tests.support.provider import Provider
 
+pytestmark = pytest.mark.usefixtures("home")
 PATH: Final = Path("c.otlp.jsonl")
 _TOOLS: Final[Any] = [
     {
@@ -34,21 +34,6 @@ _TOOLS: Final[Any] = [
     }
     for name in ("weather", "book")
 ]
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in a folder without settings."""
-    for name in ("CI", "OTEL_AGENTTRACE_CASSETTE", "OTEL_AGENTTRACE_MODE", RUN):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as running:
-        yield running
 
 
 @at.tool
@@ -243,6 +228,15 @@ def test_a_trace_a_session_and_a_path_are_checked_alike(recording: at.Session) -
             check(run, llm_calls=3, max_cost_usd=0.01, has_span="search")
         assert [getattr(finding, "rule", "") for finding in raised.value.findings] == ["llm_calls", "has_span"]
         assert str(raised.value).startswith("llm_calls: 2 calls to models, wanted 3\n  at       chat gpt-4o-mini (#2)")
+
+
+@pytest.mark.parametrize("word", ["max_llm_calls", "max_usd", "max_cost_usd", "max_tokens", "max_duration_s"])
+def test_the_cure_is_the_keyword_that_was_used(provider: Provider, word: str) -> None:
+    with at.record(PATH, quiet=True) as session:
+        advise(provider)
+    with pytest.raises(BudgetExceeded) as raised:
+        check(session, **{word: 1e-9 if word in ("max_usd", "max_cost_usd", "max_duration_s") else 0})
+    assert f" {word}=" in str(raised.value).rpartition("to fix")[2]
 
 
 def test_what_is_no_run_is_told() -> None:
