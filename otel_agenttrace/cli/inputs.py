@@ -30,7 +30,7 @@ from otel_agenttrace.report.plain import plain
 from otel_agenttrace.report.terminal import console
 from otel_agenttrace.report.text import escaped_lines
 
-__all__ = ["FILE", "FILES", "OUTPUT", "Reader", "shown"]
+__all__ = ["FILE", "FILES", "OUTPUT", "Reader", "compared_with", "shown"]
 
 _Read = TypeVar("_Read")
 _Command = TypeVar("_Command", bound=Callable[..., object])
@@ -97,6 +97,17 @@ class Reader:
         """Name the files that could not be read."""
         for unread in self._unread:
             click.echo(f"otel-agenttrace: not read: {escaped_lines(f'{unread.name}: {unread.reason}')}", err=True)
+
+
+def compared_with(path: Path) -> Iterator[tuple[str, Trace]]:
+    """Yield the name and the trace of each file at a path that others are held against.
+
+    Raises:
+        CassetteError: If one cannot be read: what is missing there would pass for what is new.
+    """
+    for file in traces_at(path):
+        with readable(file) as kept:
+            yield str(file), load(kept)
 
 
 def OUTPUT(command: _Command) -> _Command:  # noqa: N802 - a decorator beside FILES
