@@ -360,8 +360,9 @@ _OF_TABLES: Final = frozenset(
         "otel_agenttrace/__init__.py",  # the public names, from a table
         "otel_agenttrace/cassette/pack.py",  # the zstd library of this Python
         "otel_agenttrace/cli/__init__.py",  # the commands
+        "otel_agenttrace/datasets/formats.py",  # the formats of data sets
         "otel_agenttrace/ingest/encodings.py",  # decoders
-        "instrumentation/otel_agenttrace_instrumentation/redacting.py",  # the hook that the project itself names
+        "instrumentation/otel_agenttrace_instrumentation/named.py",  # what the project itself names
         "instrumentation/otel_agenttrace_instrumentation/checkup.py",  # what `doctor` looks for
         "otel_agenttrace/ingest/formats.py",  # the formats
     }
