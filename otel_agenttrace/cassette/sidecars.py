@@ -15,7 +15,7 @@ from otel_agenttrace.cassette.pack import unpacked
 from otel_agenttrace.cassette.private import make_private_folder, read_regular, refuse_link, write_private
 from otel_agenttrace.errors import CassetteError
 
-__all__ = ["read_sidecar", "remove_unused", "sidecar_digest", "sidecar_folder", "sidecars", "spilled"]
+__all__ = ["plain_name", "read_sidecar", "remove_unused", "sidecar_digest", "sidecar_folder", "sidecars", "spilled"]
 
 _SPILL_FROM: Final = 1 << 20
 """Bodies above this many bytes stand in a file of their own."""
@@ -28,10 +28,11 @@ _OVERLAP: Final = 65
 
 def sidecar_folder(path: Path) -> Path:
     """Return the folder that holds the large bodies of a cassette or of its partial."""
-    return path.with_name(_plain_name(path) + ".bodies")
+    return path.with_name(plain_name(path) + ".bodies")
 
 
-def _plain_name(path: Path) -> str:
+def plain_name(path: Path) -> str:
+    """Return the name that a cassette, its partial and its packed form have in common."""
     return path.name.removesuffix(PACKED).removesuffix(".partial")
 
 
@@ -126,7 +127,7 @@ def remove_unused(path: Path, digests: Collection[str], *, keeps: bool = False) 
 
 def _others(path: Path) -> Iterator[Path]:
     """Yield the files that share large bodies with the one at a path."""
-    name = _plain_name(path)
+    name = plain_name(path)
     for other in (name, f"{name}.partial", f"{name}{PACKED}", f"{name}.partial{PACKED}"):
         if other != path.name and path.with_name(other).exists():
             yield path.with_name(other)

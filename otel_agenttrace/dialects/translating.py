@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from otel_agenttrace import semconv
 from otel_agenttrace.dialects.grading import told_by
 from otel_agenttrace.dialects.told import Told
-from otel_agenttrace.jsonvalue import compact
-from otel_agenttrace.model import AttributeValue, Message, Part, Span
-from otel_agenttrace.wire.telling import response_attributes
+from otel_agenttrace.model import AttributeValue, Span
+from otel_agenttrace.wire.telling import content_attributes, response_attributes
 
 __all__ = ["translated"]
 
@@ -37,18 +36,7 @@ def _attributes(told: Told) -> Mapping[str, AttributeValue]:
     return {
         semconv.GEN_AI_OPERATION_NAME: request.operation,
         semconv.GEN_AI_REQUEST_MODEL: request.model,
-        semconv.GEN_AI_SYSTEM_INSTRUCTIONS: _written_parts(request.system_instructions),
-        semconv.GEN_AI_INPUT_MESSAGES: _written(request.input_messages),
-        semconv.GEN_AI_OUTPUT_MESSAGES: _written(response.output_messages),
+        **content_attributes(request, response),
         **response_attributes(response),
         **request.parameters,
     }
-
-
-def _written(messages: Sequence[Message]) -> str | None:
-    told = [{"role": message.role, "parts": [dict(part) for part in message.parts]} for message in messages]
-    return compact(told) if told else None
-
-
-def _written_parts(parts: Sequence[Part]) -> str | None:
-    return compact([dict(part) for part in parts]) if parts else None
