@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from otel_agenttrace.analyze.tool_calls import ToolCall, tool_calls, untold_calls
 from otel_agenttrace.jsonvalue import Json
@@ -81,6 +82,10 @@ def _usage(name: str, calls: Sequence[ToolCall]) -> ToolUsage:
     )
 
 
+_DEEPEST: Final = 2
+"""Levels of arguments that are told."""
+
+
 def _shape(value: Json, depth: int = 0) -> str:
     """Return the form of a value: the names and types of its members, two levels deep."""
     if value is None:
@@ -98,6 +103,3 @@ def _shape(value: Json, depth: int = 0) -> str:
         return f"{{{', '.join(members)}}}" if depth < _DEEPEST else "{…}"
     kinds = sorted({_shape(item, depth + 1) for item in value}) if depth < _DEEPEST else ["…"]
     return f"[{' | '.join(kinds)}]"
-
-
-_DEEPEST = 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -29,7 +30,7 @@ from otel_agenttrace_instrumentation.redacting import redactor_of
 
 __all__ = ["annotate"]
 
-_MOST_NAMED = 5
+_MOST_NAMED: Final = 5
 
 
 @click.command(
@@ -65,8 +66,9 @@ def annotate(
     recorded anew, by the span's name and place.
     """
     told: list[tuple[Mark, str]] = [("note", note) for note in notes]
-    told += [("label", label) for label in labels]
-    told += [("bookmark", "")] if bookmark else []
+    told.extend(("label", label) for label in labels)
+    if bookmark:
+        told.append(("bookmark", ""))
     if as_list and (told or delete):
         raise click.UsageError("--list prints, and changes nothing: leave out the other options.")
     trace = load(file)
@@ -98,7 +100,7 @@ def _named(spans: Sequence[Subject]) -> str:
 
 def _add(file: Path, trace: Trace, spans: Sequence[Subject], told: Sequence[tuple[Mark, str]]) -> None:
     redactor = redactor_of(resolve(os.environ, pyproject_settings(Path.cwd())))
-    clean = [(mark, redactor.redact_text(text)) for mark, text in told]
+    clean: list[tuple[Mark, str]] = [(mark, redactor.redact_text(text)) for mark, text in told]
     new = new_remarks(annotations_of(trace), spans, clean)
     if clean != list(told):
         click.echo("otel-agenttrace: a secret was replaced in what you wrote", err=True)

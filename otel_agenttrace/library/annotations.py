@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace.cassette.appending import AppendedFile, kept_still
 from otel_agenttrace.cassette.held import recordable
@@ -150,7 +150,7 @@ def _remark(line: bytes) -> Remark | None:
     if mark not in _MARKS:
         return None
     told = [text(record.get(name)) or "" for name in ("trace_id", "span_id", "name", "place")]
-    return Remark(*told, mark=cast("Mark", mark), text=text(record.get("text")) or "")
+    return Remark(*told, mark=mark, text=text(record.get("text")) or "")
 
 
 def new_remarks(known: Annotations, spans: Iterable[Subject], told: Sequence[tuple[Mark, str]]) -> tuple[Remark, ...]:

@@ -123,9 +123,7 @@ def _records(trace: Trace, cleaner: Cleaner) -> Iterator[JsonObject]:
 def _annotation(annotation: Annotation | None, cleaner: Cleaner) -> Json:
     if annotation is None:
         return None
-    return plain(
-        replace(annotation, notes=cleaner.texts(annotation.notes), labels=cleaner.texts(annotation.labels))
-    )
+    return plain(replace(annotation, notes=cleaner.texts(annotation.notes), labels=cleaner.texts(annotation.labels)))
 
 
 def _value(span: Span, name: str) -> Json:
