@@ -171,7 +171,8 @@ def _line(cells: Iterable[object]) -> str:
 
 def _cell(value: object) -> object:
     """Return a text so that a spreadsheet shows it and computes nothing."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    is_formula = isinstance(value, str) and len(value) > 1 and value.startswith(_FORMULA)
+    return f"'{value}" if is_formula else value
 
 
 def _row(span: Span) -> Mapping[str, object]:

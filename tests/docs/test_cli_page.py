@@ -1,6 +1,6 @@
 """docs/cli.md is what the commands say of themselves. To write it anew:
 
-    UPDATE_GOLDEN=1 python -m pytest tests/docs/test_cli_page.py
+UPDATE_GOLDEN=1 python -m pytest tests/docs/test_cli_page.py
 """
 
 from __future__ import annotations

@@ -20,14 +20,18 @@ _RECORD: Final = (*_CLI, "record", "made.otlp.jsonl", "--", *_AGENT)
 _SERVED: Final = f"{sys.executable} -m otel_agenttrace.demo.agent $OPENAI_BASE_URL"
 
 _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
+    "annotate": ((*_CLI, "annotate", "run.otlp.jsonl", "tool", "--note", "see"),),
     "check": ((*_CLI, "check", "run.otlp.jsonl"),),
+    "completion": ((*_CLI, "completion", "zsh"),),
     "demo": ((*_CLI, "demo"),),
     "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", ".")),
+    "export": ((*_CLI, "export", "run.otlp.jsonl", "--format", "otlp", "-o", "out.jsonl"),),
     "grade": ((*_CLI, "grade", "run.otlp.jsonl"),),
     "ingest": ((*_CLI, "ingest", "har", "a.har", "-o", "out"),),
     "init": ((*_CLI, "init", "made"),),
     "learn": ((*_CLI, "learn", "run.otlp.jsonl", "run.otlp.jsonl"),),
     "pack": ((*_CLI, "pack", "run.otlp.jsonl"),),
+    "play": ((*_CLI, "play", "run.otlp.jsonl", "--speed", "0"),),
     "record": (_RECORD,),
     "redact": ((*_CLI, "redact", "run.otlp.jsonl"),),
     "refresh": (_RECORD, (*_CLI, "refresh", "made.otlp.jsonl", "--older-than", "0m", "--", *_AGENT)),
