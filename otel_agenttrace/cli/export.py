@@ -47,6 +47,8 @@ def export(paths: tuple[Path, ...], form: str, output: Path | None) -> None:
             sys.stdout.writelines(pieces)
         else:
             _write(output, pieces, paths)
+        for damage in cleaner.damaged:
+            click.echo(f"otel-agenttrace: a span is written without its content: {damage}", err=True)
         if cleaner.changed:
             held = f"{counted(cleaner.changed, 'span')} held secrets, which were replaced; the files still have them"
             click.echo(f"otel-agenttrace: {held}\n  to fix   otel-agenttrace redact FILE…", err=True)

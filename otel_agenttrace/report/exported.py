@@ -15,6 +15,7 @@ from otel_agenttrace.analyze.billing import cost_of_call
 from otel_agenttrace.analyze.expanding import expanded
 from otel_agenttrace.analyze.tool_calls import arguments_of
 from otel_agenttrace.cassette.format import encode_line, encode_resource
+from otel_agenttrace.errors import CassetteCorrupt
 from otel_agenttrace.jsonvalue import Json, JsonObject, compact, parse, text
 from otel_agenttrace.library.annotations import Annotation, annotations_of
 from otel_agenttrace.model import Message, Part, Span, Trace
@@ -41,11 +42,23 @@ _CONTENT: Final[Mapping[str, str]] = {
 
 
 class Cleaner:
-    """Removes secrets from what leaves, and counts the spans that held any."""
+    """Removes secrets from what leaves, counts the spans that held any, and keeps which recorded calls are damaged."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self.changed = 0
+        self.damaged: list[CassetteCorrupt] = []
+
+    def sound(self, span: Span) -> Span:
+        """Return a span whose recorded call is read; without it, if it is damaged."""
+        if span.read_call is None:
+            return span
+        try:
+            call = span.read_call()
+        except CassetteCorrupt as damage:
+            self.damaged.append(damage)
+            return replace(span, read_call=None)
+        return replace(span, read_call=lambda: call)
 
     def span(self, span: Span) -> Span:
         """Return a span that tells its content itself, without secrets."""
@@ -66,9 +79,6 @@ def exported(runs: _Runs, form: str, cleaner: Cleaner) -> Iterator[str]:
         runs: The name and the trace of each.
         form: One of `FORMS`.
         cleaner: What all texts pass.
-
-    Raises:
-        CassetteCorrupt: If a recorded call is damaged.
     """
     return FORMS[form](runs, cleaner)
 
@@ -79,7 +89,7 @@ def exported(runs: _Runs, form: str, cleaner: Cleaner) -> Iterator[str]:
 def _otlp(runs: _Runs, cleaner: Cleaner) -> Iterator[str]:
     for _, trace in runs:
         for span in _in_order(trace.spans):
-            told = cleaner.span(span)
+            told = cleaner.span(cleaner.sound(span))
             yield encode_line(told, encode_resource(told.resource)).decode()
 
 
@@ -114,10 +124,9 @@ def _written(record: JsonObject) -> str:
 def _records(trace: Trace, cleaner: Cleaner) -> Iterator[JsonObject]:
     annotations = annotations_of(trace)
     for span in _in_order(trace.spans):
-        told = cleaner.span(span)
+        told = cleaner.span(cleaner.sound(span))
         content = {name: _value(told, attribute) for name, attribute in _CONTENT.items()}
-        cost = {"cost": trace.cost_of(span) if span.is_inference else None}
-        yield {**span_json(told, trace), "annotation": _annotation(annotations.of(span), cleaner), **cost, **content}
+        yield {**span_json(told, trace), "annotation": _annotation(annotations.of(span), cleaner), **content}
 
 
 def _annotation(annotation: Annotation | None, cleaner: Cleaner) -> Json:
@@ -159,7 +168,8 @@ def _csv(runs: _Runs, cleaner: Cleaner) -> Iterator[str]:
     yield _line(_COLUMNS)
     for name, trace in runs:
         for span in trace.inferences:
-            row = {"file": name, **_row(cleaner.span(span)), "cost_usd": cost_of_call(trace, span)}
+            sound = cleaner.sound(span)
+            row = {"file": name, **_row(cleaner.span(sound)), "cost_usd": cost_of_call(trace, sound)}
             yield _line(_cell(row[column]) for column in _COLUMNS)
 
 

@@ -23,7 +23,7 @@ def _completed(*words: str, last: str = "") -> list[str]:
         "COMP_WORDS": " ".join((_COMMAND.name, *words, last)),
         "COMP_CWORD": str(len(words) + 1),
     }
-    environment = instrumented_environment(None, None, **told)
+    environment = instrumented_environment(None, None) | told
     shown = subprocess.run([_COMMAND], env=environment, capture_output=True, text=True, timeout=60, check=True)
     assert shown.stderr == ""
     return shown.stdout.splitlines()

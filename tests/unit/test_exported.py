@@ -20,7 +20,8 @@ import otel_agenttrace as at
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.expanding import expanded
 from otel_agenttrace.dialects.grading import inferences
-from otel_agenttrace.model import Span, Trace
+from otel_agenttrace.errors import CassetteCorrupt
+from otel_agenttrace.model import Call, Span, Trace
 from otel_agenttrace.redact import redactor
 from otel_agenttrace.report.exported import FORMS, Cleaner, exported
 from tests.support.corpus import CORPORA
@@ -133,6 +134,20 @@ def test_a_secret_that_older_rules_left_is_replaced_and_its_span_counted(form: s
     assert secret not in text
     assert "[REDACTED:" in text
     assert cleaner.changed == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_damaged_call_is_named_and_the_rest_is_told(form: str) -> None:
+    def damaged() -> Call:
+        raise CassetteCorrupt(Path("run.otlp.jsonl"), 2, "the recorded call is damaged")
+
+    trace = at.load(_GOLDEN)
+    broken = replace(trace.spans[1], read_call=damaged)
+    cleaner = Cleaner(redactor({}))
+    text = _text(form, replace(trace, spans=(trace.spans[0], broken, *trace.spans[2:])), cleaner=cleaner)
+    assert [damage.line for damage in cleaner.damaged] == [2]
+    assert broken.span_id in text
+    assert "echo 4" in text
 
 
 def test_a_span_that_tells_itself_stays_as_it_is() -> None:
