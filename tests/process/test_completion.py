@@ -75,6 +75,22 @@ def test_the_script_of_a_shell_is_one_that_it_can_read(shell: str) -> None:
     subprocess.run([found, "-n"], input=told.stdout, text=True, check=True, timeout=60)
 
 
+def test_a_shell_that_has_read_its_script_completes(tmp_path: Path) -> None:
+    program = """
+eval "$(otel-agenttrace completion bash)"
+COMP_WORDS=(otel-agenttrace sho) COMP_CWORD=1
+_otel_agenttrace_completion otel-agenttrace
+echo "${COMPREPLY[@]}"
+"""
+    environment = instrumented_environment(None, None)
+    environment["PATH"] = f"{_COMMAND.parent}:{environment['PATH']}"
+    command = ["bash", "--norc", "-c", program]
+    shown = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert (shown.stdout, shown.stderr) == ("show\n", "")
+
+
 def test_no_command_is_loaded_to_complete_names() -> None:
     program = """
 import sys
