@@ -14,6 +14,7 @@ from otel_agenttrace.api import load
 from otel_agenttrace.cassette.places import newest_cassette
 from otel_agenttrace.cli.look import CASSETTE_OR_INPUT, readable
 from otel_agenttrace.config import resolve
+from otel_agenttrace.library.annotations import annotations_of
 from otel_agenttrace.library.following import Followed
 from otel_agenttrace.model import Trace
 from otel_agenttrace.playback.excerpts import excerpt
@@ -58,7 +59,7 @@ def play(cassette: Path | None, speed: float, pause: float, chosen: str | None, 
 
 def _play(trace: Trace, selector: Selector | None, speed: float, longest_ns: int | None, output: Console) -> None:
     before_ns = 0
-    for each in played(trace, selector, excerpt):
+    for each in played(trace, selector, excerpt, annotations=annotations_of(trace)):
         recorded_ns = each.at_ns - before_ns
         wait = wait_ns(recorded_ns, speed, longest_ns)
         if speed and wait < round(recorded_ns / speed):

@@ -8,6 +8,7 @@ from typing import Final
 
 from rich.text import Text
 
+from otel_agenttrace.library.annotations import NOTHING, Annotations
 from otel_agenttrace.model import Span, Trace
 from otel_agenttrace.report.terminal import Excerpt, span_line
 from otel_agenttrace.report.text import duration
@@ -27,7 +28,11 @@ class Played:
 
 
 def played(
-    trace: Trace, selector: Selector | None, excerpt: Excerpt, new: Iterable[Span] | None = None
+    trace: Trace,
+    selector: Selector | None,
+    excerpt: Excerpt,
+    new: Iterable[Span] | None = None,
+    annotations: Annotations = NOTHING,
 ) -> Iterator[Played]:
     """Yield a line for each span that a selector chooses, in the order they ended; one that has not ended when it began.
 
@@ -36,6 +41,7 @@ def played(
         selector: Which spans are shown; None for all.
         excerpt: Gives the text a span is about.
         new: Those that are shown now; None for all, of a run that is over.
+        annotations: What people put on the spans.
     """
     goes_on = new is not None
     chosen = {
@@ -50,7 +56,9 @@ def played(
             is_whole = len(roots) == 1 and span is roots[0]
             at_ns = _shown_ns(span) - begun_ns
             line = Text.assemble((f"{f'+{duration(at_ns)}':>{_WIDTH}}  ", "dim"))
-            yield Played(at_ns, line.append_text(span_line(span, 0 if is_whole else 1, trace, excerpt)))
+            yield Played(
+                at_ns, line.append_text(span_line(span, 0 if is_whole else 1, trace, excerpt, annotations.of(span)))
+            )
 
 
 def _shown_ns(span: Span) -> int:

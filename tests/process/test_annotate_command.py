@@ -37,6 +37,7 @@ def test_a_note_is_told_when_it_is_made_and_shown_with_the_run_until_it_is_delet
         "  78e510617311d8a3  inference[2]  chat gpt-4o-mini",
     ]
     assert "★ [flaky] “asks twice”  echo 4" in _cli(folder, "show", _RUN).stdout
+    assert "★ [flaky] “asks twice”  echo 4" in _cli(folder, "play", "--speed", "0", _RUN).stdout
     told = json.loads(_cli(folder, "show", "--json", _RUN).stdout)["spans"][3]["annotation"]
     assert told == {"notes": ["asks twice"], "labels": ["flaky"], "bookmark": True}
     handed = json.loads(_cli(folder, "export", _RUN, "--format", "json").stdout)["runs"][0]["spans"][3]["annotation"]
