@@ -2,11 +2,14 @@
 
 AgentTraceError
 ├─ ConfigError(ValueError)
-│  └─ SelectorError                   .selector .position
+│  ├─ RunAmbiguous                    .name .candidates
+│  ├─ SelectorError                   .selector .position
+│  └─ SpanNotFound(LookupError)       .span
 ├─ CassetteError
 │  ├─ CassetteNotFound(FileNotFoundError)
 │  ├─ CassetteInaccessible            .path .reason
 │  ├─ CassetteCorrupt(ValueError)     .path .line
+│  ├─ LogOfAnotherTool                .path .form
 │  ├─ CassetteTooLarge                .path .limit
 │  └─ CassetteTooNew                  .version .supported
 ├─ ReplayError
@@ -20,6 +23,7 @@ AgentTraceError
 ├─ ToolFault(RuntimeError)            .fault
 ├─ NotEncodable(ValueError)           .api .part
 ├─ AnswerUnknown(ValueError)          .side
+├─ NotClean(ValueError)               .span_id .kind
 └─ CheckFailed(AssertionError)        .findings
    ├─ BudgetExceeded                  .findings
    ├─ RegressionFound                 .findings
@@ -53,19 +57,27 @@ __all__ = [
     "ConfigError",
     "EgressBlocked",
     "IngestError",
+    "LogOfAnotherTool",
+    "NotClean",
     "NotEncodable",
     "RegressionFound",
     "ReplayError",
     "ReplayExhausted",
     "ReplayFailed",
     "ReplayMiss",
+    "RunAmbiguous",
     "SelectorError",
     "SnapshotMismatch",
+    "SpanNotFound",
     "ToolError",
     "ToolFault",
     "ToolNotRestorable",
     "error_type",
 ]
+
+
+_CANDIDATES = 10
+"""So many paths are told of those that a name may mean."""
 
 
 class AgentTraceError(Exception):
@@ -80,6 +92,21 @@ class ConfigError(AgentTraceError, ValueError):
     """A setting has no meaning: the text names the setting, its source and the values it may have."""
 
 
+class RunAmbiguous(ConfigError):
+    """Several recordings have the name that was given for one: `.candidates` are their paths."""
+
+    def __init__(self, name: str, candidates: Sequence[Path]) -> None:
+        told = [f"           {path}" for path in candidates[:_CANDIDATES]]
+        if len(candidates) > _CANDIDATES:
+            told.append(f"           and {len(candidates) - _CANDIDATES:,} more")
+        listed = "\n".join(told).lstrip()
+        super().__init__(
+            f"{len(candidates):,} recordings are called {name!r}.\n  these    {listed}\n  to fix   name one by its path"
+        )
+        self.name = name
+        self.candidates = tuple(candidates)
+
+
 class SelectorError(ConfigError):
     """A selector of spans cannot be read: `.position` counts its characters from 0."""
 
@@ -90,6 +117,16 @@ class SelectorError(ConfigError):
         )
         self.selector = selector
         self.position = position
+
+
+class SpanNotFound(ConfigError, LookupError):
+    """A text means no span of a run, or several."""
+
+    def __init__(self, span: str, reason: str, nearest: str = "") -> None:
+        near = f"\n  nearest  {escaped_lines(nearest)}" if nearest else ""
+        fix = "the beginning of an id, a name, last, last-error, or a selector that chooses one span: '#7'"
+        super().__init__(f"{escaped_lines(repr(span))}: {reason}.{near}\n  to fix   {fix}")
+        self.span = span
 
 
 class CassetteError(AgentTraceError):
@@ -126,6 +163,16 @@ class CassetteCorrupt(CassetteError, ValueError):
         self.path = path
         self.line = line
         self.reason = reason
+
+
+class LogOfAnotherTool(CassetteError):
+    """A file is the log of another tool, in the format `.form`: it can be shown as it is, and imported, but not replayed."""
+
+    def __init__(self, path: Path, form: str) -> None:
+        command = f"otel-agenttrace ingest {form} {shlex.quote(str(path))} -o recorded"
+        super().__init__(f"{path} is no trace, but a file of the format {form}.\n  to fix   {command}")
+        self.path = path
+        self.form = form
 
 
 class CassetteTooLarge(CassetteError):
@@ -292,11 +339,23 @@ class SnapshotMismatch(CheckFailed):
         return str(self.args[0])
 
 
+class NotClean(AgentTraceError, ValueError):
+    """What is to be written holds what redaction finds and cannot remove; nothing was written."""
+
+    def __init__(self, span_id: str, kind: str) -> None:
+        super().__init__(
+            f"The row of span {span_id} cannot be cleaned: the rules find something of the kind {kind!r} in what is left.\n"
+            f"  to fix   mend the rule that finds it, or leave the span out: --where '!id={span_id}'; nothing was written"
+        )
+        self.span_id = span_id
+        self.kind = kind
+
+
 class NotEncodable(AgentTraceError, ValueError):
     """A response has a part that an API has no place for: `.api` and `.part` tell which."""
 
     def __init__(self, api: str, part: str) -> None:
-        super().__init__(f"{api} has no place for a part of type {part!r} in a response")
+        super().__init__(f"{api} has no place for a part of type {part!r}")
         self.api = api
         self.part = part
 

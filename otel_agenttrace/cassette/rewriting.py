@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
@@ -29,7 +29,7 @@ from otel_agenttrace.jsonvalue import compact, parse
 from otel_agenttrace.matching import Body, body_of
 from otel_agenttrace.model import AttributeValue, Span
 
-__all__ = ["Change", "Changes", "changes_of", "rewrite"]
+__all__ = ["Change", "Changes", "changes_of", "rewrite", "without"]
 
 _CARRIER: Final = "shared content"
 _OF_RUN: Final = (semconv.AGENTTRACE_CALL_REPLACES, "agenttrace.replay.")
@@ -168,7 +168,8 @@ def rewrite(
         with kept_still(path) if to is None else contextlib.nullcontext(path.read_bytes()) as content:
             sheet = _Sheet(path, content)
             mode = None if to is None else stat.S_IMODE(path.stat().st_mode)
-            write_private(to or path, sheet.rewritten(changes, appended, spans), mode, durable=True)
+            placed = {at: (line,) for at, line in spans.items()}
+            write_private(to or path, sheet.rewritten(changes, appended, placed), mode, durable=True)
     except OSError as error:
         raise CassetteInaccessible(path, "written", f"{error.strerror}") from error
     if to is not None:
@@ -177,6 +178,15 @@ def rewrite(
         return remove_unused(path, sheet.unnamed, keeps=keeps_bodies)
     except OSError:  # one that is not removed takes room, no more, unless it is one to be cleaned
         return sidecars(path).intersection(sheet.unnamed)
+
+
+def without(path: Path, content: bytes, removed: Collection[tuple[int, int]]) -> bytes:
+    """Return the content of a cassette without some of its spans, by offset of the line and position in it.
+
+    Raises:
+        CassetteCorrupt: If a line is not what the format promises.
+    """
+    return _Sheet(path, content).rewritten((), (), dict.fromkeys(removed, ()))
 
 
 @dataclass(slots=True)
@@ -204,10 +214,10 @@ class _Sheet:
         self._referred: list[str] = []
 
     def rewritten(
-        self, changes: Sequence[Change], appended: Sequence[bytes], spans: Mapping[tuple[int, int], bytes]
+        self, changes: Sequence[Change], appended: Sequence[bytes], spans: Mapping[tuple[int, int], tuple[bytes, ...]]
     ) -> bytes:
         """Return the content of the changed cassette."""
-        placed = {**self._placed(changes), **{at: (line,) for at, line in spans.items()}}
+        placed = {**self._placed(changes), **spans}
         for line in self._index.lines:
             self._look_at(line, placed)
         new = [*(line for lines in placed.values() for line in lines), *appended]

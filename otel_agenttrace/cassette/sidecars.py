@@ -15,10 +15,26 @@ from otel_agenttrace.cassette.pack import unpacked
 from otel_agenttrace.cassette.private import make_private_folder, read_regular, refuse_link, write_private
 from otel_agenttrace.errors import CassetteError
 
-__all__ = ["plain_name", "read_sidecar", "remove_unused", "sidecar_digest", "sidecar_folder", "sidecars", "spilled"]
+__all__ = [
+    "BODIES",
+    "bodies_size",
+    "copy_named",
+    "plain_name",
+    "read_sidecar",
+    "remove_cassette",
+    "remove_unused",
+    "sidecar_digest",
+    "sidecar_folder",
+    "sidecars",
+    "spilled",
+    "unnamed",
+]
 
 _SPILL_FROM: Final = 1 << 20
 """Bodies above this many bytes stand in a file of their own."""
+
+BODIES: Final = ".bodies"
+"""How the name of a folder of large bodies ends."""
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _NAMED: Final = re.compile(rb'"([0-9a-f]{64})"')
@@ -28,7 +44,7 @@ _OVERLAP: Final = 65
 
 def sidecar_folder(path: Path) -> Path:
     """Return the folder that holds the large bodies of a cassette or of its partial."""
-    return path.with_name(plain_name(path) + ".bodies")
+    return path.with_name(plain_name(path) + BODIES)
 
 
 def plain_name(path: Path) -> str:
@@ -125,6 +141,52 @@ def remove_unused(path: Path, digests: Collection[str], *, keeps: bool = False) 
     return kept
 
 
+def copy_named(content: bytes, source: Path, to: Path) -> None:
+    """Copy the large bodies that the content of a cassette names from beside one cassette to beside another.
+
+    Raises:
+        ValueError: If one of them has another content than its name says.
+        OSError: If one cannot be read or written.
+    """
+    for digest in _digests(content) & sidecars(source):
+        spilled(to, read_sidecar(source, digest))
+
+
+def remove_cassette(path: Path) -> None:
+    """Remove a cassette, or its partial, and the large bodies beside it that no other file names.
+
+    Raises:
+        OSError: If something cannot be removed.
+    """
+    digests = sidecars(path)
+    path.unlink()
+    other = next(_others(path), None)
+    if other is not None:
+        remove_unused(other, digests)
+        return
+    folder = sidecar_folder(path)
+    for digest in digests:
+        (folder / digest).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # it is not there, or holds something else
+        folder.rmdir()
+
+
+def unnamed(folder: Path) -> frozenset[str]:
+    """Return the large bodies in a folder of them that no file names; none where a file that shares them cannot be read."""
+    path = folder.with_name(folder.name.removesuffix(BODIES))
+    sharing = (*((path,) if path.exists() else ()), *_others(path))
+    try:
+        return sidecars(path) - frozenset(digest for each in sharing for digest in _named(each))
+    except (OSError, CassetteError):
+        return frozenset()
+
+
+def bodies_size(path: Path) -> int:
+    """Return how many bytes the large bodies beside a cassette have."""
+    folder = sidecar_folder(path)
+    return sum((folder / digest).lstat().st_size for digest in sidecars(path))
+
+
 def _others(path: Path) -> Iterator[Path]:
     """Yield the files that share large bodies with the one at a path."""
     name = plain_name(path)
@@ -139,9 +201,13 @@ def _named(path: Path) -> frozenset[str]:
     held = b""
     for piece in unpacked(path) if path.suffix == PACKED else _pieces(path):
         held += piece
-        named.update(digest.decode() for digest in _NAMED.findall(held))
+        named |= _digests(held)
         held = held[-_OVERLAP:]
     return frozenset(named)
+
+
+def _digests(content: bytes) -> frozenset[str]:
+    return frozenset(digest.decode() for digest in _NAMED.findall(content))
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -81,13 +82,15 @@ def cleanable_files(path: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def files_in(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+def files_in(
+    folder: Path, is_left_out: Callable[[str], bool] = _LEFT_OUT.__contains__
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Return the regular files in and below a folder, links left out; and the folders there that cannot be read."""
     unread: list[OSError] = []
     found: list[Path] = []
     for where, folders, names in os.walk(folder, onerror=unread.append):
-        folders[:] = [name for name in folders if name not in _LEFT_OUT]
-        found += filter(_is_regular, (Path(where, name) for name in names if name not in _LEFT_OUT))
+        folders[:] = [name for name in folders if not is_left_out(name)]
+        found += filter(_is_regular, (Path(where, name) for name in names if not is_left_out(name)))
     return tuple(found), tuple(Path(str(error.filename)) for error in unread)
 
 

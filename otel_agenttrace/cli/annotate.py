@@ -11,6 +11,7 @@ import click
 
 from otel_agenttrace.api import load
 from otel_agenttrace.cli.inputs import OUTPUT, shown
+from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.config import resolve
 from otel_agenttrace.library.annotations import (
     Mark,
@@ -36,7 +37,7 @@ _MOST_NAMED: Final = 5
 @click.command(
     epilog="Example: otel-agenttrace annotate run.otlp.jsonl 'inference[2]' --label flaky --note 'asks twice'"
 )
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", metavar="FILE", type=RunPath(dir_okay=False))
 @click.argument("meant", metavar="[SPAN]", required=False)
 @click.option("--note", "notes", multiple=True, metavar="TEXT", help="Put a note on the span.")
 @click.option("--label", "labels", multiple=True, metavar="NAME", help="Put a label on the span, a word to find it by.")

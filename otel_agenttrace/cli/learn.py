@@ -12,6 +12,7 @@ from otel_agenttrace.analyze.learning import Learning, rules_toml
 from otel_agenttrace.analyze.learning import learn as learned
 from otel_agenttrace.cassette.reader import open_cassette, with_calls
 from otel_agenttrace.cli import CLEAN, FINDINGS
+from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.config import resolve
 from otel_agenttrace.model import HttpRequest
 from otel_agenttrace.report.learned import learning_json, learning_line, moves_table
@@ -21,7 +22,7 @@ from otel_agenttrace_instrumentation.pyproject import append_settings, pyproject
 
 __all__ = ["learn"]
 
-_CASSETTE = click.Path(path_type=Path, dir_okay=False)
+_CASSETTE = RunPath(dir_okay=False)
 
 
 @click.command(epilog="Example: otel-agenttrace learn monday.otlp.jsonl tuesday.otlp.jsonl --write")

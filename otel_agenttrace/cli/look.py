@@ -21,6 +21,7 @@ from otel_agenttrace.cassette.plain import plain_lines
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.validation import Validation, validated
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
+from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.errors import CassetteCorrupt, CassetteTooLarge, CassetteTooNew
 from otel_agenttrace.library.annotations import annotations_of
 from otel_agenttrace.model import Trace
@@ -37,8 +38,8 @@ from otel_agenttrace.report.tool_usage import tools_used_page
 __all__ = ["CASSETTE_OR_INPUT", "JSON", "pack", "readable", "show", "validate"]
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-_CASSETTE = click.Path(path_type=Path, dir_okay=False)
-CASSETTE_OR_INPUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
+_CASSETTE = RunPath(dir_okay=False)
+CASSETTE_OR_INPUT = RunPath(dir_okay=False, allow_dash=True)
 
 
 @click.command(epilog="Example: otel-agenttrace show run.otlp.jsonl")
@@ -49,7 +50,7 @@ CASSETTE_OR_INPUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 def show(cassette: Path | None, *, as_json: bool, as_conversation: bool, as_tools: bool) -> None:
     """Show a run as a tree of spans: model, tokens, cost, time, first line of text.
 
-    Without CASSETTE: the newest run. With -: what comes from the standard input.
+    CASSETTE is a path, the beginning of a run or trace id, a name, or latest; - is the standard input. Without: latest.
 
     With --conversation: what was said by whom, and which tools were called, without ids and times. Git shows cassettes so
     by `*.otlp.jsonl diff=agenttrace` in .gitattributes, and
@@ -57,7 +58,7 @@ def show(cassette: Path | None, *, as_json: bool, as_conversation: bool, as_tool
     """
     if as_conversation and (as_json or as_tools):
         raise click.UsageError("--conversation stands alone: leave out --json and --tools")
-    with readable(cassette or newest_cassette(Path.cwd())) as path:
+    with readable(cassette or newest_cassette(Path())) as path:
         if as_conversation:
             for piece in _conversation(path):
                 click.echo(piece, nl=False)

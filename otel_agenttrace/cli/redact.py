@@ -24,7 +24,7 @@ from otel_agenttrace.report.terminal import console
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 from otel_agenttrace_instrumentation.redacting import redactor_of
 
-__all__ = ["PERSONAL_TOO", "redact", "scan"]
+__all__ = ["PERSONAL_TOO", "redact", "scan", "todays_redactor", "tracked"]
 
 _Item = TypeVar("_Item")
 PERSONAL_TOO = click.option("--personal", is_flag=True, help="Look for personal data of every kind, too.")
@@ -46,8 +46,8 @@ def redact(paths: tuple[Path, ...], output: Path | None, *, dry_run: bool, perso
     files = [file for path in paths for file in cleanable_files(path)]
     if output is not None and len(files) != 1:
         raise click.UsageError("-o names one file, and so must FILE.")
-    redactor = _redactor(personal=personal)
-    found = [cleaned(file, redactor, to=output, dry_run=dry_run) for file in _tracked(files, "reading")]
+    redactor = todays_redactor(personal=personal)
+    found = [cleaned(file, redactor, to=output, dry_run=dry_run) for file in tracked(files, "reading")]
     for line in (json.dumps(cleaned_json(found), indent=2),) if as_json else cleaned_lines(found):
         click.echo(line)
     for problem in (file.problem for file in found if file.problem):
@@ -60,7 +60,7 @@ def redact(paths: tuple[Path, ...], output: Path | None, *, dry_run: bool, perso
 def scan(folder: Path, *, personal: bool, as_json: bool) -> int:
     """Tell what leaks in the files of a folder, and return the exit code."""
     paths = files_below(folder)
-    found = tuple(_tracked_to(scanned(paths, _redactor(personal=personal)), len(paths), f"reading {folder}"))
+    found = tuple(_tracked_to(scanned(paths, todays_redactor(personal=personal)), len(paths), f"reading {folder}"))
     if as_json:
         click.echo(json.dumps(scanned_json(found), indent=2))
     else:
@@ -70,12 +70,14 @@ def scan(folder: Path, *, personal: bool, as_json: bool) -> int:
     return UNREADABLE if any(file.problem for file in found) else CLEAN
 
 
-def _redactor(*, personal: bool) -> Redactor:
+def todays_redactor(*, personal: bool) -> Redactor:
+    """Return what redacts by the rules in force."""
     config: Config = resolve(os.environ, pyproject_settings(Path.cwd()))
     return redactor_of(replace(config, redact=replace(config.redact, personal=PERSONAL)) if personal else config)
 
 
-def _tracked(items: Sequence[_Item], told: str) -> Iterable[_Item]:
+def tracked(items: Sequence[_Item], told: str) -> Iterable[_Item]:
+    """Return the items; a terminal shows how many of them were taken."""
     return _tracked_to(items, len(items), told)
 
 

@@ -17,7 +17,7 @@ from otel_agenttrace.analyze.suite import suite_of
 from otel_agenttrace.api import load
 from otel_agenttrace.checks.files import checked_files_of
 from otel_agenttrace.cli import CLEAN, UNREADABLE
-from otel_agenttrace.cli.look import CASSETTE_OR_INPUT, JSON, readable
+from otel_agenttrace.cli.look import JSON, readable
 from otel_agenttrace.errors import IngestError
 from otel_agenttrace.jsonvalue import Json, parse
 from otel_agenttrace.report.markdown import review_markdown
@@ -30,15 +30,16 @@ __all__ = ["report"]
 _Read = TypeVar("_Read")
 _PLACE = click.Path(path_type=Path, file_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
+_INPUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
 
 @click.command(epilog="Example: otel-agenttrace report run.json --cassettes tests --base ../main --format md")
-@click.argument("run", metavar="[RUN.json]", required=False, type=CASSETTE_OR_INPUT)
+@click.argument("run", metavar="[RUN.json]", required=False, type=_INPUT)
 @click.option(
     "--cassettes", "folders", multiple=True, type=_PLACE, help="A folder of cassettes; with --base, default: ."
 )
 @click.option("--base", type=_FOLDER, help="A checkout of the base branch, to compare cassettes of the same path with.")
-@click.option("--checks", type=CASSETTE_OR_INPUT, help="What `otel-agenttrace check --json` printed.")
+@click.option("--checks", type=_INPUT, help="What `otel-agenttrace check --json` printed.")
 @click.option(
     "--format",
     "form",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -20,6 +19,8 @@ from click.core import ParameterSource
 
 from otel_agenttrace.cassette.reader import open_cassette, with_calls
 from otel_agenttrace.children import python_path
+from otel_agenttrace.cli.ages import checked_age
+from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.config import resolve
 from otel_agenttrace.environment import OTEL_AGENTTRACE_CASSETTE, OTEL_AGENTTRACE_MODE
 from otel_agenttrace.errors import EgressBlocked
@@ -35,14 +36,6 @@ _CASSETTE = click.argument("cassette", type=click.Path(path_type=Path, dir_okay=
 _COMMAND = click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 _CONTEXT: Final = {"allow_interspersed_args": False}
 _Decorated = TypeVar("_Decorated", bound=Callable[..., object])
-
-
-def _age(_: click.Context, __: click.Parameter, value: str) -> str:
-    if not re.fullmatch(r"\d+(\.\d+)?(m|min|h|d|w)", value):
-        raise click.BadParameter(
-            f"{value!r} is no age: a number of minutes, hours, days or weeks, such as 12h, 30d or 2w"
-        )
-    return value
 
 
 _PRUNE: Final = click.option("--prune", is_flag=True, help="Remove recorded calls that COMMAND does not ask for.")
@@ -105,7 +98,7 @@ def record(cassette: Path, command: tuple[str, ...], mode: str, **plan: Any) -> 
 @click.command(
     epilog="Example: otel-agenttrace refresh run.otlp.jsonl --older-than 30d -- python agent.py",
 )
-@click.option("--older-than", required=True, callback=_age, metavar="AGE", help="Such as 12h, 30d or 2w.")
+@click.option("--older-than", required=True, callback=checked_age, metavar="AGE", help="Such as 12h, 30d or 2w.")
 @_PRUNE
 @_CASSETTE
 @_COMMAND
@@ -183,7 +176,7 @@ def refresh(cassette: Path, command: tuple[str, ...], older_than: str, prune: bo
     help="Make each call live too (needs network and key), and tell where its answer differs; writes nothing.",
 )
 @_faulty
-@_CASSETTE
+@click.argument("cassette", type=RunPath(dir_okay=False))
 @_COMMAND
 def replay(
     cassette: Path,

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from otel_agenttrace.capture.answering import Answer, Asked
 from otel_agenttrace.capture.serving import CassetteServer, base_urls
+from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.cli.run import exit_code
 from otel_agenttrace.config import resolve
 from otel_agenttrace.errors import CassetteError
@@ -50,7 +51,7 @@ _NO_PROXY: Final = ("NO_PROXY", "no_proxy")
 )
 @click.option("--once", is_flag=True, help="End when every recorded call has been asked for.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per line instead of text.")
-@click.argument("cassette", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("cassette", type=RunPath(dir_okay=False))
 @click.argument("command", nargs=-1, metavar="[-- COMMAND]...", type=click.UNPROCESSED)
 def serve(
     cassette: Path,

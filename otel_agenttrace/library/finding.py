@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Final
 
-from otel_agenttrace.cassette.places import ENDINGS
+from otel_agenttrace import semconv
+from otel_agenttrace.cassette.pack import SUFFIX as PACKED
+from otel_agenttrace.cassette.places import ENDINGS, NO_PLACE, UNNAMED, newest_cassette, runs_below
+from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cleaning.files import files_in
-from otel_agenttrace.errors import CassetteError
+from otel_agenttrace.errors import CassetteError, CassetteNotFound, RunAmbiguous
+from otel_agenttrace.model import Span
 
-__all__ = ["traces_at"]
+__all__ = ["LATEST", "files_below", "run_named", "stem_of", "traces_at"]
+
+LATEST: Final = "latest"
+"""The name of the recording that was written last."""
+_ID: Final = re.compile(r"[0-9a-f]{4,32}")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9 ._-]+")
+"""A name that stands in a file as it is, whoever wrote the JSON."""
+_NAMES: Final = (semconv.GEN_AI_AGENT_NAME, semconv.GEN_AI_WORKFLOW_NAME)
+_NEAR: Final = 0.75
+"""From which likeness on, of 1, a name may be a slip for another."""
 
 
 def traces_at(path: Path) -> tuple[Path, ...]:
@@ -19,10 +36,113 @@ def traces_at(path: Path) -> tuple[Path, ...]:
     """
     if not path.is_dir():
         return (path,)
-    files, unread = files_in(path)
+    files, unread = files_below(path)
     found = sorted((*(each for each in files if each.name.endswith(ENDINGS)), *unread))
     if not found:
         raise CassetteError(
             f"There is no cassette in {path}.\n  to fix   name a trace, or a folder with files whose names end in {' or '.join(ENDINGS)}"
         )
     return tuple(found)
+
+
+def files_below(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Return the regular files in and below a folder, and the folders there that cannot be read.
+
+    No link is followed, and no hidden folder is looked into but that of unnamed recordings.
+    """
+    return files_in(folder, _is_left_out)
+
+
+def _is_left_out(name: str) -> bool:
+    return (name.startswith(".") and name != UNNAMED) or name in NO_PLACE
+
+
+# --- one run by its name ----------------------------------------------------------------------------------------------
+
+
+def run_named(name: str, folder: Path) -> Path:
+    """Return the file that a user means by a name: a path that is there, `latest`, or a recording in or below a folder.
+
+    A recording is found by the name of its file, with or without its ending; else by the beginning of its run id or of a
+    trace id, 4 hex digits or more; else by the name of the agent that stands above all in it. A name that nothing is
+    called is a path: whoever opens it tells what is wrong with it.
+
+    Raises:
+        RunAmbiguous: If several recordings are called so.
+        CassetteNotFound: If none is, but one has a name that is nearly the same; or there is none for `latest`.
+    """
+    path = Path(name)
+    if name == "-" or path.name != name or path.exists() or path.is_symlink():
+        return path
+    if name == LATEST:
+        return newest_cassette(folder)
+    there = tuple(_once(runs_below(folder)))
+    for found in (_by_file(name, there), _by_id(name, there), _by_agent(name, there)):
+        if len(found) > 1:
+            raise RunAmbiguous(name, found)
+        if found:
+            return found[0]
+    near = None if name.endswith(ENDINGS) else get_close_matches(name, map(stem_of, there), n=1, cutoff=_NEAR)
+    if near:
+        raise CassetteNotFound(path, f"did you mean {near[0]}?")
+    return path
+
+
+def stem_of(path: Path) -> str:
+    """Return the name of a cassette without its ending."""
+    return path.name.removesuffix(PACKED).removesuffix(ENDINGS[0])
+
+
+def _once(paths: Iterable[Path]) -> Iterator[Path]:
+    """Leave out the packed form of a cassette that is there, too."""
+    known = set(paths)
+    yield from sorted(path for path in known if path.suffix != PACKED or path.with_suffix("") not in known)
+
+
+def _by_file(name: str, there: Iterable[Path]) -> list[Path]:
+    return [path for path in there if name in (path.name, stem_of(path))]
+
+
+def _by_id(name: str, there: Iterable[Path]) -> list[Path]:
+    prefix = name.lower()
+    if not _ID.fullmatch(prefix):
+        return []
+    return [path for path in there if _has(path, prefix, lambda spans: any(_is_of(span, prefix) for span in spans))]
+
+
+def _is_of(span: Span, prefix: str) -> bool:
+    ids = (span.trace_id, str(span.resource.get(semconv.AGENTTRACE_RUN_ID) or ""))
+    return any(each.startswith(prefix) for each in ids)
+
+
+def _by_agent(name: str, there: Iterable[Path]) -> list[Path]:
+    return [path for path in there if _has(path, name, lambda spans: name in _names_of_roots(spans))]
+
+
+def _names_of_roots(spans: list[Span]) -> Iterator[object]:
+    known = {span.span_id for span in spans}
+    for span in spans:
+        if span.parent_span_id not in known:
+            yield from (span.attributes.get(name) for name in _NAMES)
+
+
+def _has(path: Path, written: str, holds: Callable[[list[Span]], bool]) -> bool:
+    """Whether the spans of a cassette hold something; what cannot be read is called nothing."""
+    try:
+        if (
+            path.suffix != PACKED
+            and _PLAIN.fullmatch(written)
+            and written.lower().encode() not in path.read_bytes().lower()
+        ):
+            return False
+        cassette = open_cassette(path, warn=_unheard)
+    except (OSError, CassetteError):
+        return False
+    try:
+        return holds(list(cassette.spans()))
+    finally:
+        cassette.close()
+
+
+def _unheard(_: str) -> None:
+    """Stay silent: it is only looked for a name."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from rich.filesize import decimal
+
 from otel_agenttrace.counting import counted
 from otel_agenttrace.escaping import escaped, escaped_lines
 from otel_agenttrace.model import Usage
 
-__all__ = ["cost", "counted", "duration", "escaped", "escaped_lines", "first_line", "flow", "tokens"]
+__all__ = ["age", "cost", "counted", "duration", "escaped", "escaped_lines", "first_line", "flow", "size", "tokens"]
 
+_AGES: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_S: Final = 1_000_000_000
 
@@ -54,6 +57,19 @@ def duration(ns: int | None) -> str:
         return f"{seconds // 60} min {seconds % 60:02} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def age(seconds: float | None) -> str:
+    """Return how old something is like `12 d`, `3 h`, `5 min` or `40 s`, or `?` if it is not known."""
+    if seconds is None:
+        return "?"
+    unit, of_s = next((each for each in _AGES if abs(seconds) >= each[1]), _AGES[-1])
+    return f"{int(seconds / of_s):,} {unit}"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes like `13.0 kB`."""
+    return decimal(count)
 
 
 def first_line(text: str, limit: int = 200) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
-from otel_agenttrace.analyze.tool_calls import arguments_of, executed_tool
-from otel_agenttrace.jsonvalue import Json, array, canonical, obj, quoted
+from otel_agenttrace.analyze.tool_calls import arguments_of, executed_tool, shape_of
+from otel_agenttrace.jsonvalue import Json, array, canonical
 from otel_agenttrace.model import Event, Message, Part, Span
 from otel_agenttrace.report.node import Node, block, one_line
 from otel_agenttrace.volatile import steady_target, steady_value
@@ -42,8 +41,6 @@ _PARAMETERS: Final[Mapping[str, str]] = {
 }
 """Parameters that change what comes back, and what they are called here."""
 
-_PLAIN_KEY: Final = re.compile(r"[\w.-]+")
-
 
 def is_agent(span: Span) -> bool:
     """Whether a span is an agent or a workflow."""
@@ -75,7 +72,7 @@ class Wording:
         if self.arguments == "values":
             return f"{self.line(name)}({one_line(canonical(told))})"
         members = isinstance(told, dict)
-        shape = _shape(told)
+        shape = shape_of(told)
         return f"{self.line(name)}({shape[1:-1] if members else shape})"
 
     def _steady(self, value: Json) -> Json:
@@ -148,18 +145,3 @@ def text_of_message(message: Message) -> str:
     """Return the text of a message, what was refused too."""
     told = (part.get("content") for part in message.parts if part.get("type") in ("text", "refusal"))
     return "\n".join(each for each in told if isinstance(each, str) and each)
-
-
-def _shape(value: Json) -> str:
-    """Return the shape of a JSON value: `{city: string, days: [number]}`. Lists are known by what is in them, not how much."""
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{_key(key)}: {_shape(member)}' for key, member in sorted(obj(value).items()))}}}"
-    if isinstance(value, list):
-        return f"[{' | '.join(sorted(set(map(_shape, array(value)))))}]"
-    if value is None:
-        return "null"
-    return "boolean" if isinstance(value, bool) else "string" if isinstance(value, str) else "number"
-
-
-def _key(key: str) -> str:
-    return key if _PLAIN_KEY.fullmatch(key) else one_line(quoted(key))

@@ -15,12 +15,13 @@ from otel_agenttrace.wire.sse import DONE, events, json_events
 __all__ = ["asked_of", "decoded", "is_whole", "output_messages", "response_of"]
 
 _LAST_EVENTS: Final = frozenset({"message_stop", "response.completed", "response.incomplete", "response.failed"})
+_STREAM_BEGINS: Final = (b"event:", b"data:")
+"""How a stream begins that came without its type: recordings of others may keep no headers."""
 
 
 def response_of(span: Span) -> InferenceResponse | None:
     """Return what a model answered in a recorded call, or None where that is not recorded."""
-    call = span.call
-    answered = [attempt for attempt in call.attempts if attempt.status is not None] if call is not None else []
+    answered = [attempt for attempt in span.attempts if attempt.status is not None]
     if not answered:
         return None
     return decoded(answered[-1])
@@ -32,7 +33,8 @@ def decoded(exchange: Exchange) -> InferenceResponse | None:
     if found is None:
         return None
     kind = next((value for name, value in exchange.headers if name.lower() == "content-type"), "")
-    if kind.startswith("text/event-stream"):
+    is_stream = exchange.body.startswith(_STREAM_BEGINS) if not kind else kind.startswith("text/event-stream")
+    if is_stream:
         return found.codec.decode_stream(json_events(exchange.body))
     try:
         return found.codec.decode_response(obj(parse(exchange.body)))
@@ -60,12 +62,19 @@ def asked_of(span: Span) -> InferenceRequest:
         operation=span.operation or "",
         input_messages=tuple(_told_messages(span, semconv.GEN_AI_INPUT_MESSAGES)),
         system_instructions=tuple(_parts(_told(span, semconv.GEN_AI_SYSTEM_INSTRUCTIONS))),
+        tool_definitions=tuple(_parts(_told(span, semconv.GEN_AI_TOOL_DEFINITIONS))),
     )
 
 
 def _told_messages(span: Span, name: str) -> Iterator[Message]:
     for message in map(obj, _told(span, name)):
-        yield Message(text(message.get("role")) or "", tuple(_parts(array(message.get("parts")))))
+        parts = tuple(_parts(array(message.get("parts"))))
+        said = text(message.get("content"))  # some write messages as providers do, without parts
+        yield Message(text(message.get("role")) or "", parts or (() if said is None else (_text_part(said),)))
+
+
+def _text_part(said: str) -> Part:
+    return {"type": "text", "content": said}
 
 
 def _parts(told: JsonArray) -> Iterator[Part]:

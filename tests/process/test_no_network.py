@@ -17,29 +17,54 @@ _GOLDEN: Final = Path(__file__).parents[1] / "golden" / "cassette_v1.otlp.jsonl"
 _CLI: Final = (sys.executable, "-m", "otel_agenttrace")
 _AGENT: Final = (sys.executable, "-m", "otel_agenttrace.demo.agent", "{url}")
 _RECORD: Final = (*_CLI, "record", "made.otlp.jsonl", "--", *_AGENT)
+_JUDGED: Final = f"OPENAI_BASE_URL={{url}} OPENAI_API_KEY='none is needed' {sys.executable} -m otel_agenttrace score made.otlp.jsonl --model m"
 _SERVED: Final = f"{sys.executable} -m otel_agenttrace.demo.agent $OPENAI_BASE_URL"
 
 _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "annotate": ((*_CLI, "annotate", "run.otlp.jsonl", "tool", "--note", "see"),),
     "check": ((*_CLI, "check", "run.otlp.jsonl"),),
     "completion": ((*_CLI, "completion", "zsh"),),
-    "demo": ((*_CLI, "demo"),),
-    "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", ".")),
     "export": ((*_CLI, "export", "run.otlp.jsonl", "--format", "otlp", "-o", "out.jsonl"),),
+    "cost": ((*_CLI, "cost", "run.otlp.jsonl"),),
+    "dataset": ((*_CLI, "dataset", "run.otlp.jsonl", "--format", "csv", "-o", "calls.csv"),),
+    "demo": ((*_CLI, "demo"),),
+    "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", "."), (*_CLI, "doctor", ".")),
+    "fingerprint": ((*_CLI, "fingerprint", "run"),),
+    "diff": ((*_CLI, "diff", "run.otlp.jsonl", "run.otlp.jsonl", "--semantic"),),
+    "gaps": ((*_CLI, "gaps", "run.otlp.jsonl", "run.otlp.jsonl"),),
+    "explain": ((*_CLI, "explain", "run.otlp.jsonl"),),
     "grade": ((*_CLI, "grade", "run.otlp.jsonl"),),
-    "ingest": ((*_CLI, "ingest", "har", "a.har", "-o", "out"),),
+    "guidance": ((*_CLI, "guidance", "run.otlp.jsonl", "-o", "AGENTS.md"),),
+    "ingest": (
+        (*_CLI, "ingest", "tool-calls", "calls.jsonl", "-o", "out"),
+        (*_CLI, "ingest", "har", "a.har", "-o", "out"),
+    ),
     "init": ((*_CLI, "init", "made"),),
     "learn": ((*_CLI, "learn", "run.otlp.jsonl", "run.otlp.jsonl"),),
+    "ls": ((*_CLI, "ls"),),
+    "merge": ((*_CLI, "merge", "run", "-o", "merged.otlp.jsonl"),),
+    "migrate": ((*_CLI, "migrate", "run"),),
     "pack": ((*_CLI, "pack", "run.otlp.jsonl"),),
     "play": ((*_CLI, "play", "run.otlp.jsonl", "--speed", "0"),),
+    "prune": ((*_CLI, "prune", ".", "--older-than", "1m", "--yes"),),
+    "patterns": ((*_CLI, "patterns", "run.otlp.jsonl"),),
     "record": (_RECORD,),
     "redact": ((*_CLI, "redact", "run.otlp.jsonl"),),
     "refresh": (_RECORD, (*_CLI, "refresh", "made.otlp.jsonl", "--older-than", "0m", "--", *_AGENT)),
     "replay": (_RECORD, (*_CLI, "replay", "made.otlp.jsonl", "--", *_AGENT)),
     "report": ((*_CLI, "report", "--cassettes", "."),),
+    "retrieval": ((*_CLI, "retrieval", "run.otlp.jsonl"),),
+    "score": (_RECORD, ("sh", "-c", _JUDGED)),
     "serve": (_RECORD, (*_CLI, "serve", "made.otlp.jsonl", "--", "sh", "-c", _SERVED)),
     "show": ((*_CLI, "show", "run.otlp.jsonl"), (*_CLI, "show", "--conversation", "run.otlp.jsonl")),
+    "slice": ((*_CLI, "slice", "run", "inference", "-o", "sliced.otlp.jsonl"),),
+    "split": ((*_CLI, "split", "run", "-o", "runs"),),
+    "stats": ((*_CLI, "stats", "run.otlp.jsonl"),),
+    "timeline": ((*_CLI, "timeline", "run.otlp.jsonl"),),
+    "tokens": ((*_CLI, "tokens", "run.otlp.jsonl"),),
+    "tree": ((*_CLI, "tree", "run.otlp.jsonl"),),
     "validate": ((*_CLI, "validate", "run.otlp.jsonl"),),
+    "why": ((*_CLI, "why", "run.otlp.jsonl", "last"),),
 }
 """What is run for each command, the command itself at the end."""
 
@@ -80,6 +105,7 @@ def folder(tmp_path: Path) -> Path:
         "response": {"status": 200, "headers": [], "content": content},
     }
     (tmp_path / "a.har").write_text(json.dumps({"log": {"entries": [entry]}}))
+    (tmp_path / "calls.jsonl").write_text(json.dumps({"tool": "search", "args": {}, "result": "found"}))
     return tmp_path
 
 
