@@ -16,7 +16,7 @@ from typing import Final, Literal, TypeAlias
 from otel_agenttrace.cassette.appending import AppendedFile, kept_still
 from otel_agenttrace.cassette.held import recordable
 from otel_agenttrace.cassette.private import write_private
-from otel_agenttrace.cassette.sidecars import plain_name
+from otel_agenttrace.cassette.sidecars import other_forms, plain_name
 from otel_agenttrace.jsonvalue import obj, parse, text
 from otel_agenttrace.model import Span, Trace
 from otel_agenttrace.selectors import Subject, subjects
@@ -33,6 +33,7 @@ __all__ = [
     "delete_remarks",
     "new_remarks",
     "remarks_on",
+    "remove_annotations",
 ]
 
 Mark: TypeAlias = Literal["note", "label", "bookmark"]
@@ -202,3 +203,13 @@ def delete_remarks(path: Path, is_meant: Callable[[Remark], bool]) -> tuple[Rema
         elif deleted:
             beside.unlink()
     return deleted
+
+
+def remove_annotations(path: Path) -> None:
+    """Remove what stands beside a cassette that was removed, unless its partial or its packed form is still there.
+
+    Raises:
+        OSError: If the file cannot be removed.
+    """
+    if next(other_forms(path), None) is None and not path.exists():
+        annotations_path(path).unlink(missing_ok=True)

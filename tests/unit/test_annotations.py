@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 import otel_agenttrace as at
+from otel_agenttrace.cassette.pack import pack
 from otel_agenttrace.errors import CassetteInaccessible
 from otel_agenttrace.library.annotations import (
     Annotation,
@@ -23,6 +24,7 @@ from otel_agenttrace.library.annotations import (
     remarks_on,
 )
 from otel_agenttrace.library.choosing import chosen
+from otel_agenttrace.library.pruning import Pruned, remove
 from otel_agenttrace.report.annotated import annotated, annotated_page, unplaced_lines
 from otel_agenttrace.report.page import page_markdown
 from otel_agenttrace.report.terminal import trace_json
@@ -144,3 +146,12 @@ def test_programs_are_told_of_them_beside_each_span(run: Path) -> None:
     assert [span["annotation"] for span in told["spans"] if span["annotation"]] == [
         {"notes": [], "labels": ["slow"], "bookmark": False}
     ]
+
+
+def test_they_go_with_the_last_form_of_their_cassette(run: Path) -> None:
+    _put(run, "tool", ("note", "see"))
+    pack(run)
+    remove([Pruned(run, None, 0)])
+    assert annotations_path(run).exists()
+    remove([Pruned(run.with_name("run.otlp.jsonl.zst"), None, 0)])
+    assert list(run.parent.iterdir()) == []
