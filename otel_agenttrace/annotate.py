@@ -20,8 +20,9 @@ from otel_agenttrace.model import AttributeValue, Message, SpanKind, Usage
 from otel_agenttrace.sessions import Session
 from otel_agenttrace.spans import LiveSpan, active_span, attached, open_span, telemetry
 from otel_agenttrace.stepping import Listener, Steps, stepped, stepped_async
+from otel_agenttrace.wire.telling import message_json
 from otel_agenttrace_instrumentation.border import observe
-from otel_agenttrace_instrumentation.content import emit_details, export_content, message_json
+from otel_agenttrace_instrumentation.content import emit_details, export_content
 from otel_agenttrace_instrumentation.redacting import settle_rules
 
 __all__ = ["OpenSpan", "Ran", "Role", "agent", "decision", "decorator", "inference", "retrieval", "span", "text_of"]

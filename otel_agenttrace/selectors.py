@@ -47,6 +47,11 @@ class Subject:
     path: tuple[str, ...] = ()
     cost_of: Callable[[Span], float | None] = field(default=_unknown_cost, repr=False, compare=False)
 
+    @property
+    def place(self) -> str:
+        """The selector of its place: `inference[2]`, `#7`."""
+        return f"{_kind(self.span)}[{self.index}]" if self.index else f"#{self.ordinal}"
+
 
 _Test: TypeAlias = Callable[[Subject], bool]
 

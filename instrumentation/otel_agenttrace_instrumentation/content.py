@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_agenttrace import semconv
-from otel_agenttrace.jsonvalue import Json, compact, parse
-from otel_agenttrace.model import SCOPE, VERSION, InferenceRequest, InferenceResponse, Message
+from otel_agenttrace.jsonvalue import Json, parse
+from otel_agenttrace.model import SCOPE, VERSION, InferenceRequest, InferenceResponse
 from otel_agenttrace.redact.findings import FAILED_TEXT
 from otel_agenttrace.spans import telemetry
+from otel_agenttrace.wire.telling import content_attributes
 
 if TYPE_CHECKING:
     from otel_agenttrace.spans import LiveSpan
@@ -20,11 +21,9 @@ __all__ = [
     "CONTENT_SWITCH",
     "Capture",
     "capture_from",
-    "content_attributes",
     "emit_details",
     "export_content",
     "is_captured",
-    "message_json",
     "tell",
 ]
 
@@ -56,27 +55,6 @@ def is_captured() -> bool:
     """Whether the content switch asks for messages anywhere."""
     capture = capture_from(os.environ)
     return capture.on_spans or capture.on_events
-
-
-def content_attributes(asked: InferenceRequest, response: InferenceResponse) -> dict[str, str]:
-    """Return the four content attributes as JSON strings, leaving out what is empty."""
-    values: dict[str, Json] = {
-        semconv.GEN_AI_INPUT_MESSAGES: [message_json(message) for message in asked.input_messages],
-        semconv.GEN_AI_OUTPUT_MESSAGES: [message_json(message) for message in response.output_messages],
-        semconv.GEN_AI_SYSTEM_INSTRUCTIONS: list(asked.system_instructions),
-        semconv.GEN_AI_TOOL_DEFINITIONS: list(asked.tool_definitions),
-    }
-    return {name: compact(value) for name, value in values.items() if value}
-
-
-def message_json(message: Message) -> Json:
-    """Return a message in the form of the conventions."""
-    told: dict[str, Json] = {"role": message.role, "parts": list(message.parts)}
-    if message.name is not None:
-        told["name"] = message.name
-    if message.finish_reason is not None:
-        told["finish_reason"] = message.finish_reason
-    return told
 
 
 def tell(span: LiveSpan, asked: InferenceRequest, response: InferenceResponse) -> None:

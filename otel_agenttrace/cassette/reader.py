@@ -178,15 +178,18 @@ class Cassette:
         trace = Trace(with_conversations(ordered), path=self.path)
         return trace if cost_of is None else replace(trace, cost_of=cost_of)
 
-    def spans(self) -> Iterator[Span]:
+    def spans(self, since: int = 0) -> Iterator[Span]:
         """Yield the spans in the order of the file, without the content of recorded calls.
+
+        Args:
+            since: The number of lines that are left out at the beginning.
 
         Raises:
             CassetteCorrupt: If the cassette was opened strictly and a line is not what the format promises.
         """
         entries = {self._place(entry): entry for entry in self.index.calls}
         keeps = sum(line.size for line in self.index.lines) <= _KEPT
-        for line in self.index.lines:
+        for line in self.index.lines[since:]:
             try:
                 decoded = self.decoded(line)
             except CassetteCorrupt as damage:

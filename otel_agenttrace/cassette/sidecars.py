@@ -19,6 +19,8 @@ __all__ = [
     "BODIES",
     "bodies_size",
     "copy_named",
+    "other_forms",
+    "plain_name",
     "read_sidecar",
     "remove_cassette",
     "remove_unused",
@@ -43,10 +45,11 @@ _OVERLAP: Final = 65
 
 def sidecar_folder(path: Path) -> Path:
     """Return the folder that holds the large bodies of a cassette or of its partial."""
-    return path.with_name(_plain_name(path) + BODIES)
+    return path.with_name(plain_name(path) + BODIES)
 
 
-def _plain_name(path: Path) -> str:
+def plain_name(path: Path) -> str:
+    """Return the name that a cassette, its partial and its packed form have in common."""
     return path.name.removesuffix(PACKED).removesuffix(".partial")
 
 
@@ -128,7 +131,7 @@ def remove_unused(path: Path, digests: Collection[str], *, keeps: bool = False) 
     if keeps:
         return loose
     try:
-        kept = loose & frozenset(digest for other in _others(path) for digest in _named(other))
+        kept = loose & frozenset(digest for other in other_forms(path) for digest in _named(other))
     except (OSError, CassetteError):
         return loose
     folder = sidecar_folder(path)
@@ -158,7 +161,7 @@ def remove_cassette(path: Path) -> None:
     """
     digests = sidecars(path)
     path.unlink()
-    other = next(_others(path), None)
+    other = next(other_forms(path), None)
     if other is not None:
         remove_unused(other, digests)
         return
@@ -172,7 +175,7 @@ def remove_cassette(path: Path) -> None:
 def unnamed(folder: Path) -> frozenset[str]:
     """Return the large bodies in a folder of them that no file names; none where a file that shares them cannot be read."""
     path = folder.with_name(folder.name.removesuffix(BODIES))
-    sharing = (*((path,) if path.exists() else ()), *_others(path))
+    sharing = (*((path,) if path.exists() else ()), *other_forms(path))
     try:
         return sidecars(path) - frozenset(digest for each in sharing for digest in _named(each))
     except (OSError, CassetteError):
@@ -185,9 +188,9 @@ def bodies_size(path: Path) -> int:
     return sum((folder / digest).lstat().st_size for digest in sidecars(path))
 
 
-def _others(path: Path) -> Iterator[Path]:
+def other_forms(path: Path) -> Iterator[Path]:
     """Yield the files that share large bodies with the one at a path."""
-    name = _plain_name(path)
+    name = plain_name(path)
     for other in (name, f"{name}.partial", f"{name}{PACKED}", f"{name}.partial{PACKED}"):
         if other != path.name and path.with_name(other).exists():
             yield path.with_name(other)

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from otel_agenttrace.errors import AgentTraceError, CassetteError, IngestError
 
@@ -18,12 +19,15 @@ WRONG_USE: Final = 2
 UNREADABLE: Final = 3
 
 _COMMANDS: Final = {
+    "annotate": ("annotate", "annotate"),
     "check": ("check", "check"),
+    "completion": ("completion", "completion"),
     "cost": ("cost", "cost"),
     "dataset": ("dataset", "dataset"),
     "demo": ("demo", "demo"),
     "diff": ("diff", "diff"),
     "doctor": ("doctor", "doctor"),
+    "export": ("export", "export"),
     "fingerprint": ("library", "fingerprint"),
     "gaps": ("gaps", "gaps"),
     "explain": ("explain", "explain"),
@@ -36,6 +40,7 @@ _COMMANDS: Final = {
     "merge": ("combine", "merge"),
     "migrate": ("library", "migrate"),
     "pack": ("look", "pack"),
+    "play": ("play", "play"),
     "prune": ("library", "prune"),
     "patterns": ("patterns", "patterns"),
     "record": ("run", "record"),
@@ -67,6 +72,27 @@ _ALIASES: Final = {
 }
 """Names that other tools have for a command."""
 
+_SECTIONS: Final[dict[str, tuple[str, ...]]] = {
+    "Record and replay": ("demo", "init", "record", "replay", "refresh", "serve"),
+    "Look": ("show", "play", "tree", "timeline", "tokens", "stats", "annotate", "grade"),
+    "Compare and explain": (
+        "diff",
+        "explain",
+        "why",
+        "cost",
+        "gaps",
+        "patterns",
+        "guidance",
+        "pr",
+        "learn",
+        "report",
+    ),
+    "Check and test": ("check", "score", "retrieval", "validate", "doctor"),
+    "Library": ("ls", "fingerprint", "merge", "split", "slice", "prune", "migrate", "pack", "redact"),
+    "Bring in and hand on": ("ingest", "export", "dataset", "completion"),
+}
+"""How the help groups the commands; a name that no command has is passed over."""
+
 _UNLIMITED: Final = 1_000
 
 
@@ -83,10 +109,17 @@ class _LazyGroup(click.Group):
         module, attribute = found
         return getattr(import_module(f"otel_agenttrace.cli.{module}"), attribute)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the names that begin so, aliases where a letter is given; no command is imported for its help text."""
+        aliases = [name for name, command in _ALIASES.items() if incomplete and command in _COMMANDS]
+        named = [CompletionItem(name) for name in (*_COMMANDS, *aliases) if name.startswith(incomplete)]
+        return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, _first_sentence(command)) for name, command in commands.items()])
+        for title, names in _SECTIONS.items():
+            told = [(name, _first_sentence(self.get_command(ctx, name))) for name in names if name in _COMMANDS]
+            with formatter.section(title):
+                formatter.write_dl(told)
 
 
 def _first_sentence(command: click.Command | None) -> str:

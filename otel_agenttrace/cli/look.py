@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
+from otel_agenttrace.analyze.tool_usage import tools_used
 from otel_agenttrace.api import load
 from otel_agenttrace.cassette.pack import pack as packed_file
 from otel_agenttrace.cassette.places import newest_cassette
@@ -22,11 +23,17 @@ from otel_agenttrace.cassette.validation import Validation, validated
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
 from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.errors import CassetteCorrupt, CassetteTooLarge, CassetteTooNew
+from otel_agenttrace.library.annotations import annotations_of
+from otel_agenttrace.model import Trace
 from otel_agenttrace.playback.excerpts import excerpt
+from otel_agenttrace.report.annotated import unplaced_lines
 from otel_agenttrace.report.conversation import conversation
 from otel_agenttrace.report.node import text_of
+from otel_agenttrace.report.page import page_text
+from otel_agenttrace.report.plain import plain
 from otel_agenttrace.report.terminal import console, trace_json, trace_tree
 from otel_agenttrace.report.text import escaped, escaped_lines
+from otel_agenttrace.report.tool_usage import tools_used_page
 
 __all__ = ["CASSETTE_OR_INPUT", "JSON", "pack", "readable", "show", "validate"]
 
@@ -39,7 +46,8 @@ CASSETTE_OR_INPUT = RunPath(dir_okay=False, allow_dash=True)
 @click.argument("cassette", required=False, type=CASSETTE_OR_INPUT)
 @JSON
 @click.option("--conversation", "as_conversation", is_flag=True, help="Print what was said instead; fit for git diff.")
-def show(cassette: Path | None, *, as_json: bool, as_conversation: bool) -> None:
+@click.option("--tools", "as_tools", is_flag=True, help="Print the tools instead: calls, errors, time, arguments.")
+def show(cassette: Path | None, *, as_json: bool, as_conversation: bool, as_tools: bool) -> None:
     """Show a run as a tree of spans: model, tokens, cost, time, first line of text.
 
     CASSETTE is a path, the beginning of a run or trace id, a name, or latest; - is the standard input. Without: latest.
@@ -48,18 +56,34 @@ def show(cassette: Path | None, *, as_json: bool, as_conversation: bool) -> None
     by `*.otlp.jsonl diff=agenttrace` in .gitattributes, and
     `git config diff.agenttrace.textconv "otel-agenttrace show --conversation"`. A file that is no trace is shown as it is.
     """
-    if as_json and as_conversation:
-        raise click.UsageError("--json or --conversation, not both")
+    if as_conversation and (as_json or as_tools):
+        raise click.UsageError("--conversation stands alone: leave out --json and --tools")
     with readable(cassette or newest_cassette(Path())) as path:
         if as_conversation:
             for piece in _conversation(path):
                 click.echo(piece, nl=False)
             return
         trace = load(path)
+        if as_tools:
+            _show_tools(trace, as_json=as_json)
+            return
+        annotations = annotations_of(trace)
         if as_json:
-            click.echo(json.dumps(trace_json(trace), indent=2))
+            click.echo(json.dumps(trace_json(trace, annotations), indent=2))
         else:
-            console().print(trace_tree(trace, excerpt=excerpt))
+            console().print(trace_tree(trace, excerpt=excerpt, annotations=annotations))
+        for line in unplaced_lines(annotations):
+            click.echo(f"otel-agenttrace: {line}; look: otel-agenttrace annotate FILE --list", err=True)
+
+
+def _show_tools(trace: Trace, *, as_json: bool) -> None:
+    used = tools_used(trace)
+    if as_json:
+        click.echo(json.dumps(plain(used), indent=2))
+        return
+    output = console()
+    for each in page_text(tools_used_page(used)):
+        output.print(each)
 
 
 def _conversation(path: Path) -> Iterable[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -12,9 +12,8 @@ from otel_agenttrace.dialects.acting import acting_attributes
 from otel_agenttrace.dialects.grading import told_by
 from otel_agenttrace.dialects.retrieving import retrieval_attributes
 from otel_agenttrace.dialects.told import Told
-from otel_agenttrace.jsonvalue import compact
-from otel_agenttrace.model import AttributeValue, Message, Part, Span
-from otel_agenttrace.wire.telling import response_attributes
+from otel_agenttrace.model import AttributeValue, Span
+from otel_agenttrace.wire.telling import content_attributes, response_attributes
 
 __all__ = ["translated"]
 
@@ -54,19 +53,7 @@ def _attributes(told: Told) -> Mapping[str, AttributeValue]:
     return {
         semconv.GEN_AI_OPERATION_NAME: request.operation,
         semconv.GEN_AI_REQUEST_MODEL: request.model,
-        semconv.GEN_AI_SYSTEM_INSTRUCTIONS: _written_parts(request.system_instructions),
-        semconv.GEN_AI_TOOL_DEFINITIONS: _written_parts(request.tool_definitions),
-        semconv.GEN_AI_INPUT_MESSAGES: _written(request.input_messages),
-        semconv.GEN_AI_OUTPUT_MESSAGES: _written(response.output_messages),
+        **content_attributes(request, response),
         **response_attributes(response),
         **request.parameters,
     }
-
-
-def _written(messages: Sequence[Message]) -> str | None:
-    told = [{"role": message.role, "parts": [dict(part) for part in message.parts]} for message in messages]
-    return compact(told) if told else None
-
-
-def _written_parts(parts: Sequence[Part]) -> str | None:
-    return compact([dict(part) for part in parts]) if parts else None

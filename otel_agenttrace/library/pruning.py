@@ -12,6 +12,7 @@ from otel_agenttrace.cassette.recording import is_held
 from otel_agenttrace.cassette.sidecars import bodies_size, remove_cassette
 from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.errors import CassetteInaccessible
+from otel_agenttrace.library.annotations import remove_annotations
 from otel_agenttrace.library.finding import files_below
 from otel_agenttrace.library.listing import recorded_ns
 from otel_agenttrace.model import Trace
@@ -95,7 +96,7 @@ def pruned(
 
 
 def remove(found: Iterable[Pruned]) -> None:
-    """Remove cassettes, each with the large bodies that no other file names.
+    """Remove cassettes, each with the large bodies that no other file names, and what people put on its spans.
 
     Raises:
         CassetteInaccessible: If one cannot be removed; those before it are gone.
@@ -107,5 +108,6 @@ def remove(found: Iterable[Pruned]) -> None:
 def _remove(path: Path) -> None:
     try:
         remove_cassette(path)
+        remove_annotations(path)
     except OSError as error:
         raise CassetteInaccessible(path, "removed", f"{error.strerror}", "look at the rights of its folder") from error

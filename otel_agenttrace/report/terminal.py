@@ -15,8 +15,10 @@ from rich.tree import Tree
 
 from otel_agenttrace import semconv
 from otel_agenttrace.jsonvalue import JsonObject
+from otel_agenttrace.library.annotations import NOTHING, Annotation, Annotations
 from otel_agenttrace.model import OutcomeKind, Span, Trace, Usage
 from otel_agenttrace.report.family import Family, family
+from otel_agenttrace.report.plain import plain
 from otel_agenttrace.report.text import cost, counted, duration, escaped, first_line, flow
 
 __all__ = [
@@ -27,6 +29,9 @@ __all__ = [
     "recorded_line",
     "replayed_line",
     "rerecorded_line",
+    "run_json",
+    "span_json",
+    "span_line",
     "trace_json",
     "trace_tree",
     "verified_lines",
@@ -61,7 +66,7 @@ def console(file: IO[str] | None = None) -> Console:
 # --- the tree -------------------------------------------------------------------------------------------------------
 
 
-def trace_tree(trace: Trace, *, excerpt: Excerpt | None = None) -> Tree:
+def trace_tree(trace: Trace, *, excerpt: Excerpt | None = None, annotations: Annotations = NOTHING) -> Tree:
     """Return the spans of a run as a tree, one line each.
 
     A virtual root stands above several roots, or above the spans of a run that was killed before it wrote its root.
@@ -69,7 +74,10 @@ def trace_tree(trace: Trace, *, excerpt: Excerpt | None = None) -> Tree:
     trace = replace(trace, cost_of=_remembered(trace.cost_of))
     shown = family(trace.spans)
     top = 0 if shown.is_whole else 1
-    lines = ((_line(span, depth + top, trace, excerpt), depth + top) for span, depth in shown.members)
+    lines = (
+        (span_line(span, depth + top, trace, excerpt, annotations.of(span)), depth + top)
+        for span, depth in shown.members
+    )
     root = Tree(next(lines)[0] if shown.is_whole else _virtual_root(trace, shown), highlight=False)
     above = [root]
     for line, level in lines:
@@ -103,7 +111,10 @@ def _empty_line() -> Text:
     return Text(no_wrap=True, overflow="ellipsis")
 
 
-def _line(span: Span, level: int, trace: Trace, excerpt: Excerpt | None) -> Text:
+def span_line(
+    span: Span, level: int, trace: Trace, excerpt: Excerpt | None = None, annotation: Annotation | None = None
+) -> Text:
+    """Return the line of a span; that of a whole run (level 0) tells its totals too."""
     line = _empty_line()
     if level > _MAX_LEVEL:
         line.append(f"({level}) ", "dim")
@@ -113,6 +124,8 @@ def _line(span: Span, level: int, trace: Trace, excerpt: Excerpt | None) -> Text
     line.append("".join(f"  {fact}" for fact in (*_facts(span, trace), *totals)), "dim")
     if span.is_error:
         line.append(f"  {_error(span)}", "red")
+    if annotation is not None:
+        line.append(f"  {_annotation(annotation)}", "yellow")
     text = excerpt(span) if excerpt is not None else None
     if text:
         line.append(f"  {first_line(text)}")
@@ -155,6 +168,13 @@ def _text(span: Span, names: tuple[str, ...]) -> str | None:
 def _error(span: Span) -> str:
     kind = _text(span, (semconv.ERROR_TYPE,)) or "error"
     return f"{escaped(kind)}: {first_line(span.status_message)}" if span.status_message else escaped(kind)
+
+
+def _annotation(annotation: Annotation) -> str:
+    """Return what people wrote beside a span: `★ [flaky] “asks twice”`."""
+    told = ["★"] if annotation.bookmark else []
+    told += [f"[{escaped(label)}]" for label in annotation.labels]
+    return " ".join([*told, *(f"“{first_line(note)}”" for note in annotation.notes)])
 
 
 # --- closing lines --------------------------------------------------------------------------------------------------
@@ -263,23 +283,29 @@ def _total_cost(costs: list[float | None]) -> str:
 # --- JSON -----------------------------------------------------------------------------------------------------------
 
 
-def trace_json(trace: Trace) -> JsonObject:
+def trace_json(trace: Trace, annotations: Annotations = NOTHING) -> JsonObject:
     """Return a run as JSON with stable keys; what is not known is null.
 
     At the top: `calls` (to models), `usage`, `cost` (US dollars), `duration_ns`, `errors` (failed spans) and `spans` in
     order of their start. Of each span: `trace_id`, `span_id`, `parent_span_id`, `name`, `operation`, `provider`,
     `model`, `start_unix_nano` (a string, as in OTLP/JSON), `duration_ns`, `usage`, `cost`, `error` (its type),
-    `message` (of the error), `outcome` (of a replay). A usage has `input_tokens` (cached ones included),
-    `output_tokens`, `cache_read_input_tokens`, `cache_write_input_tokens`, `reasoning_output_tokens`.
+    `message` (of the error), `outcome` (of a replay), `annotation`: its `notes`, `labels` and `bookmark`, or null. A
+    usage has `input_tokens` (cached ones included), `output_tokens`, `cache_read_input_tokens`,
+    `cache_write_input_tokens`, `reasoning_output_tokens`.
     """
     trace = replace(trace, cost_of=_remembered(trace.cost_of))
+    spans = sorted(trace.spans, key=lambda span: span.start_ns)
+    return {**run_json(trace), "spans": [span_json(span, trace, annotations) for span in spans]}
+
+
+def run_json(trace: Trace) -> JsonObject:
+    """Return what `trace_json` tells of a run as a whole."""
     return {
         "calls": len(trace.inferences),
         "usage": _usage_json(trace.usage),
         "cost": trace.cost,
         "duration_ns": trace.duration_ns,
         "errors": len(trace.errors),
-        "spans": [_span_json(span, trace) for span in sorted(trace.spans, key=lambda span: span.start_ns)],
     }
 
 
@@ -293,7 +319,9 @@ def _usage_json(usage: Usage) -> JsonObject:
     }
 
 
-def _span_json(span: Span, trace: Trace) -> JsonObject:
+def span_json(span: Span, trace: Trace, annotations: Annotations = NOTHING) -> JsonObject:
+    """Return what `trace_json` tells of a span."""
+    annotation = annotations.of(span)
     return {
         "trace_id": span.trace_id,
         "span_id": span.span_id,
@@ -309,4 +337,5 @@ def _span_json(span: Span, trace: Trace) -> JsonObject:
         "error": (_text(span, (semconv.ERROR_TYPE,)) or "error") if span.is_error else None,
         "message": span.status_message if span.is_error else None,
         "outcome": _text(span, (semconv.AGENTTRACE_REPLAY_OUTCOME,)),
+        "annotation": None if annotation is None else plain(annotation),
     }

@@ -9,8 +9,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from otel_agenttrace import semconv
-from otel_agenttrace.jsonvalue import Json, obj, parse
-from otel_agenttrace.model import AttributeValue, InferenceRequest, InferenceResponse
+from otel_agenttrace.jsonvalue import Json, compact, obj, parse
+from otel_agenttrace.model import AttributeValue, InferenceRequest, InferenceResponse, Message
 from otel_agenttrace.wire.routes import Route, route
 from otel_agenttrace.wire.sse import json_events
 
@@ -18,7 +18,9 @@ __all__ = [
     "EVENT_STREAM",
     "Place",
     "asked_of",
+    "content_attributes",
     "decoded",
+    "message_json",
     "place_of",
     "response_attributes",
     "span_name",
@@ -105,3 +107,24 @@ def response_attributes(response: InferenceResponse) -> Mapping[str, AttributeVa
         semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: usage.reasoning_output_tokens,
         **response.attributes,
     }
+
+
+def content_attributes(asked: InferenceRequest, response: InferenceResponse) -> dict[str, str]:
+    """Return the four content attributes as JSON strings, leaving out what is empty."""
+    values: dict[str, Json] = {
+        semconv.GEN_AI_INPUT_MESSAGES: [message_json(message) for message in asked.input_messages],
+        semconv.GEN_AI_OUTPUT_MESSAGES: [message_json(message) for message in response.output_messages],
+        semconv.GEN_AI_SYSTEM_INSTRUCTIONS: list(asked.system_instructions),
+        semconv.GEN_AI_TOOL_DEFINITIONS: list(asked.tool_definitions),
+    }
+    return {name: compact(value) for name, value in values.items() if value}
+
+
+def message_json(message: Message) -> Json:
+    """Return a message in the form of the conventions."""
+    told: dict[str, Json] = {"role": message.role, "parts": list(message.parts)}
+    if message.name is not None:
+        told["name"] = message.name
+    if message.finish_reason is not None:
+        told["finish_reason"] = message.finish_reason
+    return told

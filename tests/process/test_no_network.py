@@ -21,7 +21,10 @@ _JUDGED: Final = f"OPENAI_BASE_URL={{url}} OPENAI_API_KEY='none is needed' {sys.
 _SERVED: Final = f"{sys.executable} -m otel_agenttrace.demo.agent $OPENAI_BASE_URL"
 
 _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
+    "annotate": ((*_CLI, "annotate", "run.otlp.jsonl", "tool", "--note", "see"),),
     "check": ((*_CLI, "check", "run.otlp.jsonl"),),
+    "completion": ((*_CLI, "completion", "zsh"),),
+    "export": ((*_CLI, "export", "run.otlp.jsonl", "--format", "otlp", "-o", "out.jsonl"),),
     "cost": ((*_CLI, "cost", "run.otlp.jsonl"),),
     "dataset": ((*_CLI, "dataset", "run.otlp.jsonl", "--format", "csv", "-o", "calls.csv"),),
     "demo": ((*_CLI, "demo"),),
@@ -42,6 +45,7 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "merge": ((*_CLI, "merge", "run", "-o", "merged.otlp.jsonl"),),
     "migrate": ((*_CLI, "migrate", "run"),),
     "pack": ((*_CLI, "pack", "run.otlp.jsonl"),),
+    "play": ((*_CLI, "play", "run.otlp.jsonl", "--speed", "0"),),
     "prune": ((*_CLI, "prune", ".", "--older-than", "1m", "--yes"),),
     "patterns": ((*_CLI, "patterns", "run.otlp.jsonl"),),
     "record": (_RECORD,),

@@ -377,6 +377,7 @@ def test_a_run_as_json_has_stable_keys_and_null_for_what_is_not_known() -> None:
                 "error": None,
                 "message": None,
                 "outcome": None,
+                "annotation": None,
             },
             {
                 "trace_id": TRACE_ID,
@@ -393,6 +394,7 @@ def test_a_run_as_json_has_stable_keys_and_null_for_what_is_not_known() -> None:
                 "error": "429",
                 "message": "no",
                 "outcome": "hit",
+                "annotation": None,
             },
         ],
     }
