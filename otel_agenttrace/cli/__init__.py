@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from otel_agenttrace.errors import AgentTraceError, CassetteError, IngestError
+from otel_agenttrace.errors import AgentTraceError, CassetteError, GitHubError, IngestError
 
 __all__ = ["CLEAN", "FINDINGS", "UNREADABLE", "WRONG_USE", "main"]
 
@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "merge": ("combine", "merge"),
     "migrate": ("library", "migrate"),
     "pack": ("look", "pack"),
+    "pr": ("pr", "pr"),
     "prune": ("library", "prune"),
     "record": ("run", "record"),
     "redact": ("redact", "redact"),
@@ -96,7 +97,7 @@ def main() -> None:
         reconfigure(errors="backslashreplace")
     try:
         _cli(prog_name="otel-agenttrace")
-    except (CassetteError, IngestError) as error:
+    except (CassetteError, GitHubError, IngestError) as error:
         _fail(error, UNREADABLE)
     except AgentTraceError as error:
         _fail(error, WRONG_USE)

@@ -27,7 +27,7 @@ from otel_agenttrace.report.plain import plain
 from otel_agenttrace.report.terminal import console
 from otel_agenttrace.report.text import escaped_lines
 
-__all__ = ["FILE", "FILES", "OUTPUT", "Reader", "shown"]
+__all__ = ["FILE", "FILES", "OUTPUT", "Reader", "shown", "tell_unread"]
 
 _Read = TypeVar("_Read")
 _Command = TypeVar("_Command", bound=Callable[..., object])
@@ -79,9 +79,14 @@ class Reader:
 
     def end(self, *, findings: bool = False) -> NoReturn:
         """Name the files that could not be read, and exit: 3 if none could, 1 on findings, else 0."""
-        for unread in self._unread:
-            click.echo(f"otel-agenttrace: not read: {escaped_lines(f'{unread.name}: {unread.reason}')}", err=True)
+        tell_unread(self._unread)
         raise SystemExit(UNREADABLE if not self._count else FINDINGS if findings else CLEAN)
+
+
+def tell_unread(files: Sequence[Unread]) -> None:
+    """Name files that could not be read."""
+    for unread in files:
+        click.echo(f"otel-agenttrace: not read: {escaped_lines(f'{unread.name}: {unread.reason}')}", err=True)
 
 
 def OUTPUT(command: _Command) -> _Command:  # noqa: N802 - a decorator beside FILES
