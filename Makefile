@@ -15,7 +15,7 @@ OLDEST := openai==1.40.0 anthropic==0.34.0 'httpx<0.28'
 MIDDLE := 'openai>=2,<3' 'anthropic>=1,<2'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test gate bench fuzz matrix matrix-oldest matrix-middle format constraints clean
+.PHONY: help setup demo test gate bench backends fuzz matrix matrix-oldest matrix-middle format constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ gate: $(READY) ## lint, format, types, import directions, generated code
 
 bench: $(READY) $(VENV)-peers/.ready ## print what a call costs, next to the bare SDK
 	@$(BIN)/python -m tests.bench
+
+backends: $(READY) $(VENV)-backends/.ready ## count a trace beside Phoenix and MLflow (1.7 GB of packages)
+	@$(BIN)/python -m pytest tests/otel/test_backends.py $(PYTEST_ARGS)
 
 fuzz: $(READY) $(VENV)-fuzz/.ready ## look for input that breaks a law; SECONDS=3600 is for all targets together
 	@PYTHONPATH=$(VENV)-fuzz $(BIN)/python -m tests.fuzz --seconds $(SECONDS)
@@ -75,6 +78,15 @@ $(VENV)-peers/.ready: Makefile | $(READY)
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'ddapm-test-agent>=1.69'
 	@$(foreach peer,$(PEERS) vcr clouds,$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(@D)/$(peer) $($(peer)) &&) true
+	@touch $@
+
+# Servers that count traces, too: an environment each, since their pins differ. mlflow 3.18 could not be installed here.
+$(VENV)-backends/.ready: Makefile | $(READY)
+	@echo 'setting up $(@D), once' >&2
+	@$(PYTHON) -m venv $(@D)/phoenix
+	@$(@D)/phoenix/bin/python -m pip install --quiet --disable-pip-version-check 'arize-phoenix>=20,<21'
+	@$(PYTHON) -m venv $(@D)/mlflow
+	@$(@D)/mlflow/bin/python -m pip install --quiet --disable-pip-version-check 'mlflow>=3.17,<3.18'
 	@touch $@
 
 # atheris stands apart, too: it is not there for every Python and system.

@@ -8,18 +8,17 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from opentelemetry import trace as otel_trace
 
-from otel_agenttrace.cassette.foreign import open_trace
 from otel_agenttrace.config import RecordMode, record_mode, resolve
-from otel_agenttrace.dialects.translating import translated
 from otel_agenttrace.errors import ConfigError, ReplayFailed
-from otel_agenttrace.model import Trace
+from otel_agenttrace.library.loading import trace_at
+from otel_agenttrace.model import Span, Trace
 from otel_agenttrace.playback.patches import Patch, made_patch
 from otel_agenttrace.playback.plan import Frozen, OnMiss, ReplayPlan
 from otel_agenttrace.processor import watch_provider
@@ -351,11 +350,16 @@ def stop() -> None:
 def load(path: str | Path) -> Trace:
     """Return the trace of a cassette, its content read from disk when it is asked for, or one that others exported.
 
+    A log of another tool, as `otel-agenttrace ingest` reads it, is known by its content and read as well.
+
     Raises:
         CassetteNotFound: If there is no file.
         CassetteCorrupt: If nothing in it is readable.
         CassetteTooNew: If a later release wrote it.
     """
-    opened = open_trace(Path(path))
-    trace = opened.trace(cost_function(resolve({}, pyproject_settings(Path.cwd()))))
-    return trace if opened.foreign is None else replace(trace, spans=translated(trace.spans))
+    return trace_at(Path(path), pricing_here())
+
+
+def pricing_here() -> Callable[[Span], float | None]:
+    """Return what prices a call by the settings that hold in this folder."""
+    return cost_function(resolve({}, pyproject_settings(Path.cwd())))

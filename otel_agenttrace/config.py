@@ -34,7 +34,9 @@ _KINDS: Final[Mapping[str, type]] = {
     "allow": list,
     "block": list,
     "cassette": str,
+    "context-windows": dict,
     "export-replay": bool,
+    "gaps": dict,
     "match": list,
     "pass": list,
     "prices": dict,
@@ -86,6 +88,7 @@ class Config:
     match: MatchRules = NO_RULES
     redact: RedactionRules = BUILT_IN
     allow: tuple[str, ...] = ()
+    context_windows: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 def resolve(
@@ -129,8 +132,22 @@ def resolve(
         prices=cast("Mapping[str, object]", pyproject.get("prices", {})),
         match=MatchRules((*match, *_match_rules(cast("list[object]", pyproject.get("match", []))))),
         redact=redact or redaction_settings(environ, pyproject),
+        context_windows=_context_windows(cast("Mapping[str, object]", pyproject.get("context-windows", {}))),
         allow=_allowed(environ.get(OTEL_AGENTTRACE_ALLOW, ""), _patterns(pyproject, "allow")),
     )
+
+
+def _context_windows(told: Mapping[str, object]) -> Mapping[str, int]:
+    """Return tokens by the beginning of a model's name.
+
+    Raises:
+        ConfigError: If one is no number of tokens.
+    """
+    for model, tokens in told.items():
+        if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 1:
+            place = f"[tool.otel-agenttrace.context-windows] {model!r} is {tokens!r}"
+            raise ConfigError(f'{place}.\n  to fix   a number of tokens: "{model}" = 128000; names with dots in quotes')
+    return cast("Mapping[str, int]", told)
 
 
 def _allowed(told: str, listed: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,11 +3,13 @@
 AgentTraceError
 ├─ ConfigError(ValueError)
 │  ├─ RunAmbiguous                    .name .candidates
-│  └─ SelectorError                   .selector .position
+│  ├─ SelectorError                   .selector .position
+│  └─ SpanNotFound(LookupError)       .span
 ├─ CassetteError
 │  ├─ CassetteNotFound(FileNotFoundError)
 │  ├─ CassetteInaccessible            .path .reason
 │  ├─ CassetteCorrupt(ValueError)     .path .line
+│  ├─ LogOfAnotherTool                .path .form
 │  ├─ CassetteTooLarge                .path .limit
 │  └─ CassetteTooNew                  .version .supported
 ├─ ReplayError
@@ -58,6 +60,7 @@ __all__ = [
     "GitHubError",
     "GitHubLimited",
     "IngestError",
+    "LogOfAnotherTool",
     "NotEncodable",
     "RegressionFound",
     "ReplayError",
@@ -67,6 +70,7 @@ __all__ = [
     "RunAmbiguous",
     "SelectorError",
     "SnapshotMismatch",
+    "SpanNotFound",
     "ToolError",
     "ToolFault",
     "ToolNotRestorable",
@@ -117,6 +121,16 @@ class SelectorError(ConfigError):
         self.position = position
 
 
+class SpanNotFound(ConfigError, LookupError):
+    """A text means no span of a run, or several."""
+
+    def __init__(self, span: str, reason: str, nearest: str = "") -> None:
+        near = f"\n  nearest  {escaped_lines(nearest)}" if nearest else ""
+        fix = "the beginning of an id, a name, last, last-error, or a selector that chooses one span: '#7'"
+        super().__init__(f"{escaped_lines(repr(span))}: {reason}.{near}\n  to fix   {fix}")
+        self.span = span
+
+
 class CassetteError(AgentTraceError):
     """A cassette cannot be used."""
 
@@ -151,6 +165,16 @@ class CassetteCorrupt(CassetteError, ValueError):
         self.path = path
         self.line = line
         self.reason = reason
+
+
+class LogOfAnotherTool(CassetteError):
+    """A file is the log of another tool, in the format `.form`: it can be shown as it is, and imported, but not replayed."""
+
+    def __init__(self, path: Path, form: str) -> None:
+        command = f"otel-agenttrace ingest {form} {shlex.quote(str(path))} -o recorded"
+        super().__init__(f"{path} is no trace, but a file of the format {form}.\n  to fix   {command}")
+        self.path = path
+        self.form = form
 
 
 class CassetteTooLarge(CassetteError):

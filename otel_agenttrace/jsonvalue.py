@@ -120,12 +120,12 @@ def compact(value: object) -> str:
 
 def obj(value: Json | object) -> JsonObject:
     """Return the value if it is a JSON object, else an empty one."""
-    return cast("JsonObject", value) if isinstance(value, dict) else _EMPTY
+    return value if isinstance(value, dict) else _EMPTY  # pyright: ignore[reportUnknownVariableType] - `cast` is a call, and this the most frequent one
 
 
 def array(value: Json | object) -> JsonArray:
     """Return the value if it is a JSON array, else an empty one."""
-    return cast("JsonArray", value) if isinstance(value, list | tuple) else ()
+    return value if isinstance(value, list | tuple) else ()  # pyright: ignore[reportUnknownVariableType] - as above
 
 
 def text(value: Json | object) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import accumulate
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
+from otel_agenttrace.doubles import Telling, doubled
 from otel_agenttrace.jsonvalue import Json
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Answered",
     "AttributeValue",
     "Call",
+    "CallReader",
     "Chunk",
     "End",
     "Event",
@@ -198,6 +200,25 @@ class Call:
     ticket: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class CallReader:
+    """Reads a recorded call when it is asked for.
+
+    Attributes:
+        call: Reads all of it.
+        attempts: Reads its attempts without the bodies of requests, which is cheaper.
+        digests: Of what was asked and of what was answered, known without reading.
+    """
+
+    call: Callable[[], Call]
+    attempts: Callable[[], tuple[Exchange, ...]]
+    digests: tuple[str, str]
+
+    def __call__(self) -> Call:
+        """Return the call."""
+        return self.call()
+
+
 # --- spans ----------------------------------------------------------------------------------------------------------
 
 
@@ -242,14 +263,34 @@ class Span:
     read_call: Callable[[], Call] | None = field(default=None, repr=False, compare=False)
 
     @property
+    def call_digests(self) -> tuple[str, str] | None:
+        """What this call asked and what it was answered, as digests for comparing, or None where they are not known."""
+        return self.read_call.digests if isinstance(self.read_call, CallReader) else None
+
+    @property
+    def attempts(self) -> tuple[Exchange, ...]:
+        """The recorded attempts of this call; the body of their request may be missing."""
+        if isinstance(self.read_call, CallReader):
+            return self.read_call.attempts()
+        call = self.call
+        return call.attempts if call is not None else ()
+
+    @property
     def call(self) -> Call | None:
         """The recorded exchanges of this call, or None where none was recorded."""
         return self.read_call() if self.read_call is not None else None
 
     @property
     def duration_ns(self) -> int | None:
-        """Nanoseconds from start to end, or None while the span is open."""
-        return None if self.end_ns is None else self.end_ns - self.start_ns
+        """Nanoseconds from start to end, or None while the span is open, and where its source does not tell both."""
+        if self.end_ns is None or semconv.AGENTTRACE_TIME_UNKNOWN in self.attributes:
+            return None
+        return self.end_ns - self.start_ns
+
+    @property
+    def has_time(self) -> bool:
+        """Whether it is known when the span began: else its start and end give the order and no more."""
+        return self.attributes.get(semconv.AGENTTRACE_TIME_UNKNOWN) != "all"
 
     @property
     def is_error(self) -> bool:
@@ -268,6 +309,21 @@ class Span:
         return self.operation in semconv.INFERENCE_OPERATIONS
 
     @property
+    def telling(self) -> Telling:
+        """Which call to a model this span tells."""
+        response_id = self.attributes.get(semconv.GEN_AI_RESPONSE_ID)
+        return Telling(
+            self.trace_id,
+            self.span_id,
+            self.parent_span_id,
+            self.start_ns,
+            response_id if isinstance(response_id, str) and response_id else None,
+            self.read_call is not None,
+            self.usage.total_tokens is not None,
+            self.operation == semconv.OPERATION_EMBEDDINGS,
+        )
+
+    @property
     def usage(self) -> Usage:
         """Tokens as recorded on this span."""
         return Usage(
@@ -281,21 +337,6 @@ class Span:
     def _count(self, name: str) -> int | None:
         value = self.attributes.get(name)
         return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _response_id(span: Span) -> str | None:
-    value = span.attributes.get(semconv.GEN_AI_RESPONSE_ID)
-    return value if isinstance(value, str) and value else None
-
-
-def _is_first(span: Span, recorded: Set[str | None], seen: set[object]) -> bool:
-    response_id = _response_id(span)
-    if response_id is None:
-        return True
-    if response_id in recorded or (span.trace_id, response_id) in seen:
-        return False
-    seen.add((span.trace_id, response_id))
-    return True
 
 
 def _unknown_cost(_: Span) -> float | None:
@@ -317,13 +358,11 @@ class Trace:
     def inferences(self) -> tuple[Span, ...]:
         """One span for each call to a model, in order of their start.
 
-        Two instrumentations may tell the same call. A recorded call counts for itself; a span without a recording is
-        left out if a recorded call has its response id, or if another span of its trace has.
+        Several instrumentations may tell the same call: `doubles` says which of their spans counts.
         """
         told = [span for span in self.spans if span.is_inference]
-        recorded = {_response_id(span) for span in told if span.read_call is not None} - {None}
-        seen: set[object] = set()
-        return tuple(span for span in told if span.read_call is not None or _is_first(span, recorded, seen))
+        left_out = doubled(span.telling for span in told)
+        return tuple(span for place, span in enumerate(told) if place not in left_out)
 
     @property
     def tool_calls(self) -> tuple[Span, ...]:
@@ -343,9 +382,10 @@ class Trace:
 
     @property
     def duration_ns(self) -> int | None:
-        """Nanoseconds from the first start to the last end, or None without spans."""
-        ends = [span.end_ns for span in self.spans if span.end_ns is not None]
-        return max(ends) - min(span.start_ns for span in self.spans) if ends else None
+        """Nanoseconds from the first start to the last end, or None if no span tells a time."""
+        timed = [span for span in self.spans if span.has_time]
+        ends = [span.end_ns for span in timed if span.end_ns is not None]
+        return max(ends) - min(span.start_ns for span in timed) if ends else None
 
     @property
     def errors(self) -> tuple[Span, ...]:

@@ -11,8 +11,10 @@ import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Final, Literal, cast
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from otel_agenttrace import semconv
 from otel_agenttrace.errors import ConfigError
@@ -23,7 +25,19 @@ if TYPE_CHECKING:
     from genai_prices import Usage as Tokens
     from genai_prices.types import PriceCalculation
 
-__all__ = ["ModelPrice", "Price", "PriceTable", "cost_of_span", "is_deprecated", "price_of", "price_table"]
+__all__ = [
+    "ModelPrice",
+    "Price",
+    "PriceTable",
+    "Pricing",
+    "context_window_of",
+    "cost_of_span",
+    "is_deprecated",
+    "price_of",
+    "price_of_span",
+    "price_table",
+    "tier_of",
+]
 
 _log: Final = logging.getLogger("otel_agenttrace")
 
@@ -57,13 +71,38 @@ _GATEWAYS: Final = (None, "openai", "openrouter")
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a usage costs in US dollars, and the entry that says so. The total may include a price per request."""
+    """What a usage costs in US dollars, and the entry that says so. The total may include a price per request.
 
-    input_cost: float
-    output_cost: float
+    `source` is `recorded` where the span tells the amount itself: how it is made up is not known then.
+    """
+
+    input_cost: float | None
+    output_cost: float | None
     total_cost: float
     model: str
-    source: Literal["table", "genai-prices"]
+    source: Literal["recorded", "table", "genai-prices"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """By which prices calls are counted. Unless one of the last three is set, an amount that a span tells comes first.
+
+    Attributes:
+        table: The user's own prices.
+        at: A time whose prices hold for all calls; None for that of each call.
+        model: A model that all calls are taken to have gone to.
+        flat: A price that holds for all calls.
+    """
+
+    table: PriceTable | None = None
+    at: datetime | None = None
+    model: str | None = None
+    flat: ModelPrice | None = None
+
+    @property
+    def is_recorded_kept(self) -> bool:
+        """Whether an amount that a span tells comes first."""
+        return self.at is None and self.model is None and self.flat is None
 
 
 def price_of(
@@ -73,6 +112,7 @@ def price_of(
     model: str | None,
     at: datetime | None,
     table: PriceTable | None = None,
+    tier: str | None = None,
 ) -> Price | None:
     """Return what a usage costs, or None if the usage, the model or its price is not known.
 
@@ -84,8 +124,9 @@ def price_of(
         model: As the provider names it; dated names and those of gateways (`openai/gpt-4o`) too.
         at: The time of the call, since prices change; None for the newest price.
         table: The user's own prices.
+        tier: The service tier, or `batch`, where it is not the standard one.
     """
-    return _price(usage, provider, [model] if model else [], at or _LATEST, table)
+    return _price(_Sold(provider, (model,) if model else (), tier), usage, at or _LATEST, table)
 
 
 def cost_of_span(span: Span, table: PriceTable | None = None) -> float | None:
@@ -93,40 +134,78 @@ def cost_of_span(span: Span, table: PriceTable | None = None) -> float | None:
 
     A recorded amount comes first, then the price of the answering model, then that of the model that was asked for.
     """
-    recorded = number(span.attributes.get(semconv.AGENTTRACE_COST_AMOUNT))
-    if recorded is not None and span.attributes.get(semconv.AGENTTRACE_COST_CURRENCY, "USD") == "USD":
-        return float(recorded)
-    if not span.is_inference:
-        return None
-    names = (semconv.GEN_AI_RESPONSE_MODEL, semconv.GEN_AI_REQUEST_MODEL)
-    models = dict.fromkeys(model for name in names if isinstance(model := span.attributes.get(name), str) and model)
-    provider = span.attributes.get(semconv.GEN_AI_PROVIDER_NAME)
-    at = datetime.fromtimestamp(span.start_ns // 1_000_000_000, tz=timezone.utc)
-    price = _price(span.usage, provider if isinstance(provider, str) else None, models, at, table)
+    price = price_of_span(span, Pricing(table))
     return None if price is None else price.total_cost
 
 
-def _price(
-    usage: Usage, provider: str | None, models: Iterable[str], at: datetime, table: PriceTable | None
-) -> Price | None:
-    """Return the price by the first of several names of a model that has one."""
-    names = tuple(models)
-    if not names or not _adds_up(usage):
+def price_of_span(span: Span, pricing: Pricing) -> Price | None:
+    """Return what the call of an inference span costs by these prices, or None if that is not known."""
+    recorded = number(span.attributes.get(semconv.AGENTTRACE_COST_AMOUNT)) if pricing.is_recorded_kept else None
+    if recorded is not None and span.attributes.get(semconv.AGENTTRACE_COST_CURRENCY, "USD") == "USD":
+        return Price(None, None, float(recorded), "", "recorded")
+    if not span.is_inference:
         return None
-    own = next((found for name in names if table is not None and (found := table.find(name)) is not None), None)
+    if pricing.flat is not None:
+        return _own_price(span.usage, "", pricing.flat) if _adds_up(span.usage) else None
+    at = pricing.at or datetime.fromtimestamp(span.start_ns // 1_000_000_000, tz=timezone.utc)
+    sold = _Sold(None, (pricing.model,)) if pricing.model else _sold(span)
+    return _price(sold, span.usage, at, pricing.table)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sold:
+    """What was asked for: the names of a model, the best one first, and how it is served."""
+
+    provider: str | None
+    models: tuple[str, ...]
+    tier: str | None = None
+
+
+def _sold(span: Span) -> _Sold:
+    names = (semconv.GEN_AI_RESPONSE_MODEL, semconv.GEN_AI_REQUEST_MODEL)
+    models = dict.fromkeys(model for name in names if isinstance(model := span.attributes.get(name), str) and model)
+    provider = span.attributes.get(semconv.GEN_AI_PROVIDER_NAME)
+    return _Sold(provider if isinstance(provider, str) else None, tuple(models), tier_of(span))
+
+
+_TIERS: Final = (
+    semconv.OPENAI_RESPONSE_SERVICE_TIER,
+    semconv.AGENTTRACE_RESPONSE_SERVICE_TIER,
+    semconv.OPENAI_REQUEST_SERVICE_TIER,
+)
+_STANDARD: Final = frozenset({"auto", "default", "on_demand", "standard", "standard_only"})
+
+
+def tier_of(span: Span) -> str | None:
+    """Return the service tier of a call, or `batch`, as the answer tells it, else the request; None for the standard one."""
+    told = next((tier for name in _TIERS if isinstance(tier := span.attributes.get(name), str) and tier), None)
+    return None if told in _STANDARD else told
+
+
+def _price(sold: _Sold, usage: Usage, at: datetime, table: PriceTable | None) -> Price | None:
+    """Return the price by the first of several names of a model that has one."""
+    if not sold.models or not _adds_up(usage):
+        return None
+    finds = (table.find(name, sold.tier) for name in sold.models) if table is not None else ()
+    own = next((found for found in finds if found is not None), None)
     if own is not None:
         return _own_price(usage, *own)
-    if (provider, names) in _unpriced:
+    if sold in _unpriced:
         return None
-    for name in names:
-        if (calculated := _calculated(usage, provider, name, at)) is not None:
-            return _known_price(usage, calculated)
-    _unpriced.add((provider, names))
-    _log.warning("no price is known for model %r of provider %r: its calls cost None, not 0", names[0], provider)
+    published = _published(sold, at.date())
+    if published is not None:
+        return published.price(usage)
+    calculated = _calculated(sold, usage, at)
+    if calculated is not None:
+        return _known_price(usage, calculated)
+    _unpriced.add(sold)
+    how = f", tier {sold.tier!r}," if sold.tier else ""
+    told = "no price is known for model %r of provider %r%s: its calls cost None, not 0"
+    _log.warning(told, sold.models[0], sold.provider, how)
     return None
 
 
-_unpriced: Final[set[tuple[str | None, tuple[str, ...]]]] = set()
+_unpriced: Final[set[_Sold]] = set()
 """What has been looked for in vain, and told."""
 
 
@@ -139,8 +218,63 @@ def _adds_up(usage: Usage) -> bool:
 # --- genai-prices ---------------------------------------------------------------------------------------------------
 
 
-def _calculated(usage: Usage, provider: str | None, model: str, at: datetime) -> PriceCalculation | None:
-    """Return what genai-prices says; like ours, its input tokens include cached ones."""
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """US dollars per token of a model on a day, and per request: exact, since a price is a sum of products."""
+
+    model: str
+    input: Decimal
+    cache_read: Decimal
+    cache_write: Decimal
+    output: Decimal
+    request: Decimal
+    sells_output: bool
+
+    def price(self, usage: Usage) -> Price | None:
+        if usage.output_tokens is None and self.sells_output:
+            return None
+        read, write = usage.cache_read_input_tokens or 0, usage.cache_write_input_tokens or 0
+        plain = (usage.input_tokens or 0) - read - write
+        input_cost = plain * self.input + read * self.cache_read + write * self.cache_write
+        output_cost = (usage.output_tokens or 0) * self.output
+        total = input_cost + output_cost + self.request
+        return Price(float(input_cost), float(output_cost), float(total), self.model, "genai-prices")
+
+
+@lru_cache(maxsize=4_096)
+def _published(sold: _Sold, day: date) -> _Rates | None:
+    """Return the rates of a model on a day; None if it has none, or the size or the hour of a call changes them.
+
+    They are asked for by usages of a million: genai-prices alone knows what a model sells.
+    """
+    at = datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
+    nothing = _calculated(sold, Usage(0, 0), at)
+    if nothing is None or not _is_steady(nothing):
+        return None
+    per_token = [
+        (asked.total_price - nothing.total_price) / _PER
+        for usage in (Usage(_PER, 0), Usage(_PER, 0, _PER), Usage(_PER, 0, None, _PER), Usage(0, _PER))
+        if (asked := _calculated(sold, usage, at)) is not None
+    ]
+    if len(per_token) < 4:
+        return None
+    given, read, written, got = per_token
+    sells_output = nothing.model_price.output_mtok is not None
+    return _Rates(nothing.model.id, given, read, written, got, nothing.total_price, sells_output)
+
+
+def _is_steady(found: PriceCalculation) -> bool:
+    """Whether every token has the same price on the whole day."""
+    from genai_prices.types import StartDateConstraint, TieredPrices
+
+    held = found.model.prices
+    limits = [each.constraint for each in held] if isinstance(held, list) else []
+    has_hours = any(limit is not None and not isinstance(limit, StartDateConstraint) for limit in limits)
+    return not has_hours and not any(isinstance(price, TieredPrices) for price in vars(found.model_price).values())
+
+
+def _calculated(sold: _Sold, usage: Usage, at: datetime) -> PriceCalculation | None:
+    """Return what genai-prices says of the first name it knows; like ours, its input tokens include cached ones."""
     from genai_prices import Usage as Tokens  # takes 220 ms, hence not before it is needed
 
     tokens = Tokens(
@@ -149,15 +283,25 @@ def _calculated(usage: Usage, provider: str | None, model: str, at: datetime) ->
         cache_read_tokens=usage.cache_read_input_tokens,
         cache_write_tokens=usage.cache_write_input_tokens,
     )
-    prices = (_looked_up(tokens, provider_id, name, at) for provider_id, name in _references(provider, model))
+    references = (reference for model in sold.models for reference in _references(sold.provider, model))
+    prices = (_looked_up(tokens, provider_id, name, at, sold.tier) for provider_id, name in references)
     return next((price for price in prices if price is not None), None)
 
 
-def _looked_up(tokens: Tokens, provider_id: str | None, model: str, at: datetime) -> PriceCalculation | None:
+def _looked_up(
+    tokens: Tokens, provider_id: str | None, model: str, at: datetime, tier: str | None
+) -> PriceCalculation | None:
     from genai_prices import calc_price
 
     try:
-        return calc_price(tokens, model, provider_id=provider_id, genai_request_timestamp=at)
+        if tier is None:
+            return calc_price(tokens, model, provider_id=provider_id, genai_request_timestamp=at)
+        ways = {"processing": tier} if tier == _BATCH else {"service_tier": tier}
+        found = calc_price(tokens, model, provider_id=provider_id, genai_request_timestamp=at)
+        if not _sells(found, ways, at):
+            return None
+        asked: Any = partial(calc_price, price_context=ways)
+        return asked(tokens, model, provider_id=provider_id, genai_request_timestamp=at)
     except (LookupError, ValueError):  # not known there, or sold by something else than these tokens
         return None
 
@@ -177,6 +321,19 @@ def _told_deprecated(provider_id: str | None, model: str) -> bool | None:
         return None
 
 
+_BATCH: Final = "batch"
+
+
+def _sells(found: PriceCalculation, ways: Mapping[str, str], at: datetime) -> bool:
+    """Whether a model has a price of its own for a way to be served; releases of before 0.2 know of none."""
+    variants: Iterable[Any] = getattr(found.model, "price_variants", None) or ()
+    return any(
+        all(ways.get(key) == value for key, value in variant.when.items())
+        and (variant.constraint is None or variant.constraint.active(at))
+        for variant in variants
+    )
+
+
 def _references(provider: str | None, model: str) -> Iterator[tuple[str | None, str]]:
     """Yield the providers and names a model may be known by in genai-prices."""
     known = None if provider is None else _PROVIDERS.get(provider.lower(), provider)
@@ -187,6 +344,21 @@ def _references(provider: str | None, model: str) -> Iterator[tuple[str | None, 
     elif slash and known in _GATEWAYS:
         yield "openrouter", model
         yield _PROVIDERS.get(vendor.lower(), vendor), bare
+
+
+def context_window_of(provider: str | None, model: str) -> int | None:
+    """Return how many tokens of input and output a model holds at most, as genai-prices tells; None where it does not."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    snapshot = get_snapshot()
+    for provider_id, name in _references(provider, model):
+        try:
+            _, found = snapshot.find_provider_model(name, None, provider_id, None)
+        except LookupError:
+            continue
+        if found.context_window is not None:
+            return found.context_window
+    return None
 
 
 def _known_price(usage: Usage, found: PriceCalculation) -> Price | None:
@@ -216,9 +388,13 @@ class PriceTable:
 
     prices: Mapping[str, ModelPrice] = field(default_factory=dict[str, ModelPrice])
 
-    def find(self, model: str) -> tuple[str, ModelPrice] | None:
-        """Return the entry with the model's name, else the one with its longest beginning, else None."""
-        beginnings = (name for name in self.prices if model.startswith(name))
+    def find(self, model: str, tier: str | None = None) -> tuple[str, ModelPrice] | None:
+        """Return the entry with the model's name, else the one with its longest beginning, else None.
+
+        That of a service tier is named `gpt-5 (flex)`.
+        """
+        end = f" ({tier})" if tier else ""
+        beginnings = (name for name in self.prices if name.endswith(end) and model.startswith(name.removesuffix(end)))
         name = max(beginnings, key=len, default=None)
         return None if name is None else (name, self.prices[name])
 

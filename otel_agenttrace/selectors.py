@@ -215,6 +215,8 @@ _NS: Final = 1_000_000_000
 
 def _age_s(subject: Subject) -> float | None:
     span = subject.span
+    if not span.has_time:
+        return None
     recorded_ns = number(span.attributes.get(semconv.AGENTTRACE_RECORDED_TIME_UNIX_NANO)) or span.start_ns
     return (subject.now_ns - recorded_ns) / _NS if subject.now_ns else None
 

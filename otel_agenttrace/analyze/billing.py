@@ -7,7 +7,7 @@ from typing import Final
 from otel_agenttrace import semconv
 from otel_agenttrace.model import Span, Trace
 
-__all__ = ["cost_of_call", "tokens_of"]
+__all__ = ["cost_of_call", "is_unbilled", "tokens_of"]
 
 _REFUSED: Final = 400
 _UNSENT: Final = frozenset({"ConnectError", "ConnectTimeout"})
@@ -16,24 +16,29 @@ _UNSENT: Final = frozenset({"ConnectError", "ConnectTimeout"})
 def tokens_of(span: Span) -> tuple[int | None, int | None]:
     """Return the tokens of input and output; None where the span does not tell them, 0 where there can be none."""
     usage = span.usage
-    if usage.total_tokens is None and _is_unbilled(span):
+    if usage.total_tokens is None and is_unbilled(span):
         return 0, 0
     return usage.input_tokens, 0 if span.operation == semconv.OPERATION_EMBEDDINGS else usage.output_tokens
 
 
 def cost_of_call(trace: Trace, span: Span) -> float | None:
     """Return what a call of a run cost in US dollars; None where that is not known, 0 where it can cost nothing."""
-    return 0.0 if _is_unbilled(span) else trace.cost_of(span)
+    return 0.0 if is_unbilled(span) else trace.cost_of(span)
 
 
-def _is_unbilled(span: Span) -> bool:
-    """Whether a call reached no provider, or was refused by it: a replay missed it, no connection, a status of 400 on."""
+def is_unbilled(span: Span) -> bool:
+    """Whether a call reached no provider, or was refused by it: a replay missed it, no connection, a status of 400 on.
+
+    What went over the wire is looked at only for a call that failed and tells no tokens.
+    """
     if span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME) == "miss":
         return True
+    told = span.attributes.get(semconv.ERROR_TYPE)
+    if span.usage.total_tokens is not None or not (told or span.is_error):
+        return False
     call = span.call
     if call is None:
-        told = span.attributes.get(semconv.ERROR_TYPE)
-        return isinstance(told, str) and told.isdecimal() and int(told) >= _REFUSED and span.usage.total_tokens is None
+        return isinstance(told, str) and told.isdecimal() and int(told) >= _REFUSED
     return bool(call.attempts) and all(
         attempt.status >= _REFUSED
         if attempt.status is not None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import Literal, TypeAlias, TypeVar
 
+from otel_agenttrace.analyze.alignment import aligned
 from otel_agenttrace.analyze.billing import cost_of_call
 from otel_agenttrace.analyze.tool_calls import tool_calls
 from otel_agenttrace.analyze.trajectories import Divergence, Step, compare, steps
@@ -116,11 +116,7 @@ def _steps(trace: Trace | None) -> tuple[Step, ...]:
 
 def _apart(was: Sequence[Step], does: Sequence[Step]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the steps that only one of two runs has: another kind or name is another step."""
-    before, now = [step.key[:2] for step in was], [step.key[:2] for step in does]
-    removed: list[str] = []
-    added: list[str] = []
-    for tag, first, last, begin, end in SequenceMatcher(None, before, now, autojunk=False).get_opcodes():
-        if tag != "equal":
-            removed += map(str, was[first:last])
-            added += map(str, does[begin:end])
-    return tuple(removed), tuple(added)
+    pairs = aligned(was, does, (lambda step: (step.kind, step.name),))
+    held, taken = {one for one, _ in pairs}, {other for _, other in pairs}
+    removed = tuple(str(step) for place, step in enumerate(was) if place not in held)
+    return removed, tuple(str(step) for place, step in enumerate(does) if place not in taken)

@@ -6,7 +6,6 @@ rate of success.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -30,7 +29,6 @@ __all__ = ["ENVELOPE_VERSION", "Envelope", "Spread", "ToolRange", "Trial", "enve
 ENVELOPE_VERSION: Final = 1
 _SHARES: Final[Mapping[str, float]] = {"p10": 0.10, "p25": 0.25, "p50": 0.50, "p75": 0.75, "p90": 0.90}
 _GREATEST: Final = 1e18
-_OF_ROUNDING: Final = 1 / math.sqrt(12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +181,10 @@ def _spread(amounts: Sequence[float], measure: Measure, level: float) -> Spread:
 def _expected(sample: Sample, measure: Measure, level: float) -> Interval | None:
     """Return where one further run is expected, never below 0.
 
-    Amounts that come in steps have no less than the deviation of rounding to a step, step/√12: three equal counts do not
-    prove that there is no other. (JCGM 100:2008, Guide to the expression of uncertainty in measurement, F.2.2.1.)
+    Amounts that come in steps have no less than the deviation of rounding to a step: three equal counts do not prove that
+    there is no other.
     """
-    found = prediction_interval(sample, level, least_deviation=measure.step * _OF_ROUNDING)
+    found = prediction_interval(sample, level, least_deviation=measure.rounding)
     if found is None:
         return None
     return Interval(max(round(found.low, measure.digits), 0.0), round(found.high, measure.digits))

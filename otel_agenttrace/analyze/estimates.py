@@ -24,6 +24,7 @@ __all__ = [
     "Interval",
     "Sample",
     "chance_of_so_few",
+    "mean_interval",
     "prediction_interval",
     "quantile",
     "sample_of",
@@ -156,6 +157,14 @@ def prediction_interval(sample: Sample, level: float = LEVEL, *, least_deviation
         return None
     spread = max(sample.deviation, least_deviation)
     reach = t_quantile(sample.n - 1, level) * spread * math.sqrt(1 + 1 / sample.n)
+    return Interval(sample.mean - reach, sample.mean + reach)
+
+
+def mean_interval(sample: Sample, level: float = LEVEL) -> Interval | None:
+    """Return where the mean of all such numbers lies, or None of a single number: mean ± t · s / √n."""
+    if sample.deviation is None:
+        return None
+    reach = t_quantile(sample.n - 1, level) * sample.deviation / math.sqrt(sample.n)
     return Interval(sample.mean - reach, sample.mean + reach)
 
 

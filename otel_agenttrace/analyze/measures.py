@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.billing import cost_of_call, tokens_of
 from otel_agenttrace.analyze.estimates import Interval
-from otel_agenttrace.analyze.tool_calls import tool_calls
+from otel_agenttrace.analyze.tool_calls import ToolCall, tool_calls
 from otel_agenttrace.model import Span, Trace
 
-__all__ = ["MEASURES", "Measure", "RunFigures", "model_of", "run_figures"]
+__all__ = ["MEASURES", "Measure", "RunFigures", "model_of", "run_figures", "whole"]
 
 _NS: Final = 1_000_000_000
 
@@ -34,6 +34,11 @@ class Measure:
     step: float
     digits: int
     told: Callable[[float], str]
+
+    @property
+    def rounding(self) -> float:
+        """The deviation of rounding to a step, step/√12 (JCGM 100:2008, Guide to the expression of uncertainty, F.2.2.1)."""
+        return self.step / math.sqrt(12)
 
     def possible(self, limits: Interval) -> Interval:
         """Return the least and the greatest amount there can be within some limits."""
@@ -87,19 +92,19 @@ class RunFigures:
     models: frozenset[str]
 
 
-def run_figures(trace: Trace) -> RunFigures:
-    """Return what a run took."""
+def run_figures(trace: Trace, called: Sequence[ToolCall] | None = None) -> RunFigures:
+    """Return what a run took; `called` are its calls of tools, if the caller has them."""
     calls = trace.inferences
     tokens = [tokens_of(span) for span in calls]
-    given, got = _whole(told for told, _ in tokens), _whole(told for _, told in tokens)
-    tools = Counter(call.name for call in tool_calls(trace))
+    given, got = whole(told for told, _ in tokens), whole(told for _, told in tokens)
+    tools = Counter(call.name for call in (tool_calls(trace) if called is None else called))
     amounts = {
         "llm_calls": len(calls),
         "tool_calls": sum(tools.values()),
         "input_tokens": given,
         "output_tokens": got,
-        "total_tokens": _whole((given, got)),
-        "cost_usd": _whole(cost_of_call(trace, span) for span in calls),
+        "total_tokens": whole((given, got)),
+        "cost_usd": whole(cost_of_call(trace, span) for span in calls),
         "duration_s": _seconds(trace),
     }
     rounded = {
@@ -108,7 +113,8 @@ def run_figures(trace: Trace) -> RunFigures:
     return RunFigures(rounded, tools, frozenset(filter(None, map(model_of, calls))))
 
 
-def _whole(amounts: Iterable[float | None]) -> float | None:
+def whole(amounts: Iterable[float | None]) -> float | None:
+    """Return the sum of amounts, or None if one of them is not known."""
     each = list(amounts)
     known = [amount for amount in each if amount is not None]
     return sum(known) if len(known) == len(each) else None
@@ -121,6 +127,6 @@ def model_of(span: Span) -> str | None:
 
 
 def _seconds(trace: Trace) -> float | None:
-    if any(span.end_ns is None for span in trace.spans):
+    if any(span.end_ns is None or not span.has_time for span in trace.spans):
         return None
     return None if trace.duration_ns is None else trace.duration_ns / _NS

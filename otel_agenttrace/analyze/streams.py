@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from otel_agenttrace import semconv
+from otel_agenttrace.doubles import doubled
 from otel_agenttrace.model import Span, Trace
 
 __all__ = ["SpanStream", "inferences_once", "streamed"]
@@ -17,7 +17,7 @@ class SpanStream:
 
     Attributes:
         name: The file, as the user named it.
-        spans: Its spans in any order, perhaps read from disk while they are asked for: they can be read once.
+        spans: Its spans in any order. A large file is read from disk anew each time they are asked for.
         cost_of: Prices one inference span in US dollars; None where that is not known.
     """
 
@@ -32,22 +32,13 @@ def streamed(trace: Trace, name: str = "") -> SpanStream:
 
 
 def inferences_once(spans: Iterable[Span]) -> Iterator[Span]:
-    """Yield one span for each call to a model, as they come.
+    """Yield one span for each call to a model, those that `Trace.inferences` has, in the order of the spans.
 
-    Two instrumentations may tell the same call: spans of a trace with the same response id are one call, and the first counts.
-    Recorded calls count each for itself, among themselves: a replay may have given the same response twice.
+    What comes later may tell a call again, so the spans are read twice. Those that can be read once only, from an
+    iterator, are held.
     """
-    recorded: set[tuple[str, str]] = set()
-    told: set[tuple[str, str]] = set()
-    for span in spans:
-        if not span.is_inference:
-            continue
-        response_id = span.attributes.get(semconv.GEN_AI_RESPONSE_ID)
-        if not isinstance(response_id, str) or not response_id:
+    again = [span for span in spans if span.is_inference] if isinstance(spans, Iterator) else spans
+    left_out = doubled(span.telling for span in again if span.is_inference)
+    for place, span in enumerate(span for span in again if span.is_inference):
+        if place not in left_out:
             yield span
-            continue
-        place = (span.trace_id, response_id)
-        if place in told or (span.read_call is None and place in recorded):
-            continue
-        (recorded if span.read_call is not None else told).add(place)
-        yield span

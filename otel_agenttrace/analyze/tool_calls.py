@@ -1,23 +1,33 @@
 """Tell which tools a run called, in order, with what. Trace in, tool calls out, whoever told them.
 
 A tool that has spans of its own counts by them. One that has none, since nobody instrumented it, counts by what models
-asked for.
+asked for. Spans that do not tell the arguments have those that a model asked with.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.escaping import escaped
 from otel_agenttrace.jsonvalue import Json, array, obj, parse, quoted, text
-from otel_agenttrace.model import Part, Span, Trace
+from otel_agenttrace.model import Message, Part, Span, Trace
 from otel_agenttrace.wire.recorded import output_messages
 
-__all__ = ["ToolCall", "arguments_of", "executed_tool", "shape_of", "tool_calls", "untold_calls"]
+__all__ = [
+    "ToolCall",
+    "arguments_of",
+    "asks_for_tools",
+    "executed_tool",
+    "shape_of",
+    "told_arguments",
+    "tool_calls",
+    "tool_name",
+    "untold_calls",
+]
 
 _ASKS: Final = frozenset({"function_call", "tool_call", "tool_calls", "tool_use"})
 """Finish reasons of a model that asked for tools."""
@@ -45,32 +55,42 @@ class ToolCall:
     is_executed: bool
 
 
-def tool_calls(trace: Trace) -> tuple[ToolCall, ...]:
-    """Return the tool calls of a run, in order of the start of their spans."""
+def tool_calls(trace: Trace, answered: Callable[[Span], tuple[Message, ...]] = output_messages) -> tuple[ToolCall, ...]:
+    """Return the tool calls of a run, in order of the start of their spans; `answered` reads what a model answered."""
     executed = [executed_tool(span) for span in trace.tool_calls]
     told = {call.name for call in executed}
-    asked = [call for span in trace.inferences for call in _asked(span) if call.name not in told]
-    return tuple(sorted((*executed, *asked), key=lambda call: call.span.start_ns))
+    asked = [call for span in trace.inferences for call in _asked(span, answered(span))]
+    untold = [call for call in asked if call.name not in told]
+    return tuple(sorted((*_with_arguments(executed, asked), *untold), key=lambda call: call.span.start_ns))
+
+
+def _with_arguments(executed: Sequence[ToolCall], asked: Sequence[ToolCall]) -> Iterator[ToolCall]:
+    """Yield executed tools; where no span of a tool tells its arguments, with those it was asked for with, each for each."""
+    for name in dict.fromkeys(call.name for call in executed):
+        ran, wished = ([call for call in calls if call.name == name] for calls in (executed, asked))
+        if len(ran) == len(wished) and all(call.arguments is None for call in ran):
+            yield from (replace(call, arguments=wish.arguments) for call, wish in zip(ran, wished, strict=True))
+        else:
+            yield from ran
 
 
 def untold_calls(trace: Trace) -> tuple[Span, ...]:
     """Return the calls to models that asked for tools which nobody tells: their content is not recorded, and no tool ran then."""
     last_run = max((span.start_ns for span in trace.tool_calls), default=-1)
     asking = (span for span in trace.inferences if last_run < span.start_ns)
-    return tuple(
-        span
-        for span in asking
-        if not _ASKS.isdisjoint(map(text, array(span.attributes.get(semconv.GEN_AI_RESPONSE_FINISH_REASONS))))
-        and not output_messages(span)
-    )
+    return tuple(span for span in asking if asks_for_tools(span) and not output_messages(span))
+
+
+def asks_for_tools(span: Span) -> bool:
+    """Whether the finish reason of a call to a model says that it asked for tools."""
+    return not _ASKS.isdisjoint(map(text, array(span.attributes.get(semconv.GEN_AI_RESPONSE_FINISH_REASONS))))
 
 
 def executed_tool(span: Span) -> ToolCall:
     """Return what the span of an executed tool tells."""
-    named = span.attributes.get(semconv.GEN_AI_TOOL_NAME)
     return ToolCall(
-        name=named if isinstance(named, str) else span.name,
-        arguments=_content(span, semconv.GEN_AI_TOOL_CALL_ARGUMENTS),
+        name=tool_name(span),
+        arguments=told_arguments(span),
         result=_content(span, semconv.GEN_AI_TOOL_CALL_RESULT),
         call_id=text(_content(span, semconv.GEN_AI_TOOL_CALL_ID)),
         span=span,
@@ -78,8 +98,19 @@ def executed_tool(span: Span) -> ToolCall:
     )
 
 
-def _asked(span: Span) -> Iterator[ToolCall]:
-    for message in output_messages(span):
+def tool_name(span: Span) -> str:
+    """Return the name of an executed tool, else that of its span."""
+    named = span.attributes.get(semconv.GEN_AI_TOOL_NAME)
+    return named if isinstance(named, str) else span.name
+
+
+def told_arguments(span: Span) -> Json:
+    """Return what an executed tool was called with, as JSON; a text that is no JSON stays one, None where it is not told."""
+    return _content(span, semconv.GEN_AI_TOOL_CALL_ARGUMENTS)
+
+
+def _asked(span: Span, answered: Iterable[Message]) -> Iterator[ToolCall]:
+    for message in answered:
         for part in message.parts:
             if part.get("type") == "tool_call":
                 yield ToolCall(

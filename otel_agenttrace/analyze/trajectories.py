@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import zip_longest
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 from otel_agenttrace import semconv
 from otel_agenttrace.differing import first_difference
@@ -146,12 +146,22 @@ def _grouped(siblings: Sequence[Span], first: int) -> list[tuple[Span, int]]:
     return [(span, number) for number, group in groups for span in group]
 
 
-def parallel_groups(siblings: Iterable[Span]) -> Iterator[tuple[Span, ...]]:
+class _Timed(Protocol):
+    @property
+    def start_ns(self) -> int: ...
+    @property
+    def end_ns(self) -> int | None: ...
+
+
+_Sibling = TypeVar("_Sibling", bound=_Timed)
+
+
+def parallel_groups(siblings: Iterable[_Sibling]) -> Iterator[tuple[_Sibling, ...]]:
     """Yield the spans of one parent, given in order of their start, in groups that ran at the same time.
 
     Two that start at the very same time are in one group: which was first is not known.
     """
-    group: list[Span] = []
+    group: list[_Sibling] = []
     until = 0
     for span in siblings:
         if group and span.start_ns >= until and span.start_ns > group[-1].start_ns:

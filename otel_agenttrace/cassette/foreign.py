@@ -6,21 +6,24 @@ import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from otel_agenttrace import semconv
+from otel_agenttrace.cassette.conversations import with_conversations
 from otel_agenttrace.cassette.dumps import dumped_spans
 from otel_agenttrace.cassette.format import decode_attributes, decode_id, decode_spans
+from otel_agenttrace.cassette.forms import form_of
 from otel_agenttrace.cassette.held import FileTooLarge, whole_file
 from otel_agenttrace.cassette.pack import SUFFIX, unpacked
 from otel_agenttrace.cassette.reader import Cassette, open_cassette
-from otel_agenttrace.errors import CassetteCorrupt, IngestError
+from otel_agenttrace.errors import CassetteCorrupt, IngestError, LogOfAnotherTool
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, obj, parse, text
 from otel_agenttrace.model import Event, Span, Trace
 
-__all__ = ["Opened", "foreign_spans", "open_trace"]
+__all__ = ["Opened", "foreign_spans", "open_trace", "spans_in"]
 
 _JSON: Final = b"{["
 _MESSAGE: Final = 0x0A
@@ -51,6 +54,7 @@ def open_trace(path: Path, *, strict: bool = False) -> Opened:
     """
     failure: CassetteCorrupt | None = None
     cassette: Cassette | None = None
+    _refuse_log(path)
     try:
         cassette = open_cassette(path, strict=strict)
         if cassette.index.calls:
@@ -66,6 +70,16 @@ def open_trace(path: Path, *, strict: bool = False) -> Opened:
     if failure is not None and any(semconv.AGENTTRACE_CALL_KEY in span.attributes for span in spans):
         raise failure  # a cassette of ours, damaged
     return Opened(path, cassette, spans)
+
+
+def _refuse_log(path: Path) -> None:
+    """Say what to do with a log of another tool: it is no trace, but can be made one."""
+    try:
+        form = form_of(path) if path.suffix != SUFFIX else None
+    except OSError:
+        return  # whoever opens it says why it cannot be read
+    if form is not None:
+        raise LogOfAnotherTool(path, form)
 
 
 _UNREAD: Final = ("not JSON", "binary")
@@ -95,16 +109,32 @@ def foreign_spans(path: Path) -> tuple[Span, ...]:
         content = b"".join(unpacked(path)) if path.suffix == SUFFIX else whole_file(path)
     except FileTooLarge as error:
         raise IngestError(path, None, str(error)) from error
+    return spans_in(path, content)
+
+
+def spans_in(path: Path, content: bytes, odd: list[tuple[int, str]] | None = None) -> tuple[Span, ...]:
+    """Return the spans that the content of a file tells.
+
+    Args:
+        path: Where it is from, for errors.
+        content: What the file holds, unpacked.
+        odd: Takes the lines that cannot be read, each with the reason; without it the first one is an error.
+
+    Raises:
+        IngestError: As `foreign_spans` does.
+        CassetteError: As `foreign_spans` does.
+    """
     documents = _json_documents(path, content) if content.lstrip()[:1] in _parts(_JSON) else _messages(path, content)
     spans: list[Span] = []
     logged: list[tuple[tuple[str, str], Event]] = []
-    for line, document in documents:
-        with _named(path, line):
-            spans += _spans(document)
-            logged += _logged(document)
+    for line, told in documents:
+        document = _document(path, line, told, odd)
+        if document is not None:
+            spans += document[0]
+            logged += document[1]
     if not spans:
         raise IngestError(path, None, "there are no spans in it")
-    return tuple(_with_events(spans, logged))
+    return with_conversations(_with_events(spans, logged))
 
 
 @contextmanager
@@ -144,9 +174,29 @@ def _is_otlp(record: JsonObject) -> bool:
 # --- JSON -------------------------------------------------------------------------------------------------------------
 
 
-def _json_documents(path: Path, content: bytes) -> Iterator[tuple[int | None, Json]]:
+def _document(
+    path: Path, line: int | None, told: Callable[[], Json], odd: list[tuple[int, str]] | None
+) -> tuple[list[Span], list[tuple[tuple[str, str], Event]]] | None:
+    """Return the spans and the log records of a document, None for one that is odd and may be."""
     try:
-        yield None, parse(content)
+        with _named(path, line):
+            document = told()
+            return list(_spans(document)), list(_logged(document))
+    except IngestError as error:
+        if odd is None or line is None:
+            raise
+        odd.append((line, error.reason))
+        return None
+
+
+_Document: TypeAlias = "tuple[int | None, Callable[[], Json]]"
+"""A document, as it is when it is parsed, and the line it stands in."""
+
+
+def _json_documents(path: Path, content: bytes) -> Iterator[_Document]:
+    try:
+        whole = parse(content)
+        yield None, lambda: whole
         return
     except json.JSONDecodeError as error:
         if error.msg != "Extra data":
@@ -157,9 +207,12 @@ def _json_documents(path: Path, content: bytes) -> Iterator[tuple[int | None, Js
     for number, line in enumerate(lines, 1):
         is_torn = number == len(lines) and not line.endswith(b"\n")  # `open_cassette` has warned of it
         if line.strip() and not (is_torn and _is_broken(line)):
-            with _named(path, number, "not JSON: "):
-                document = parse(line)
-            yield number, document
+            yield number, partial(_parsed, path, number, line)
+
+
+def _parsed(path: Path, number: int, line: bytes) -> Json:
+    with _named(path, number, "not JSON: "):
+        return parse(line)
 
 
 def _is_broken(line: bytes) -> bool:
@@ -173,14 +226,14 @@ def _is_broken(line: bytes) -> bool:
 # --- protobuf -----------------------------------------------------------------------------------------------------------
 
 
-def _messages(path: Path, content: bytes) -> Iterator[tuple[int | None, Json]]:
+def _messages(path: Path, content: bytes) -> Iterator[_Document]:
     """Yield OTLP messages as their JSON: one alone, or several, each after its length.
 
     The length is four bytes, as the Collector's file exporter writes it, or a varint, as protobuf's own tools do.
     """
     decoded = _protobuf(path)
     for frame in _fixed_frames(content) or _varint_frames(content) or [content]:
-        yield None, decoded(frame)
+        yield None, partial(decoded, frame)
 
 
 def _protobuf(path: Path) -> Callable[[bytes], Json]:

@@ -12,6 +12,7 @@ import json
 import math
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Final, TypeVar, cast
 
 from otel_agenttrace import semconv
@@ -22,6 +23,7 @@ __all__ = [
     "FORMAT_VERSION",
     "decode_attributes",
     "decode_id",
+    "decode_span",
     "decode_spans",
     "encode_line",
     "encode_resource",
@@ -168,17 +170,25 @@ def decode_spans(document: Json) -> Iterator[Span]:
         resource = decode_attributes(obj(resource_spans.get("resource")).get("attributes"))
         for scope_spans in map(obj, array(_member(resource_spans, "scopeSpans"))):
             for record in map(obj, array(scope_spans.get("spans"))):
-                yield _span(record, scope_spans, resource)
+                yield decode_span(record, scope_spans, resource)
 
 
 def _member(record: JsonObject, name: str) -> Json:
     """Return a member under its camelCase or its snake_case name."""
-    if name in record:
-        return record[name]
-    return record.get("".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name))
+    return record[name] if name in record else record.get(_snake_case(name))
 
 
-def _span(record: JsonObject, scope_spans: JsonObject, resource: Mapping[str, AttributeValue]) -> Span:
+@cache
+def _snake_case(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
+def decode_span(record: JsonObject, scope_spans: JsonObject, resource: Mapping[str, AttributeValue]) -> Span:
+    """Return the span of a record, given the record around it and the attributes of its resource.
+
+    Raises:
+        ValueError: If it has no usable id, or what should be a time is none.
+    """
     scope = obj(scope_spans.get("scope"))
     status = obj(record.get("status"))
     return Span(
@@ -209,8 +219,7 @@ _DROPPED: Final = {
 
 
 def _dropped(record: JsonObject) -> Mapping[str, int]:
-    counts = {name: _int(_member(record, member)) for member, name in _DROPPED.items()}
-    return {name: count for name, count in counts.items() if count}
+    return {name: count for member, name in _DROPPED.items() if (count := _int(_member(record, member)))}
 
 
 def _read_event(record: JsonObject) -> Event:
@@ -278,11 +287,16 @@ def _int(value: Json) -> int | None:
 
 def decode_attributes(values: Json) -> dict[str, AttributeValue]:
     """Return the values of a list of OTLP's key-value pairs."""
-    return {text(pair.get("key")) or "": _read_value(obj(pair.get("value"))) for pair in map(obj, array(values))}
+    found: dict[str, AttributeValue] = {}
+    for pair in map(obj, array(values)):
+        key, value = pair.get("key"), pair.get("value")
+        told = value.get("stringValue") if isinstance(value, dict) else None
+        found[key if isinstance(key, str) else ""] = told if isinstance(told, str) else _read_value(value)
+    return found
 
 
-def _read_value(value: JsonObject) -> AttributeValue:
-    for kind, member in value.items():
+def _read_value(value: Json) -> AttributeValue:
+    for kind, member in obj(value).items():
         reader = _READERS.get(kind)
         if reader is not None:
             return reader(member)
@@ -304,7 +318,7 @@ def _read_bytes(value: Json) -> bytes | None:
 
 
 def _read_array(value: Json) -> tuple[AttributeValue, ...]:
-    return tuple(_read_value(obj(item)) for item in array(obj(value).get("values")))
+    return tuple(_read_value(item) for item in array(obj(value).get("values")))
 
 
 def _read_bool(value: Json) -> bool:

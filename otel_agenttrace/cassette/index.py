@@ -21,7 +21,19 @@ from otel_agenttrace.errors import CassetteCorrupt, CassetteTooNew
 from otel_agenttrace.jsonvalue import parse
 from otel_agenttrace.model import Span
 
-__all__ = ["LONGEST", "Entry", "Holder", "Index", "Line", "scan"]
+__all__ = [
+    "LONGEST",
+    "Entry",
+    "Holder",
+    "Index",
+    "Line",
+    "check_version",
+    "damage_of",
+    "is_torn",
+    "raw_lines",
+    "scan",
+    "too_long",
+]
 
 _STRING: Final = rb'"((?:[^"\\]|\\.)*)"'
 _OURS: Final = re.compile(
@@ -129,18 +141,22 @@ def scan(path: Path, source: BinaryIO) -> Index:
     """
     index = Index()
     offset = source.tell()
-    for number, (size, raw) in enumerate(_lines(source), 1):
+    for number, (size, raw) in enumerate(raw_lines(source), 1):
         line = Line(number, offset, size)
         offset += size
         if raw is None:
-            reason = f"a line of {size:,} bytes; lines above {LONGEST:,} bytes are not read"
-            index.problems.append(CassetteCorrupt(path, number, reason))
+            index.problems.append(too_long(path, number, size))
         elif raw.strip():
             _add(index, path, line, raw)
     return index
 
 
-def _lines(source: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+def too_long(path: Path, number: int, size: int) -> CassetteCorrupt:
+    """Return what is said of a line that is not read."""
+    return CassetteCorrupt(path, number, f"a line of {size:,} bytes; lines above {LONGEST:,} bytes are not read")
+
+
+def raw_lines(source: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
     """Yield the size of each line, and the line itself unless it is too long."""
     while raw := source.readline(_PIECE):
         size = len(raw)
@@ -170,10 +186,10 @@ def _add(index: Index, path: Path, line: Line, raw: bytes) -> None:
         if found is None:
             found = _parsed(path, line, raw)
     except (ValueError, RecursionError) as error:
-        if _is_torn(raw, error):
+        if is_torn(raw, error):
             index.torn = True
         else:
-            index.problems.append(CassetteCorrupt(path, line.number, _reason(raw, error)))
+            index.problems.append(damage_of(path, line.number, raw, error))
         return
     index.lines.append(line)
     for entry, position, defined in found:
@@ -192,7 +208,7 @@ def _own(path: Path, line: Line, raw: bytes) -> _Found | None:
     tail = _TAIL.fullmatch(raw, raw.rfind(_SPAN_ID))
     if ours is None or begin < 0 or tail is None:
         return None
-    _check_version(path, int(ours[1]))
+    check_version(path, int(ours[1]))
     found = _CALL.match(raw, begin + len(_SPAN))
     try:
         if found is None:
@@ -222,24 +238,34 @@ def _unescaped(inner: bytes) -> str:
     return json.loads(b'"' + inner + b'"') if b"\\" in inner else inner.decode()
 
 
-def _check_version(path: Path, version: int | None) -> None:
+def check_version(path: Path, version: int | None) -> None:
+    """Refuse a line of a later format.
+
+    Raises:
+        CassetteTooNew: If this release does not know the version.
+    """
     if version is not None and version > FORMAT_VERSION:
         raise CassetteTooNew(path, version, FORMAT_VERSION)
 
 
 def _parsed(path: Path, line: Line, raw: bytes) -> _Found:
     document = parse(raw)
-    _check_version(path, format_version(document))
+    check_version(path, format_version(document))
     return list(_entries(line, decode_spans(document)))
 
 
-def _is_torn(raw: bytes, error: Exception) -> bool:
+def is_torn(raw: bytes, error: Exception) -> bool:
     """Whether a line is the beginning of a JSON object and no more, as a killed process leaves it."""
     if raw.endswith(b"\n") or not raw.lstrip().startswith(b"{") or b"\0" in raw:
         return False
     if isinstance(error, UnicodeDecodeError):
         return error.reason == _TORN
     return isinstance(error, json.JSONDecodeError) and error.msg != "Extra data"
+
+
+def damage_of(path: Path, number: int, raw: bytes, error: Exception) -> CassetteCorrupt:
+    """Return what is said of a line that could not be read."""
+    return CassetteCorrupt(path, number, _reason(raw, error))
 
 
 def _reason(raw: bytes, error: Exception) -> str:

@@ -16,9 +16,11 @@ from tempfile import TemporaryFile
 from typing import Final, TypeVar
 
 from otel_agenttrace import semconv
+from otel_agenttrace.cassette.conversations import with_conversations
 from otel_agenttrace.cassette.exchanges import (
     Definition,
     Reference,
+    answer_digest,
     read_attempts,
     reference_of,
     stored_request,
@@ -33,14 +35,18 @@ from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteInaccessible, CassetteNotFound
 from otel_agenttrace.escaping import escaped
 from otel_agenttrace.jsonvalue import parse
-from otel_agenttrace.matching import Body
-from otel_agenttrace.model import Call, Exchange, HttpRequest, Span, Trace
+from otel_agenttrace.matching import EMPTY, Body
+from otel_agenttrace.model import Call, CallReader, Exchange, HttpRequest, Span, Trace
 
-__all__ = ["Cassette", "open_cassette", "with_calls"]
+__all__ = ["OWN", "TORN", "Cassette", "open_cassette", "opened_file", "with_calls"]
 
 _Read = TypeVar("_Read")
 _log = logging.getLogger("otel_agenttrace")
-_OWN: Final = ("agenttrace.call.", "agenttrace.request.", "agenttrace.content")
+TORN: Final = "the last line is torn (the recording process was killed); it is left out"
+OWN: Final = ("agenttrace.call.", "agenttrace.request.", "agenttrace.content")
+"""How the attributes begin that only a replay needs."""
+_KEPT: Final = 16 << 20
+"""Of a file up to this size, in bytes, the lines that a trace was made of are kept: its content is not decoded again."""
 
 
 def open_cassette(
@@ -61,18 +67,23 @@ def open_cassette(
         CassetteTooLarge: If it is packed and unpacks to far too much.
         CassetteTooNew: If a later release wrote it.
     """
-    file = _opened(path)
+    file = opened_file(path)
     try:
         cassette = Cassette(path, file, offset, None if strict else warn)
     except OSError as error:
         raise CassetteCorrupt(path, None, f"cannot be read: {error.strerror}") from error
     cassette.check()
     if cassette.index.torn:
-        warn(f"{escaped(str(path))}: the last line is torn (the recording process was killed); it is left out")
+        warn(f"{escaped(str(path))}: {TORN}")
     return cassette
 
 
-def _opened(path: Path) -> HeldFile:
+def opened_file(path: Path) -> HeldFile:
+    """Return the file at a path, open for reading; of a packed cassette what it unpacks to.
+
+    Raises:
+        CassetteError: If that cannot be done.
+    """
     try:
         check_is_file(path, "read")
         return _UnpackedFile(path.absolute()) if path.suffix == SUFFIX else HeldFile(path.absolute(), os.O_RDONLY)
@@ -131,6 +142,7 @@ class Cassette:
         self._file = file
         self._warn = warn
         self._bodies: dict[tuple[int, int], Body] = {}
+        self._decoded: dict[int, list[Span]] = {}
         self.renew_lock()
         with open(file.descriptor(), "rb", closefd=False) as content:
             content.seek(offset)
@@ -162,7 +174,8 @@ class Cassette:
 
     def trace(self, cost_of: Callable[[Span], float | None] | None = None) -> Trace:
         """Return all spans in order of their start, their content still on disk."""
-        trace = Trace(tuple(sorted(self.spans(), key=lambda span: span.start_ns)), path=self.path)
+        ordered = sorted(self.spans(), key=lambda span: span.start_ns)
+        trace = Trace(with_conversations(ordered), path=self.path)
         return trace if cost_of is None else replace(trace, cost_of=cost_of)
 
     def spans(self) -> Iterator[Span]:
@@ -172,12 +185,15 @@ class Cassette:
             CassetteCorrupt: If the cassette was opened strictly and a line is not what the format promises.
         """
         entries = {self._place(entry): entry for entry in self.index.calls}
+        keeps = sum(line.size for line in self.index.lines) <= _KEPT
         for line in self.index.lines:
             try:
                 decoded = self.decoded(line)
             except CassetteCorrupt as damage:
                 self._skip(damage)
                 continue
+            if keeps:
+                self._decoded[line.offset] = decoded
             for position, span in enumerate(decoded):
                 entry = entries.get((line.offset, position))
                 if entry is not None:
@@ -186,9 +202,17 @@ class Cassette:
                     yield span
 
     def _light(self, span: Span, entry: Entry) -> Span:
-        attributes = {name: value for name, value in span.attributes.items() if not name.startswith(_OWN)}
+        attributes = {name: value for name, value in span.attributes.items() if not name.startswith(OWN)}
         events = tuple(event for event in span.events if event.name != semconv.EVENT_AGENTTRACE_EXCHANGE)
-        return replace(span, attributes=attributes, events=events, read_call=lambda: self.call(entry))
+        digests = entry.key, answer_digest(span.events)
+        reader = CallReader(lambda: self.call(entry), lambda: self._attempts(entry), digests)
+        return replace(span, attributes=attributes, events=events, read_call=reader)
+
+    def _attempts(self, entry: Entry) -> tuple[Exchange, ...]:
+        """Return the attempts of a recorded call without the body of its request."""
+        with self._damage_named(entry):
+            span = self._span(entry)
+            return read_attempts(span.events, stored_request(span, EMPTY), self._sidecar)
 
     def call(self, entry: Entry) -> Call:
         """Return a recorded call.
@@ -244,7 +268,7 @@ class Cassette:
         return read_sidecar(self._absolute, digest)
 
     def _span(self, entry: Entry | Holder) -> Span:
-        spans = self.decoded(entry.line)
+        spans = self._decoded.get(entry.line.offset) or self.decoded(entry.line)
         if entry.position >= len(spans):
             raise ValueError("the line holds no span")
         return spans[entry.position]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from otel_agenttrace.analyze.findings import Finding
+from otel_agenttrace.analyze.sequences import cycle
 from otel_agenttrace.analyze.tool_calls import ToolCall, tool_calls
 from otel_agenttrace.checks.wording import finding, listed, short, shown, unknown_calls
 from otel_agenttrace.jsonvalue import canonical
@@ -76,7 +77,7 @@ class NoCycles:
     def findings(self, trace: Trace) -> Iterator[Finding]:
         """Yield the shortest such sequence, where it is first."""
         calls = tool_calls(trace)
-        found = _cycle([call.name for call in calls], self.rounds)
+        found = cycle([call.name for call in calls], self.rounds)
         if found is not None:
             begin, length, times = found
             sequence = listed([short(call.name) for call in calls[begin : begin + length]], " → ")
@@ -88,20 +89,6 @@ class NoCycles:
                 fix=f"let the agent stop, or tell it what it has already; or allow it: {self.name}: {times + 1}",
             )
         yield from unknown_calls(self.name, trace)
-
-
-def _cycle(names: Sequence[str], rounds: int) -> tuple[int, int, int] | None:
-    """Return where a cycle begins, how long it is, and how often it comes."""
-    for length in range(2, len(names) // rounds + 1):
-        begin = 0
-        for place in range(length, len(names) + 1):
-            if place < len(names) and names[place] == names[place - length]:
-                continue
-            times = (place - begin) // length
-            if times >= rounds and len(set(names[begin : begin + length])) > 1:
-                return begin, length, times
-            begin = place - length + 1
-    return None
 
 
 def _spans(calls: Sequence[ToolCall]) -> list[Span]:

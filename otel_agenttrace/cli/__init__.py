@@ -19,10 +19,15 @@ UNREADABLE: Final = 3
 
 _COMMANDS: Final = {
     "check": ("check", "check"),
+    "cost": ("cost", "cost"),
     "demo": ("demo", "demo"),
+    "diff": ("diff", "diff"),
     "doctor": ("doctor", "doctor"),
     "fingerprint": ("library", "fingerprint"),
+    "gaps": ("gaps", "gaps"),
+    "explain": ("explain", "explain"),
     "grade": ("grade", "grade"),
+    "guidance": ("guidance", "guidance"),
     "ingest": ("ingest", "ingest"),
     "init": ("init", "init"),
     "learn": ("learn", "learn"),
@@ -32,6 +37,7 @@ _COMMANDS: Final = {
     "pack": ("look", "pack"),
     "pr": ("pr", "pr"),
     "prune": ("library", "prune"),
+    "patterns": ("patterns", "patterns"),
     "record": ("run", "record"),
     "redact": ("redact", "redact"),
     "refresh": ("run", "refresh"),
@@ -41,7 +47,12 @@ _COMMANDS: Final = {
     "show": ("look", "show"),
     "slice": ("combine", "slice_"),
     "split": ("combine", "split"),
+    "stats": ("stats", "stats"),
+    "timeline": ("explain", "timeline"),
+    "tokens": ("tokens", "tokens"),
+    "tree": ("explain", "tree"),
     "validate": ("look", "validate"),
+    "why": ("why", "why"),
 }
 
 _ALIASES: Final = {

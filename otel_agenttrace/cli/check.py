@@ -13,6 +13,7 @@ from otel_agenttrace.checks.files import CheckedFile, checked_file, lines_found,
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
 from otel_agenttrace.cli.inputs import FILES
 from otel_agenttrace.cli.look import JSON, readable
+from otel_agenttrace.cli.writing import write_file
 from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.library.finding import traces_at
 from otel_agenttrace.report.checked import checked_json, checked_lines
@@ -51,9 +52,9 @@ def check(
     files = with_vacuous(found, str(rules_file))
     unused = tuple(unmatched(checks, [file.path for file in found]))
     if junit is not None:
-        _write(junit, junit_xml(files))
+        write_file(junit, junit_xml(files))
     if sarif_file is not None:
-        _write(sarif_file, json.dumps(sarif(files, lines_found(files)), indent=2).encode() + b"\n")
+        write_file(sarif_file, json.dumps(sarif(files, lines_found(files)), indent=2).encode() + b"\n")
     for line in (
         (json.dumps(checked_json(files, unused), indent=2),)
         if as_json
@@ -85,12 +86,3 @@ def _checks(rules_file: Path) -> tuple[Check, ...]:
 def _checked(path: Path, checks: tuple[Check, ...]) -> CheckedFile:
     with readable(path) as kept:
         return checked_file(kept, checks, load, named=str(path))
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be written: {error.strerror}.\n  to fix   name a file in a folder that is there"
-        ) from None

@@ -27,8 +27,8 @@ __all__ = ["ingest"]
 
 _HELP = """Make cassettes of recordings that other tools made.
 
-Each HTTP interaction of PATH, a file or a folder with all below it, becomes a recorded call. What cannot be converted is
-named with the reason.
+PATH is a file, or a folder with all below it. Each HTTP interaction becomes a recorded call; a log of an agent becomes
+the spans of its run, which can be shown and analysed. What cannot be converted is named with the reason.
 
 \b
 FORMAT is one of
@@ -39,7 +39,7 @@ Exits 3 if nothing could be read, and with --strict 1 if anything was left out.
 
 
 @click.command(
-    help=_HELP.format(formats="\n".join(f"  {name:<6} {told}" for name, told in FORMATS.items())),
+    help=_HELP.format(formats="\n".join(f"  {name:<13} {told}" for name, told in FORMATS.items())),
     epilog="Example: otel-agenttrace ingest vcr tests/cassettes -o recorded",
 )
 @click.argument("name", metavar="FORMAT", type=click.Choice(list(FORMATS)))
@@ -78,6 +78,6 @@ def _tell(files: Sequence[IngestedFile], output: Path) -> None:
 
 
 def _exit_code(files: Sequence[IngestedFile], *, strict: bool) -> int:
-    if not any(file.calls for file in files):
+    if not any(file.spans for file in files):
         return FINDINGS if any(file.kept for file in files) else UNREADABLE
     return FINDINGS if strict and any(file.left_out for file in files) else CLEAN

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -13,14 +15,15 @@ from typing import Any, NoReturn, TypeVar
 import click
 from rich.progress import track
 
-from otel_agenttrace.analyze.streams import SpanStream, streamed
-from otel_agenttrace.api import load
+from otel_agenttrace.analyze.streams import SpanStream
+from otel_agenttrace.api import load, pricing_here
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
 from otel_agenttrace.cli.look import readable
 from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.errors import CassetteError, IngestError
 from otel_agenttrace.library.finding import traces_at
 from otel_agenttrace.library.reading import Source, Unread, read_each
+from otel_agenttrace.library.streaming import opened_stream
 from otel_agenttrace.model import Trace
 from otel_agenttrace.report.page import Page, page_markdown, page_text
 from otel_agenttrace.report.plain import plain
@@ -31,6 +34,8 @@ __all__ = ["FILE", "FILES", "OUTPUT", "Reader", "shown", "tell_unread"]
 
 _Read = TypeVar("_Read")
 _Command = TypeVar("_Command", bound=Callable[..., object])
+
+_log = logging.getLogger("otel_agenttrace")
 
 FILE = RunPath(allow_dash=True)
 """A cassette by its path or name, a foreign trace, a folder of them, or - for the standard input."""
@@ -50,9 +55,15 @@ class Reader:
         return self._each(load)
 
     def streams(self) -> Iterator[SpanStream]:
-        """Yield the spans of each file that can be read; each is read to its end before the next one."""
-        for name, trace in self._each(load):
-            yield streamed(trace, name)
+        """Yield the spans of each file that can be read, priced by the settings of the folder."""
+        prices = pricing_here()
+        for name, stream in self._each(lambda path: opened_stream(path, prices, _log.warning)):
+            yield replace(stream, name=name)
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The names of the files that could not be read so far."""
+        return tuple(each.name for each in self._unread)
 
     def _each(self, read: Callable[[Path], _Read]) -> Iterator[tuple[str, _Read]]:
         with ExitStack() as kept:
@@ -77,10 +88,14 @@ class Reader:
         for path in self._paths:
             yield from traces_at(path)
 
-    def end(self, *, findings: bool = False) -> NoReturn:
-        """Name the files that could not be read, and exit: 3 if none could, 1 on findings, else 0."""
+    def end(self, *, findings: bool = False, needs_more: bool = False) -> NoReturn:
+        """Name the files that could not be read, and exit: 3 if none could, or more were needed, 1 on findings, else 0."""
+        self.tell_unread()
+        raise SystemExit(UNREADABLE if needs_more or not self._count else FINDINGS if findings else CLEAN)
+
+    def tell_unread(self) -> None:
+        """Name the files that could not be read."""
         tell_unread(self._unread)
-        raise SystemExit(UNREADABLE if not self._count else FINDINGS if findings else CLEAN)
 
 
 def tell_unread(files: Sequence[Unread]) -> None:

@@ -25,7 +25,7 @@ from otel_agenttrace.ingest.interactions import (
     told,
     utf8,
 )
-from otel_agenttrace.ingest.times import instant_ns
+from otel_agenttrace.ingest.times import instant_ns, milliseconds_ns
 from otel_agenttrace.ingest.vcr import entries_of, from_base64
 from otel_agenttrace.jsonvalue import parse
 
@@ -34,7 +34,6 @@ __all__ = ["SUFFIXES", "read"]
 SUFFIXES: Final = (".har", ".har.gz", ".har.json")
 
 _FORM: Final = "application/x-www-form-urlencoded"
-_LONGEST_MS: Final = 30 * 86_400_000
 
 
 def read(content: bytes) -> Iterator[Interaction | LeftOut]:
@@ -72,7 +71,7 @@ def _interaction(index: int, entry: Mapping[str, object]) -> Interaction:
         headers=answered,
         body=_content(content, answered),
         start_ns=instant_ns(entry.get("startedDateTime")),
-        duration_ns=_duration_ns(entry.get("time")),
+        duration_ns=milliseconds_ns(entry.get("time")),
     )
 
 
@@ -120,9 +119,3 @@ def _pieces(text: str) -> bytes:
 
 def _is_positive(value: object) -> bool:
     return isinstance(value, int | float) and value > 0
-
-
-def _duration_ns(milliseconds: object) -> int | None:
-    if isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float):
-        return None
-    return round(milliseconds * 1_000_000) if 0 <= milliseconds <= _LONGEST_MS else None

@@ -16,22 +16,33 @@ from otel_agenttrace.cassette.writer import Writer, partial_path
 from otel_agenttrace.errors import CassetteInaccessible, IngestError
 from otel_agenttrace.ingest.formats import Format
 from otel_agenttrace.ingest.interactions import Ingested, LeftOut, NotReadable
+from otel_agenttrace.jsonvalue import canonical
 from otel_agenttrace.redact import Redactor
 
-__all__ = ["SUFFIX", "IngestedFile", "files_of", "ingest"]
+__all__ = ["SUFFIX", "IngestedFile", "content_of", "files_of", "ingest"]
 
 SUFFIX: Final = ".otlp.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class IngestedFile:
-    """What became of one foreign file. Without `cassette` nothing of it was written; `kept` is one that was there before."""
+    """What became of one run of a foreign file: of the whole file, where it does not tell several.
+
+    Attributes:
+        path: The foreign file.
+        cassette: What was written; None if nothing of it was.
+        calls: How many recorded calls it has.
+        left_out: What could not be converted.
+        kept: The cassette that was there before.
+        spans: How many spans it has, those of calls among them.
+    """
 
     path: Path
     cassette: Path | None
     calls: int
     left_out: tuple[LeftOut, ...]
     kept: Path | None = None
+    spans: int = 0
 
 
 def files_of(source: Path, suffixes: Sequence[str]) -> tuple[Path, ...]:
@@ -53,7 +64,7 @@ def files_of(source: Path, suffixes: Sequence[str]) -> tuple[Path, ...]:
 def ingest(
     found: Format, source: Path, folder: Path, redactor: Redactor, *, force: bool = False
 ) -> Iterator[IngestedFile]:
-    """Write a cassette for each file, under its path in the source, and yield what became of it.
+    """Write a cassette for each run of each file, under its path in the source, and yield what became of it.
 
     Args:
         found: The format of the files.
@@ -67,9 +78,11 @@ def ingest(
         CassetteError: If a cassette cannot be written.
     """
     paths = files_of(source, found.suffixes)
+    beside = {each for path in paths for each in found.beside(path)}
+    paths = tuple(path for path in paths if path not in beside)
     targets = _targets(paths, source, folder, found.suffixes)
     for path, target in zip(paths, targets, strict=True):
-        yield _ingested_file(found, path, target, redactor, force=force)
+        yield from _ingested_file(found, path, target, redactor, force=force)
 
 
 def _targets(paths: Sequence[Path], source: Path, folder: Path, suffixes: Sequence[str]) -> list[Path]:
@@ -88,39 +101,86 @@ def _without(name: str, suffixes: Sequence[str]) -> str:
     return name[: -len(max(found, key=len))] if found else name
 
 
-def _ingested_file(found: Format, path: Path, target: Path, redactor: Redactor, *, force: bool) -> IngestedFile:
+def _ingested_file(
+    found: Format, path: Path, target: Path, redactor: Redactor, *, force: bool
+) -> Iterator[IngestedFile]:
     if target.exists() and not force:
-        reason = f"{target} is there already; --force replaces it"
-        return IngestedFile(path, None, 0, (LeftOut(None, reason),), kept=target)
+        yield _kept(path, target)
+        return
     try:
-        read = list(found.read(whole_file(path), redactor))
+        read = list(found.read(content_of(found, path), redactor))
     except (NotReadable, FileTooLarge) as error:
-        return IngestedFile(path, None, 0, (LeftOut(None, str(error)),))
+        yield IngestedFile(path, None, 0, (LeftOut(None, str(error)),))
+        return
     except OSError as error:
-        return IngestedFile(path, None, 0, (LeftOut(None, f"cannot be read: {error.strerror}"),))
-    calls = [each for each in read if isinstance(each, Ingested)]
+        yield IngestedFile(path, None, 0, (LeftOut(None, f"cannot be read: {error.strerror}"),))
+        return
+    runs: dict[str, list[Ingested]] = {}
+    for each in read:
+        if isinstance(each, Ingested):
+            runs.setdefault(each.run, []).append(each)
     left_out = tuple(each for each in read if isinstance(each, LeftOut))
-    if not calls:
-        return IngestedFile(path, None, 0, left_out or (LeftOut(None, "it holds no interactions"),))
-    _write(calls, target, redactor.rules_version)
-    return IngestedFile(path, target, len(calls), left_out)
+    if not runs:
+        yield IngestedFile(path, None, 0, left_out or (LeftOut(None, "it tells nothing"),))
+    for name, spans in runs.items():
+        yield _written(path, _place(target, name), spans, left_out, redactor, force=force)
+        left_out = ()
 
 
-def _write(calls: Sequence[Ingested], target: Path, rules_version: int) -> None:
+def content_of(found: Format, path: Path) -> bytes:
+    """Return what a file holds, and after it the files beside it that tell of the same run.
+
+    Raises:
+        FileTooLarge: If one of them is too large to be read as a whole.
+        OSError: If one of them cannot be read.
+    """
+    return b"\n".join([whole_file(path), *map(whole_file, found.beside(path))])
+
+
+def _kept(path: Path, target: Path) -> IngestedFile:
+    reason = f"{target} is there already; --force replaces it"
+    return IngestedFile(path, None, 0, (LeftOut(None, reason),), kept=target)
+
+
+def _place(target: Path, run: str) -> Path:
+    """Return where a run goes: those of a file that tells several have a folder with its name."""
+    return target.with_name(target.name.removesuffix(SUFFIX)) / f"{run}{SUFFIX}" if run else target
+
+
+def _written(
+    path: Path,
+    target: Path,
+    spans: Sequence[Ingested],
+    left_out: tuple[LeftOut, ...],
+    redactor: Redactor,
+    *,
+    force: bool,
+) -> IngestedFile:
+    if target.exists() and not force:
+        return _kept(path, target)
+    _write(spans, target, redactor.rules_version)
+    calls = sum(each.recorded is not None for each in spans)
+    return IngestedFile(path, target, calls, left_out, spans=len(spans))
+
+
+def _write(spans: Sequence[Ingested], target: Path, rules_version: int) -> None:
     """Write a whole cassette, in a partial that gets its name at the end."""
     partial = partial_path(target)
     refuse_link(target)
     refuse_link(partial)
     older_bodies = sidecars(target)
+    own = {
+        semconv.AGENTTRACE_RUN_ID: spans[0].span.trace_id,
+        semconv.AGENTTRACE_RULES_VERSION: rules_version,
+    }
+    writers: dict[str, Writer] = {}
     try:
         partial.unlink(missing_ok=True)
-        resource = {
-            semconv.AGENTTRACE_RUN_ID: calls[0].span.trace_id,
-            semconv.AGENTTRACE_RULES_VERSION: rules_version,
-        }
-        writer = Writer(partial, resource)
-        for each in calls:
-            writer.write(each.span, each.recorded)
+        for each in spans:
+            resource = canonical(each.span.resource)
+            if resource not in writers:
+                writers[resource] = Writer(partial, {**each.span.resource, **own})
+            writers[resource].write(each.span, each.recorded)
         take_place(partial, target)
         remove_unused(target, older_bodies)
     except OSError as error:

@@ -67,10 +67,14 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """A span on its way to a cassette, with its recorded call if the file has one."""
+    """A span on its way to a cassette, with its recorded call if the file has one.
+
+    `run` names the cassette it goes to, where a file tells several runs.
+    """
 
     span: Span
     recorded: RecordedCall | None = None
+    run: str = ""
 
 
 class NotReadable(ValueError):

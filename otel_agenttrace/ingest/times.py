@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-__all__ = ["go_duration_ns", "instant_ns"]
+__all__ = ["go_duration_ns", "instant_ns", "milliseconds_ns", "moment_ns"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _FRACTION: Final = re.compile(r"(?<=:\d\d)\.(\d+)")
@@ -39,6 +39,26 @@ def instant_ns(written: object) -> int | None:
         return None
     passed_ns = since // timedelta(microseconds=1) * 1_000
     return passed_ns if 0 < passed_ns < _LATEST_NS else None
+
+
+_SCALES: Final = ((1 << 36, 1_000_000_000), (1 << 46, 1_000_000), (1 << 56, 1_000))
+"""Up to which number since the epoch a time is one of seconds, of milliseconds, of microseconds."""
+
+
+def moment_ns(told: object) -> int | None:
+    """Return a time that is a text, or a number since the epoch, whose size says of what."""
+    if isinstance(told, bool) or not isinstance(told, int | float):
+        return instant_ns(told)
+    if not 0 < told < _LATEST_NS:
+        return None
+    return round(told * next((scale for most, scale in _SCALES if told < most), 1))
+
+
+def milliseconds_ns(told: object) -> int | None:
+    """Return a number of milliseconds in nanoseconds."""
+    if isinstance(told, bool) or not isinstance(told, int | float):
+        return None
+    return _bounded(round(told * 1_000_000)) if 0 <= told <= _LONGEST_NS else None
 
 
 def _iso(written: str) -> datetime | None:

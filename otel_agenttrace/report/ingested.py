@@ -18,7 +18,7 @@ def left_out_table(files: Sequence[IngestedFile]) -> Table | None:
     """Return what could not be converted, with the reason; None if that is nothing."""
     table = Table(box=None, pad_edge=False)
     table.add_column("left out of", overflow="fold")
-    table.add_column("interaction", overflow="fold")
+    table.add_column("entry", overflow="fold")
     table.add_column("because", overflow="fold")
     for file in files:
         for reason, indexes in _by_reason(file).items():
@@ -48,9 +48,11 @@ def _ranges(indexes: Sequence[int]) -> Iterator[str]:
 
 def ingested_line(files: Sequence[IngestedFile], folder: str) -> str:
     """Return how much was imported, how much was not, and where it is."""
-    calls = sum(file.calls for file in files)
+    spans, calls = (sum(counts) for counts in ([file.spans for file in files], [file.calls for file in files]))
+    told = counted(calls, "call") if calls == spans else counted(spans, "span")
     cassettes = sum(file.cassette is not None for file in files)
-    line = f"imported {counted(calls, 'call')} of {counted(len(files), 'file')} into {counted(cassettes, 'cassette')}"
+    paths = len({file.path for file in files})
+    line = f"imported {told} of {counted(paths, 'file')} into {counted(cassettes, 'cassette')}"
     left_out = sum(len(file.left_out) for file in files)
     where = f" → {escaped(folder)}" if cassettes else ""
     return f"{line}{where}" + (f" · {left_out:,} left out" if left_out else "")
@@ -59,11 +61,13 @@ def ingested_line(files: Sequence[IngestedFile], folder: str) -> str:
 def ingested_json(files: Sequence[IngestedFile]) -> JsonObject:
     """Return what an import did as JSON with stable keys.
 
-    At the top: `calls`, `cassettes` and `left_out`, which are numbers, and `files`. Of each file: `path`, `cassette` (null
-    if none was written), `calls`, and `left_out`, a list of `interaction` (from 1, null for the whole file) and `reason`.
+    At the top: `calls`, `spans`, `cassettes` and `left_out`, which are numbers, and `files`. Of each file, or each run of
+    it where it tells several: `path`, `cassette` (null if none was written), `calls` (recorded ones), `spans`, and
+    `left_out`, a list of `interaction` (the entry or line, from 1, null for the whole file) and `reason`.
     """
     return {
         "calls": sum(file.calls for file in files),
+        "spans": sum(file.spans for file in files),
         "cassettes": sum(file.cassette is not None for file in files),
         "left_out": sum(len(file.left_out) for file in files),
         "files": [
@@ -71,6 +75,7 @@ def ingested_json(files: Sequence[IngestedFile]) -> JsonObject:
                 "path": str(file.path),
                 "cassette": None if file.cassette is None else str(file.cassette),
                 "calls": file.calls,
+                "spans": file.spans,
                 "left_out": [{"interaction": each.index, "reason": each.reason} for each in file.left_out],
             }
             for file in files

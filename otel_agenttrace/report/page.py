@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -44,10 +44,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Lines of foreign text in a fixed font; with `language` `diff`, those that begin with `+` and `-` are coloured."""
+    """Lines of foreign text in a fixed font; with `language` `diff`, those that begin with `+` and `-` are coloured.
+
+    `styles` colours each line in a terminal.
+    """
 
     texts: tuple[str, ...]
     language: str = ""
+    styles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +84,14 @@ def page_text(page: Page) -> Iterator[RenderableType]:
         elif isinstance(block, Line):
             yield Text("".join(map(_plain, block.pieces)), block.style)
         elif isinstance(block, Lines):
-            for text in block.texts:
-                style = _DIFF_STYLES.get(text[:1], "") if block.language == "diff" else ""
-                yield Text(escaped_lines(text), style)
+            styles = block.styles or tuple(map(_style(block.language), block.texts))
+            yield from (Text(escaped_lines(text), style) for text, style in zip(block.texts, styles, strict=True))
         else:
             yield _rich_table(block)
+
+
+def _style(language: str) -> Callable[[str], str]:
+    return lambda text: _DIFF_STYLES.get(text[:1], "") if language == "diff" else ""
 
 
 def _rich_table(table: Table) -> RichTable:

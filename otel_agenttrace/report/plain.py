@@ -17,7 +17,7 @@ __all__ = ["plain"]
 def plain(report: object) -> Json:
     """Return a report as JSON: dataclasses by their attributes, spans by `trace_id`, `span_id` and `name`, sets sorted.
 
-    Keys keep their order. What is not known is null, and so is a figure that is not finite.
+    The underscore at the end of an attribute that would be a word of Python, `from_`, is no part of its key. Keys keep their order. What is not known is null, and so is a figure that is not finite.
 
     Raises:
         TypeError: If something in it is none of these and no plain value.
@@ -31,7 +31,7 @@ def plain(report: object) -> Json:
     if isinstance(report, PurePath):
         return str(report)
     if is_dataclass(report):
-        return {field.name: plain(getattr(report, field.name)) for field in fields(report)}
+        return {field.name.rstrip("_"): plain(getattr(report, field.name)) for field in fields(report)}
     if isinstance(report, Mapping):
         return {_key(name): plain(value) for name, value in cast("Mapping[object, object]", report).items()}
     if isinstance(report, Set):

@@ -7,7 +7,7 @@ from typing import Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, integer, obj, text
-from otel_agenttrace.model import InferenceRequest, InferenceResponse, Message, Part, Usage
+from otel_agenttrace.model import AttributeValue, InferenceRequest, InferenceResponse, Message, Part, Usage
 from otel_agenttrace.wire.anthropic_messages_encode import encode_response, encode_stream
 from otel_agenttrace.wire.codec import (
     Codec,
@@ -162,8 +162,14 @@ def _decode_response(body: JsonObject) -> InferenceResponse:
         finish_reasons=(reason,) if reason else (),
         output_messages=(output(body.get("role"), parts, reason),) if parts or reason else (),
         usage=_usage(obj(body.get("usage"))),
+        attributes=_tier(obj(body.get("usage"))),
         error_type=error_type(body),
     )
+
+
+def _tier(usage: JsonObject) -> Mapping[str, AttributeValue]:
+    tier = text(usage.get("service_tier"))
+    return {} if tier in (None, "standard") else {semconv.AGENTTRACE_RESPONSE_SERVICE_TIER: tier}
 
 
 def _usage(usage: JsonObject) -> Usage:

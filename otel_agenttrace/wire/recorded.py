@@ -19,8 +19,7 @@ _LAST_EVENTS: Final = frozenset({"message_stop", "response.completed", "response
 
 def response_of(span: Span) -> InferenceResponse | None:
     """Return what a model answered in a recorded call, or None where that is not recorded."""
-    call = span.call
-    answered = [attempt for attempt in call.attempts if attempt.status is not None] if call is not None else []
+    answered = [attempt for attempt in span.attempts if attempt.status is not None]
     if not answered:
         return None
     return decoded(answered[-1])
@@ -65,7 +64,13 @@ def asked_of(span: Span) -> InferenceRequest:
 
 def _told_messages(span: Span, name: str) -> Iterator[Message]:
     for message in map(obj, _told(span, name)):
-        yield Message(text(message.get("role")) or "", tuple(_parts(array(message.get("parts")))))
+        parts = tuple(_parts(array(message.get("parts"))))
+        said = text(message.get("content"))  # some write messages as providers do, without parts
+        yield Message(text(message.get("role")) or "", parts or (() if said is None else (_text_part(said),)))
+
+
+def _text_part(said: str) -> Part:
+    return {"type": "text", "content": said}
 
 
 def _parts(told: JsonArray) -> Iterator[Part]:

@@ -11,10 +11,12 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import calls, files, matching, redaction, start, suite
+from tests.bench import behaviour, calls, diffing, files, library, matching, redaction, start, suite
 from tests.bench.figures import Figure
 
 _BENCHES: Sequence[Callable[[], Sequence[Figure]]] = (
+    behaviour.patterns,
+    behaviour.large_file,
     calls.one_sdk_span,
     calls.recording,
     calls.instrumentation_alone,
@@ -24,8 +26,12 @@ _BENCHES: Sequence[Callable[[], Sequence[Figure]]] = (
     matching.matching,
     redaction.conversation,
     redaction.exchange,
+    diffing.diffing,
     files.loading,
     files.sizes,
+    library.many_files,
+    library.growing,
+    library.large_files,
     start.importing,
     start.starting,
     suite.replayed_tests,

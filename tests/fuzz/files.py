@@ -13,13 +13,14 @@ from typing import Final
 from otel_agenttrace.analyze.grades import graded
 from otel_agenttrace.api import load
 from otel_agenttrace.cassette.exchanges import read_attempts
+from otel_agenttrace.cassette.foreign import spans_in
 from otel_agenttrace.cassette.format import decode_spans, encode_line, encode_resource
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.validation import validated
 from otel_agenttrace.config import resolve
 from otel_agenttrace.errors import CassetteError, ConfigError
 from otel_agenttrace.ingest.formats import FORMATS, format_of
-from otel_agenttrace.ingest.interactions import NotReadable
+from otel_agenttrace.ingest.interactions import Ingested, NotReadable
 from otel_agenttrace.jsonvalue import parse
 from otel_agenttrace.model import HttpRequest, Trace
 from otel_agenttrace.playback.excerpts import excerpt
@@ -32,7 +33,7 @@ from otel_agenttrace.report.terminal import console, recorded_line, trace_json, 
 from otel_agenttrace.selectors import select
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
-__all__ = ["cassette", "foreign", "ingested", "line", "pyproject"]
+__all__ = ["agent_log", "cassette", "foreign", "ingested", "line", "pyproject"]
 
 _UNSAFE: Final = frozenset(
     map(chr, (*range(10), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
@@ -122,6 +123,18 @@ def ingested(content: bytes) -> None:
     for name in FORMATS:
         with suppress(NotReadable):
             list(format_of(name).read(content, Redactor()))
+
+
+def agent_log(content: bytes) -> None:
+    """A log of another tool can be imported, is the same with and without that, and can be shown; or it is named."""
+    for name in FORMATS:
+        with suppress(NotReadable):
+            found = [each.span for each in format_of(name).read(content, Redactor()) if isinstance(each, Ingested)]
+            assert all(span.end_ns is None or span.end_ns >= span.start_ns for span in found)
+            written = b"".join(encode_line(span, encode_resource(span.resource)) for span in found)
+            assert len(list(spans_in(Path("log"), written))) == len(found) if found else not written
+    with suppress(CassetteError):
+        _shown(load(_file("log", content)))
 
 
 def pyproject(content: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -291,6 +291,110 @@ _HAR: Final = {
         ]
     }
 }
+_MESSAGES: Final = [*_ASKED["messages"], {"role": "assistant", "content": "Yes"}]
+_TAU: Final = [{"task_id": 1, "trial": 0, "reward": 1.0, "info": {"task": {"instruction": "i"}}, "traj": _MESSAGES}]
+_SWE: Final = {
+    "trajectory": [{"action": "ls -l", "observation": "a", "response": "r", "state": "{}", "thought": "t"}],
+    "history": [{"role": "user", "content": "u", "agent": "p"}, {"role": "assistant", "content": "r"}],
+    "info": {"exit_status": "submitted", "model_stats": {"api_calls": 1, "tokens_sent": 3, "tokens_received": 2}},
+}
+_AT: Final = "2025-06-14T10:00:00Z"
+_SAID_BY: Final[tuple[Mapping[str, Any], ...]] = (
+    {"type": "user", "message": {"role": "user", "content": "hi"}},
+    {"type": "assistant", "message": {**_MESSAGE, "model": "claude-x"}},
+    {"type": "user", "message": _MESSAGE["messages"][1], "toolUseResult": {"agentId": "a1"}},
+    {"type": "user", "isSidechain": True, "agentId": "a1", "message": {"role": "user", "content": "go"}},
+    {"type": "system", "subtype": "compact_boundary"},
+    {"type": "user", "isCompactSummary": True, "message": {"role": "user", "content": "so far"}},
+    {
+        "type": "assistant",
+        "isApiErrorMessage": True,
+        "message": {"model": "<synthetic>", "content": [{"type": "text", "text": "529"}]},
+    },
+)
+_TRANSCRIPT: Final = tuple(
+    {**each, "uuid": f"u{at}", "parentUuid": f"u{at - 1}", "timestamp": _AT, "sessionId": "s"}
+    for at, each in enumerate(_SAID_BY)
+)
+_TOOL_LINES: Final[tuple[Mapping[str, Any], ...]] = (
+    {"type": "episode_start", "episode_id": "e", "timestamp": 1796031870297, "input": {"prompt": "p"}, "meta": {}},
+    {"type": "step", "episode_id": "e", "step_id": "s", "kind": "model", "name": "openai", "content": "c", "meta": {}},
+    {
+        "type": "tool_call",
+        "episode_id": "e",
+        "step_id": "s",
+        "call_index": 0,
+        "tool_name": "f",
+        "args": {},
+        "result": 1,
+    },
+    {"type": "episode_end", "episode_id": "e", "outcome": "pass"},
+    {"type": "tool_call", "id": "1", "tool": "f", "arguments": {"a": 1}, "timestamp": _AT},
+    {"type": "tool_result", "id": "1", "result": {"b": 2}, "error": {"type": "x", "message": "y"}},
+    {"tool": "g", "args": "{}", "result": "r", "duration_ms": 5},
+)
+_OPS: Final = {
+    "version": "1",
+    "trace_id": "t",
+    "metadata": {"description": "d"},
+    "events": [
+        {"event_type": "llm_request", "timestamp": 1796031870.5, "provider": "openai", "model": "gpt-4o", **_ASKED},
+        {"event_type": "llm_response", "provider": "openai", "model": "gpt-4o", "response": _ANSWER, "cost_usd": 0.1},
+        {"event_type": "tool_call", "tool_name": "f", "tool_input": {"a": 1}, "metadata": {"tool_call_id": "c"}},
+        {"event_type": "tool_result", "tool_name": "f", "tool_output": [1], "duration_ms": 3.2},
+        {"event_type": "agent_decision", "decision": "d", "reasoning": "r"},
+        {"event_type": "retrieval", "query": "q", "chunks": [{"id": "1", "text": "t", "score": 0.5}], "top_k": 3},
+        {"event_type": "rag_scores", "scores": {"faithfulness": 0.5}},
+        {"event_type": "llm_request", "provider": "anthropic", "messages": _MESSAGE["messages"]},
+        {"event_type": "error", "provider": "anthropic", "error_type": "E", "error_message": "m"},
+    ],
+}
+_FORGE: Final[tuple[Mapping[str, Any], ...]] = (
+    {
+        "span_id": "a",
+        "run_id": "r",
+        "span_type": "llm_call",
+        "started_at": _AT,
+        "latency_ms": 5,
+        "llm_data": {"provider": "openai", "model": "gpt-4o", "messages": _MESSAGES, "response": "x", "cost_usd": 0.1},
+    },
+    {
+        "span_id": "b",
+        "parent_id": "a",
+        "run_id": "r",
+        "span_type": "tool_call",
+        "tool_data": {"tool_name": "f", "tool_input": [1], "error": "e"},
+    },
+    {"span_id": "c", "run_id": "r", "span_type": "error", "name": "n", "error": "boom"},
+)
+_STRACE: Final[tuple[Mapping[str, Any], ...]] = tuple(
+    {"event_id": f"e{at}", "session_id": "s", "timestamp": 1796031870.5, "event_type": kind, **more}
+    for at, (kind, more) in enumerate(
+        [
+            ("session_start", {"data": {"agent_name": "a"}}),
+            ("user_prompt", {"data": {"prompt": "p"}}),
+            ("llm_request", {"data": {"model": "m"}}),
+            ("llm_response", {"parent_id": "e2", "duration_ms": 5}),
+            ("tool_call", {"data": {"tool_name": "f", "arguments": {"a": "1"}, "tool_use_id": "t"}}),
+            ("error", {"parent_id": "e4", "data": {"message": "m", "exception_type": "E"}}),
+            ("decision", {"data": {"choice": "c", "alternatives": ["d"]}}),
+            ("file_read", {"data": {"path": "p"}}),
+            ("subagent_start", {"data": {"agent_type": "k", "child_session_id": "x"}}),
+            ("subagent_stop", {"data": {"child_session_id": "x"}}),
+            ("assistant_response", {"data": {"text": "t"}}),
+        ]
+    )
+)
+
+
+def _lines(records: Iterable[Mapping[str, Any]]) -> bytes:
+    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+
+_AGENT_LOGS: Final = (
+    *(json.dumps(each).encode() for each in (_TAU, _SWE, _OPS, {"loglines": _TRANSCRIPT})),
+    *map(_lines, (_TRANSCRIPT, _TOOL_LINES, _FORGE, _STRACE)),
+)
 _YAML: Final = b"""version: 1
 interactions:
 - &a
@@ -340,6 +444,7 @@ TARGETS: Final[Mapping[str, Target]] = {
             len(_PROTOBUF).to_bytes(4, "big") + _PROTOBUF,
         ),
     ),
+    "agent logs": Target(files.agent_log, _AGENT_LOGS),
     "ingest": Target(files.ingested, (*(json.dumps(each).encode() for each in (_VCR, _GOVCR, _HAR)), _YAML)),
     "line": Target(files.line, (*_GOLDEN.splitlines(keepends=True), _document(_span(1, _DIALECTS[0])))),
     "pyproject": Target(files.pyproject, (_TOML,)),

@@ -141,7 +141,7 @@ def test_what_was_left_out_is_named_with_file_and_place(tmp_path: Path) -> None:
     assert ended.returncode == 0
     rows = [" ".join(line.split()) for line in ended.stdout.splitlines()]
     assert rows == [
-        "left out of interaction because",
+        "left out of entry because",
         "in/sub/ws.yaml 2-3, 5 a websocket frame, no HTTP exchange",
         "imported 3 calls of 2 files into 2 cassettes → made · 3 left out",
     ]
@@ -152,6 +152,7 @@ def test_json_tells_every_file_and_every_entry_that_was_left_out(tmp_path: Path)
     ended = run("vcr", "in", "-o", "made", "--json", folder=tmp_path)
     assert json.loads(ended.stdout) == {
         "calls": 1,
+        "spans": 1,
         "cassettes": 1,
         "left_out": 1,
         "files": [
@@ -159,6 +160,7 @@ def test_json_tells_every_file_and_every_entry_that_was_left_out(tmp_path: Path)
                 "path": "in/ws.yaml",
                 "cassette": "made/ws.otlp.jsonl",
                 "calls": 1,
+                "spans": 1,
                 "left_out": [{"interaction": 1, "reason": "a websocket frame, no HTTP exchange"}],
             }
         ],
@@ -190,7 +192,7 @@ def test_a_second_import_keeps_what_is_there(tmp_path: Path) -> None:
 def test_wrong_use_says_what_there_is(tmp_path: Path) -> None:
     ended = run("betamax", ".", "-o", "made", folder=tmp_path)
     assert ended.returncode == 2
-    assert "'govcr', 'har', 'vcr'" in ended.stderr
+    assert "'tool-calls', 'traceforge', 'traceops', 'vcr', 'vercel'" in ended.stderr
     ended = run("vcr", "nowhere", "-o", "made", folder=tmp_path)
     assert ended.returncode == 3
     assert ended.stderr == "otel-agenttrace: nowhere: there is no such file or folder\n"

@@ -21,11 +21,19 @@ _SERVED: Final = f"{sys.executable} -m otel_agenttrace.demo.agent $OPENAI_BASE_U
 
 _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "check": ((*_CLI, "check", "run.otlp.jsonl"),),
+    "cost": ((*_CLI, "cost", "run.otlp.jsonl"),),
     "demo": ((*_CLI, "demo"),),
     "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", "."), (*_CLI, "doctor", ".")),
     "fingerprint": ((*_CLI, "fingerprint", "run"),),
+    "diff": ((*_CLI, "diff", "run.otlp.jsonl", "run.otlp.jsonl", "--semantic"),),
+    "gaps": ((*_CLI, "gaps", "run.otlp.jsonl", "run.otlp.jsonl"),),
+    "explain": ((*_CLI, "explain", "run.otlp.jsonl"),),
     "grade": ((*_CLI, "grade", "run.otlp.jsonl"),),
-    "ingest": ((*_CLI, "ingest", "har", "a.har", "-o", "out"),),
+    "guidance": ((*_CLI, "guidance", "run.otlp.jsonl", "-o", "AGENTS.md"),),
+    "ingest": (
+        (*_CLI, "ingest", "tool-calls", "calls.jsonl", "-o", "out"),
+        (*_CLI, "ingest", "har", "a.har", "-o", "out"),
+    ),
     "init": ((*_CLI, "init", "made"),),
     "learn": ((*_CLI, "learn", "run.otlp.jsonl", "run.otlp.jsonl"),),
     "ls": ((*_CLI, "ls"),),
@@ -33,6 +41,7 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "migrate": ((*_CLI, "migrate", "run"),),
     "pack": ((*_CLI, "pack", "run.otlp.jsonl"),),
     "prune": ((*_CLI, "prune", ".", "--older-than", "1m", "--yes"),),
+    "patterns": ((*_CLI, "patterns", "run.otlp.jsonl"),),
     "record": (_RECORD,),
     "redact": ((*_CLI, "redact", "run.otlp.jsonl"),),
     "refresh": (_RECORD, (*_CLI, "refresh", "made.otlp.jsonl", "--older-than", "0m", "--", *_AGENT)),
@@ -42,7 +51,12 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "show": ((*_CLI, "show", "run.otlp.jsonl"), (*_CLI, "show", "--conversation", "run.otlp.jsonl")),
     "slice": ((*_CLI, "slice", "run", "inference", "-o", "sliced.otlp.jsonl"),),
     "split": ((*_CLI, "split", "run", "-o", "runs"),),
+    "stats": ((*_CLI, "stats", "run.otlp.jsonl"),),
+    "timeline": ((*_CLI, "timeline", "run.otlp.jsonl"),),
+    "tokens": ((*_CLI, "tokens", "run.otlp.jsonl"),),
+    "tree": ((*_CLI, "tree", "run.otlp.jsonl"),),
     "validate": ((*_CLI, "validate", "run.otlp.jsonl"),),
+    "why": ((*_CLI, "why", "run.otlp.jsonl", "last"),),
 }
 """What is run for each command, the command itself at the end."""
 
@@ -83,6 +97,7 @@ def folder(tmp_path: Path) -> Path:
         "response": {"status": 200, "headers": [], "content": content},
     }
     (tmp_path / "a.har").write_text(json.dumps({"log": {"entries": [entry]}}))
+    (tmp_path / "calls.jsonl").write_text(json.dumps({"tool": "search", "args": {}, "result": "found"}))
     return tmp_path
 
 

@@ -1,0 +1,156 @@
+"""Tell what a run did, act by act: agents, calls to models, tools, retrievals. Trace in, acts in an order that has a meaning out.
+
+What ran at the same time has no order: it stands in the order of what it is. A tool that no span tells is an act by what
+a model asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from otel_agenttrace import semconv
+from otel_agenttrace.analyze.tool_calls import ToolCall
+from otel_agenttrace.analyze.trajectories import parallel_groups
+from otel_agenttrace.jsonvalue import canonical
+from otel_agenttrace.model import Span, Trace
+
+__all__ = ["Act", "ActKind", "acts_of"]
+
+ActKind: TypeAlias = Literal["agent", "inference", "tool", "retrieval"]
+_KINDS: Final[Mapping[str, ActKind]] = {
+    semconv.OPERATION_INVOKE_AGENT: "agent",
+    semconv.OPERATION_EXECUTE_TOOL: "tool",
+    semconv.OPERATION_RETRIEVAL: "retrieval",
+    **dict.fromkeys(semconv.INFERENCE_OPERATIONS, "inference"),
+}
+_NAMES: Final[Mapping[ActKind, str]] = {
+    "agent": semconv.GEN_AI_AGENT_NAME,
+    "inference": semconv.GEN_AI_REQUEST_MODEL,
+    "retrieval": semconv.GEN_AI_DATA_SOURCE_ID,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Act:
+    """One thing that a run did.
+
+    Attributes:
+        kind: What it is.
+        name: Of the agent, the tool, the model that was asked, the data source.
+        span: That tells it; of a tool that has none, that of the call which asked for it.
+        scope: The agents it stands under, outermost first.
+        group: Acts of one number ran at the same time.
+        call: Of a tool.
+    """
+
+    kind: ActKind
+    name: str
+    span: Span
+    scope: tuple[str, ...]
+    group: int
+    call: ToolCall | None = None
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it failed."""
+        return self.span.is_error and (self.call is None or self.call.is_executed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    span: Span
+    scope: tuple[str, ...]
+    group: int
+
+
+def acts_of(
+    trace: Trace, called: Iterable[ToolCall], chosen: Callable[[Span], bool] = lambda _: True
+) -> tuple[Act, ...]:
+    """Return what a run did, in order of start, what stands under a span after it.
+
+    Args:
+        trace: The run.
+        called: Its calls of tools.
+        chosen: Says which spans count; what stands under one that does not may count all the same.
+    """
+    return tuple(_Walk(trace, called).acts(chosen))
+
+
+class _Walk:
+    """Goes through the spans of a trace from its roots."""
+
+    def __init__(self, trace: Trace, called: Iterable[ToolCall]) -> None:
+        self._counted = {id(span) for span in trace.inferences}
+        self._tools: dict[int, list[ToolCall]] = {}
+        for call in called:
+            self._tools.setdefault(id(call.span), []).append(call)
+        self._below: dict[str, list[Span]] = {}
+        known = {span.span_id for span in trace.spans}
+        for span in sorted(trace.spans, key=lambda span: span.start_ns):
+            parent = span.parent_span_id or ""
+            self._below.setdefault(parent if parent in known else "", []).append(span)
+        for parent, siblings in [*self._below.items()]:
+            self._below[parent] = self._nested(siblings)
+        self._groups = 0
+
+    def _nested(self, siblings: list[Span]) -> list[Span]:
+        """Return siblings with those below an agent that some instrumentations tell beside it: all that it is around."""
+        agents = [span for span in siblings if span.operation == semconv.OPERATION_INVOKE_AGENT]
+        if len(agents) != 1 or len(siblings) == 1 or agents[0].span_id in self._below:
+            return siblings
+        (agent,), others = agents, [span for span in siblings if span is not agents[0]]
+        end = agent.end_ns or agent.start_ns
+        if any(span.start_ns < agent.start_ns or (span.end_ns or span.start_ns) > end for span in others):
+            return siblings
+        self._below[agent.span_id] = others
+        return agents
+
+    def acts(self, chosen: Callable[[Span], bool]) -> Iterator[Act]:
+        waiting = [*self._children("", ())][::-1]
+        while waiting:
+            place = waiting.pop()
+            span = place.span
+            kind = self._kind(span)
+            if kind is not None and chosen(span):
+                if kind != "tool":
+                    yield Act(kind, _name(kind, span), span, place.scope, place.group)
+                yield from self._tools_of(place, kind)
+            scope = (*place.scope, _name("agent", span)) if kind == "agent" else place.scope
+            waiting += [*self._children(span.span_id, scope)][::-1]
+
+    def _kind(self, span: Span) -> ActKind | None:
+        if span.is_inference and id(span) not in self._counted:
+            return None
+        return _KINDS.get(span.operation or "")
+
+    def _tools_of(self, place: _Place, kind: ActKind) -> Iterator[Act]:
+        """Yield the tool that a span tells, or those that a call asked for and no span tells: they may have run together."""
+        self._groups += kind == "inference"
+        group = place.group if kind == "tool" else self._groups
+        for call in sorted(self._tools.get(id(place.span), ()), key=_words):
+            yield Act("tool", call.name, place.span, place.scope, group, call)
+
+    def _children(self, parent: str, scope: tuple[str, ...]) -> Iterator[_Place]:
+        for group in parallel_groups(self._below.pop(parent, ())):
+            self._groups += 1
+            ordered = sorted(group, key=_rank)
+            yield from (_Place(span, scope, self._groups) for span in ordered)
+
+
+def _name(kind: ActKind, span: Span) -> str:
+    return str(span.attributes.get(_NAMES[kind]) or span.name)
+
+
+def _words(call: ToolCall) -> tuple[str, str]:
+    return call.name, canonical(call.arguments)
+
+
+def _rank(span: Span) -> tuple[str, ...]:
+    """Return what orders spans that ran at the same time: what they are, then what they were given."""
+    given = span.attributes.get(semconv.GEN_AI_TOOL_CALL_ARGUMENTS) or span.attributes.get(
+        semconv.GEN_AI_INPUT_MESSAGES
+    )
+    asked = span.call_digests[0] if span.call_digests is not None else ""
+    return span.operation or "", span.name, str(given or ""), asked

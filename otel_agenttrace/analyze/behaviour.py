@@ -1,0 +1,204 @@
+"""Tell what many runs have in common: which tools follow which, where they fail, repeat, go in circles. Streams in, report out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, Final, TypeAlias, TypeVar
+
+from otel_agenttrace.analyze.clusters import clusters_of
+from otel_agenttrace.analyze.measures import whole
+from otel_agenttrace.analyze.pattern_report import BeforeError, Errors, Ngram, Order, Patterns, Transition
+from otel_agenttrace.analyze.percentiles import Amounts, Percentiles
+from otel_agenttrace.analyze.repetitions import Repetitions
+from otel_agenttrace.analyze.sequences import Act, Run, runs_in, tool_steps
+from otel_agenttrace.analyze.stats import ModelTally
+from otel_agenttrace.analyze.streams import SpanStream
+
+__all__ = ["patterns_of"]
+
+_Sequence: TypeAlias = tuple[str, ...]
+_Key = TypeVar("_Key", str, tuple[str, ...])
+
+_CUT: Final = ("ngrams", "orders", "before_errors", "retries", "repeats", "loops", "clusters")
+"""Of these only the first rows are kept."""
+_ORDERED_TOOLS: Final = 30
+"""Of a run with more different tools than this, no order is counted."""
+_LEAST_RUNS: Final = 3
+_LEAST_SHARE: Final = 0.8
+
+
+def patterns_of(streams: Iterable[SpanStream], *, window: int = 3, top: int = 10) -> Patterns:
+    """Return what runs have in common.
+
+    Args:
+        streams: Files of runs, read one after another.
+        window: The longest sequence that is counted, two or more.
+        top: How many rows of a kind are kept.
+    """
+    counted = _Counted(window)
+    for stream in streams:
+        counted.files += 1
+        for run in runs_in(stream):
+            counted.take(run)
+    return counted.report(top)
+
+
+_PER_RUN: Final = ("llm_calls", "tool_calls", "input_tokens", "output_tokens", "total_tokens", "cost_usd", "duration_s")
+
+
+class _Counted:
+    """What was counted so far: figures and sequences of names, no spans."""
+
+    def __init__(self, window: int) -> None:
+        self.files = self.traces = self.untold = self.failed_runs = 0
+        self.window = window
+        self.tools = Counter[str]()
+        self.ngrams, self.ngram_runs = Counter[_Sequence](), Counter[_Sequence]()
+        self.transitions = Counter[tuple[str | None, str | None]]()
+        self.orders, self.good_runs = Counter[tuple[str, str]](), Counter[str]()
+        self.models: dict[str, ModelTally] = {}
+        self.all_models, self.tool_latency = ModelTally(), Amounts()
+        self.failed, self.types = Counter[str](), Counter[str]()
+        self.before: dict[tuple[_Sequence, str], tuple[int, str]] = {}
+        self.repetitions = Repetitions()
+        self.per_run = {name: Amounts() for name in _PER_RUN}
+        self.runs: list[tuple[_Sequence, str]] = []
+
+    def take(self, run: Run) -> None:
+        self.traces += 1
+        self.untold += run.untold
+        steps = tuple(tool_steps(run))
+        names = tuple(step.name for step in steps)
+        self.runs.append((names, run.file))
+        self.tools.update(names)
+        self._sequences(names)
+        self._amounts(run, len(names))
+        self._errors(run, steps)
+        self.repetitions.take(steps)
+
+    def _sequences(self, names: _Sequence) -> None:
+        found = [names[i : i + size] for size in range(2, self.window + 1) for i in range(len(names) - size + 1)]
+        self.ngrams.update(found)
+        self.ngram_runs.update(set(found))
+        if names:
+            self.transitions.update(pairwise((None, *names, None)))
+
+    def _amounts(self, run: Run, tool_calls: int) -> None:
+        models = run.of("model")
+        for act in models:
+            for counts in (self.models.setdefault(act.name, ModelTally()), self.all_models):
+                counts.take(act)
+        for act in run.of("tool"):
+            if act.end_ns is not None:
+                self.tool_latency.add(act.duration_s)
+        given = whole(act.usage.input_tokens for act in models)
+        got = whole(act.usage.output_tokens for act in models)
+        cost = whole(act.cost_usd for act in models)
+        amounts = (len(models), tool_calls, given, got, whole((given, got)), cost, run.duration_s)
+        for name, amount in zip(_PER_RUN, amounts, strict=True):
+            self.per_run[name].add(amount)
+
+    def _errors(self, run: Run, steps: Sequence[Act]) -> None:
+        failed = [act for act in run.acts if act.error is not None]
+        for act in failed:
+            self.failed[act.kind] += 1
+            if act.kind != "agent":
+                self.types[act.error or ""] += 1
+        if any(act.kind != "agent" for act in failed):
+            self.failed_runs += 1
+            self._before(run, steps)
+        else:
+            self._orders(steps)
+
+    def _before(self, run: Run, steps: Sequence[Act]) -> None:
+        names = tuple(step.name for step in steps)
+        for place, step in enumerate(steps):
+            if step.error is not None:
+                for size in range(1, min(self.window, place + 1)):
+                    self._failed_after(names[place - size : place + 1], step)
+        for act in run.of("model"):
+            if act.error is not None:
+                before = [step.name for step in steps if step.start_ns < act.start_ns]
+                for size in range(1, min(self.window - 1, len(before)) + 1):
+                    self._failed_after((*before[len(before) - size :], act.name), act)
+
+    def _failed_after(self, sequence: _Sequence, failed: Act) -> None:
+        errors, span_id = self.before.get((sequence, failed.kind), (0, failed.span_id))
+        self.before[(sequence, failed.kind)] = (errors + 1, span_id)
+
+    def _orders(self, steps: Sequence[Act]) -> None:
+        first = tuple(dict.fromkeys(step.name for step in steps))
+        if len(first) <= _ORDERED_TOOLS:
+            self.good_runs.update(first)
+            self.orders.update((one, then) for place, then in enumerate(first) for one in first[:place])
+
+    def report(self, top: int) -> Patterns:
+        out_of = Counter[str | None]()
+        for (source, _), count in self.transitions.items():
+            out_of[source] += count
+        report = Patterns(
+            trace_count=self.traces,
+            files=self.files,
+            window=self.window,
+            top=top,
+            tool_counts=dict(_most(self.tools)),
+            ngrams=tuple(Ngram(names, count, self.ngram_runs[names]) for names, count in _most(self.ngrams)),
+            transitions=tuple(
+                Transition(*pair, count, round(count / out_of[pair[0]], 4))
+                for pair, count in sorted(self.transitions.items(), key=_rank)
+            ),
+            orders=tuple(self._kept_orders()),
+            models=tuple(
+                counts.figures(model)
+                for model, counts in sorted(self.models.items(), key=lambda each: (-each[1].calls, each[0]))
+            ),
+            errors=Errors(
+                self.failed["model"],
+                self.failed["tool"],
+                self.failed["agent"],
+                self.failed_runs,
+                dict(_most(self.types)),
+            ),
+            before_errors=tuple(self._kept_before()),
+            retries=self.repetitions.retries,
+            repeats=self.repetitions.repeats,
+            loops=self.repetitions.loops,
+            per_run={name: amounts.percentiles for name, amounts in self.per_run.items()},
+            per_call=self._per_call(),
+            clusters=clusters_of(self.runs),
+            untold_calls=self.untold,
+            dropped={},
+        )
+        rows: dict[str, tuple[object, ...]] = {name: getattr(report, name) for name in _CUT}
+        dropped = {name: len(each) - top for name, each in rows.items() if len(each) > top}
+        cut: dict[str, Any] = {name: each[:top] for name, each in rows.items()}
+        return replace(report, **cut, dropped=dropped)
+
+    def _per_call(self) -> dict[str, Percentiles]:
+        every = self.all_models
+        amounts = (every.given, every.got, every.cost, every.latency, self.tool_latency)
+        names = ("input_tokens", "output_tokens", "cost_usd", "latency_s", "tool_latency_s")
+        return {name: each.percentiles for name, each in zip(names, amounts, strict=True)}
+
+    def _kept_orders(self) -> Iterator[Order]:
+        for (first, then), traces in sorted(self.orders.items(), key=lambda each: (-each[1], each[0])):
+            among = self.good_runs[then]
+            if traces >= _LEAST_RUNS and traces >= _LEAST_SHARE * among:
+                yield Order(first, then, traces, among)
+
+    def _kept_before(self) -> Iterator[BeforeError]:
+        found = sorted(self.before.items(), key=lambda each: (-each[1][0], -len(each[0][0]), each[0]))
+        for (sequence, kind), (errors, span_id) in found:
+            yield BeforeError(sequence, kind, errors, self.ngrams[sequence] if kind == "tool" else None, span_id)
+
+
+def _rank(each: tuple[tuple[str | None, str | None], int]) -> tuple[int, str, str]:
+    (source, target), count = each
+    return -count, source or "", target or ""
+
+
+def _most(counts: Counter[_Key]) -> list[tuple[_Key, int]]:
+    return sorted(counts.items(), key=lambda each: (-each[1], each[0]))

@@ -1,0 +1,233 @@
+"""Read what an act was given and what it gave, in a form that can be compared across runs and dialects. Acts in, pieces out.
+
+Ids, times and temporary paths differ in any two runs: they are no difference, unless it is to be exact. What is not
+recorded is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from otel_agenttrace import semconv
+from otel_agenttrace.analyze.acts import Act
+from otel_agenttrace.analyze.tool_calls import arguments_of
+from otel_agenttrace.jsonvalue import Json, JsonObject, array, canonical, inner_json, obj, parse, text
+from otel_agenttrace.model import InferenceRequest, Message, Part, Span
+from otel_agenttrace.volatile import steady_value
+from otel_agenttrace.wire.recorded import asked_of, output_messages
+
+__all__ = ["Contents", "Piece", "given_by", "given_to", "written"]
+
+_SYSTEM_ROLES: Final = frozenset({"system", "developer"})
+_REQUEST: Final = (
+    semconv.GEN_AI_REQUEST_CHOICE_COUNT,
+    semconv.GEN_AI_REQUEST_FREQUENCY_PENALTY,
+    semconv.GEN_AI_REQUEST_MAX_TOKENS,
+    semconv.GEN_AI_REQUEST_PRESENCE_PENALTY,
+    semconv.GEN_AI_REQUEST_REASONING_LEVEL,
+    semconv.GEN_AI_REQUEST_SEED,
+    semconv.GEN_AI_REQUEST_STOP_SEQUENCES,
+    semconv.GEN_AI_REQUEST_STREAM,
+    semconv.GEN_AI_REQUEST_TEMPERATURE,
+    semconv.GEN_AI_REQUEST_TOP_K,
+    semconv.GEN_AI_REQUEST_TOP_P,
+    semconv.GEN_AI_OUTPUT_TYPE,
+    semconv.OPENAI_REQUEST_SERVICE_TIER,
+)
+_OWN_PLACES: Final = frozenset(
+    {"model", "messages", "input", "contents", "system", "instructions", "tools", "functions"}
+)
+"""Members of a request that are compared each for itself; what else there is, is a parameter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a message: who says it, what kind it is, its text."""
+
+    role: str
+    kind: str
+    text: str
+
+
+class Contents:
+    """What the acts of one run say, read once each."""
+
+    def __init__(self, *, exact: bool = False) -> None:
+        self._exact = exact
+        self._steady: dict[tuple[str, bool], str] = {}
+        self._asked: dict[int, InferenceRequest] = {}
+        self._answered: dict[int, tuple[Message, ...]] = {}
+        self._pieces: dict[int, tuple[Piece, ...]] = {}
+
+    # --- models -------------------------------------------------------------------------------------------------------
+
+    def asked(self, act: Act) -> InferenceRequest:
+        """Return what a model was asked."""
+        found = self._asked.get(id(act))
+        if found is None:
+            found = self._asked[id(act)] = asked_of(act.span)
+        return found
+
+    def system(self, act: Act) -> str | None:
+        """Return the instructions to a model, in its request or in messages; None where no content is recorded."""
+        asked = self.asked(act)
+        said = [asked.system_instructions, *(each.parts for each in asked.input_messages if each.role in _SYSTEM_ROLES)]
+        told = "\n".join(text(part.get("content")) or "" for parts in said for part in parts)
+        return told if told or asked.input_messages else None
+
+    def messages(self, act: Act) -> tuple[Piece, ...]:
+        """Return what a model was given to read, but instructions; nothing where it is not recorded."""
+        found = self._pieces.get(id(act))
+        if found is None:
+            said = [each for each in self.asked(act).input_messages if each.role not in _SYSTEM_ROLES]
+            found = self._pieces[id(act)] = tuple(_said(said))
+        return found
+
+    def newest(self, act: Act) -> str | None:
+        """Return what tells a call from others of the same conversation: what was said since the model spoke last."""
+        newest: list[str] = []
+        for piece in reversed(self.messages(act)):
+            if piece.role == "assistant":
+                break
+            newest.append(self.key(piece))
+        return "\n".join(newest) or None
+
+    def output(self, act: Act) -> tuple[Piece, ...]:
+        """Return what a model answered, the tools it asked for, too, which are acts of their own."""
+        return tuple(_said(self.answered(act.span)))
+
+    def answered(self, span: Span) -> tuple[Message, ...]:
+        """Return the messages of a model's answer."""
+        found = self._answered.get(id(span))
+        if found is None:
+            found = self._answered[id(span)] = output_messages(span)
+        return found
+
+    def whole_question(self, act: Act) -> str:
+        """Return all that a model was given to read, as one text."""
+        return "\n".join([self.key_of(self.system(act) or ""), *map(self.key, self.messages(act))])
+
+    def parameters(self, act: Act) -> Mapping[str, str]:
+        """Return the parameters of a request as canonical JSON, by the names they have on spans."""
+        told = act.span.attributes
+        given = {**self.asked(act).parameters, **{name: told[name] for name in _REQUEST if name in told}}
+        return {_short_name(name): canonical(value) for name, value in given.items() if name in _REQUEST}
+
+    def members(self, act: Act) -> Mapping[str, str] | None:
+        """Return the parameters of a recorded request as it has them: canonical JSON; None where it is not recorded."""
+        call = act.span.call
+        if call is None or not call.attempts:
+            return None
+        try:
+            body = obj(parse(call.attempts[0].request.body))
+        except ValueError:
+            return None
+        return {name: canonical(steady_value(value)) for name, value in body.items() if name not in _OWN_PLACES}
+
+    def definitions(self, act: Act) -> Mapping[str, str] | None:
+        """Return the tools that a model was offered, by name, as canonical JSON; None where that is not known."""
+        defined = self.asked(act).tool_definitions
+        if not defined:
+            told = act.span.attributes.get(semconv.GEN_AI_TOOL_DEFINITIONS)
+            listed = inner_json(told) if isinstance(told, str) else told
+            defined = tuple(map(obj, array(listed)))
+        if not defined and act.span.call_digests is None:
+            return None
+        return dict(map(_defined, defined))
+
+    # --- tools --------------------------------------------------------------------------------------------------------
+
+    def arguments(self, act: Act) -> Json:
+        """Return what a tool or a retrieval was given, without what changes from run to run."""
+        given = given_to(act)
+        return given if self._exact else steady_value(given)
+
+    def result(self, act: Act) -> Json:
+        """Return what a tool or a retrieval gave, without what changes from run to run."""
+        return self._of_tool(given_by(act))
+
+    # --- pieces -------------------------------------------------------------------------------------------------------
+
+    def key(self, piece: Piece) -> str:
+        """Return the text by which a part of a message is compared: of a tool's call or result, whoever hands it on."""
+        if piece.kind == "tool_call":
+            return f"{piece.kind} {self.key_of(piece.text)}"
+        if piece.kind == "tool_call_response":
+            return self.result_key(piece.text)
+        return f"{piece.role} {piece.kind} {self.key_of(piece.text.strip())}"
+
+    def key_of(self, told: str) -> str:
+        """Return the text by which a text is compared."""
+        if self._exact:
+            return told
+        found = self._steady.get((told, False))
+        if found is None:
+            found = self._steady[told, False] = str(steady_value(told))
+        return found
+
+    def call_key(self, name: str, given: Json) -> str:
+        """Return the text by which a call of a tool is compared where it stands in a message."""
+        return f"tool_call {self.key_of(f'{name}({canonical(given)})')}"
+
+    def result_key(self, result: Json) -> str:
+        """Return the text by which the result of a tool is compared where it stands in a message."""
+        told = written(result)
+        found = self._steady.get((told, True))
+        if found is None:
+            found = self._steady[told, True] = written(self._of_tool(inner_json(told) or told))
+        return f"tool_call_response {found}"
+
+    def _of_tool(self, value: Json) -> Json:
+        if self._exact:
+            return value
+        return obj(steady_value({"role": "tool", "content": value})).get("content")
+
+
+def _said(messages: Iterable[Message]) -> Iterator[Piece]:
+    return (_piece(message.role, part) for message in messages for part in message.parts)
+
+
+def _piece(role: str, part: Part) -> Piece:
+    kind = text(part.get("type")) or ""
+    if kind in ("text", "reasoning", "refusal"):
+        told = text(part.get("content")) or ""
+        return Piece(role, kind, told)
+    if kind == "tool_call":
+        name = text(part.get("name")) or ""
+        return Piece(role, kind, f"{name}({canonical(arguments_of(part))})")
+    if kind == "tool_call_response":
+        return Piece("tool", kind, written(part.get("response", part.get("result"))))
+    return Piece(role, kind, canonical({name: value for name, value in part.items() if name not in ("id", "type")}))
+
+
+def given_to(act: Act) -> Json:
+    """Return what a tool or a retrieval was given; None where it is not told."""
+    return act.call.arguments if act.call is not None else _text(act.span, semconv.GEN_AI_RETRIEVAL_QUERY_TEXT)
+
+
+def given_by(act: Act) -> Json:
+    """Return what a tool or a retrieval gave; None where it is not told."""
+    if act.call is not None:
+        return act.call.result
+    return inner_json(_text(act.span, semconv.GEN_AI_RETRIEVAL_DOCUMENTS))
+
+
+def written(value: Json) -> str:
+    """Return a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else canonical(value)
+
+
+def _text(span: Span, name: str) -> str | None:
+    return text(span.attributes.get(name))
+
+
+def _defined(definition: JsonObject) -> tuple[str, str]:
+    function = obj(definition.get("function")) or definition
+    named = text(function.get("name")) or ""
+    return named, canonical({name: function.get(name) for name in ("description", "parameters")})
+
+
+def _short_name(attribute: str) -> str:
+    return attribute.rpartition(".")[2]

@@ -1,0 +1,136 @@
+"""Find the causes of a span that ids prove: containment of messages, parents, subagents, links. Index and span in, edges out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from otel_agenttrace import semconv
+from otel_agenttrace.analyze.conversations import HeldCall, HeldResult
+from otel_agenttrace.analyze.kinship import is_agent
+from otel_agenttrace.analyze.run_index import Edge, Evidence, RunIndex, Source
+from otel_agenttrace.analyze.tool_calls import executed_tool
+from otel_agenttrace.jsonvalue import canonical, text
+from otel_agenttrace.model import Span
+from otel_agenttrace.wire.recorded import asked_of
+
+__all__ = ["certain_edges", "predecessor"]
+
+_CALL_ID: Final = "the id of the call"
+
+
+def certain_edges(index: RunIndex, span: Span) -> Iterator[Edge]:
+    """Yield the causes that are certain, the nearest first."""
+    if span.operation == semconv.OPERATION_EXECUTE_TOOL:
+        yield from _asked(index, span)
+    if span.is_inference:
+        yield from _results(index, span)
+        yield from _answers(index, span)
+    yield from _links(index, span)
+    yield from _parent(index, span)
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
+
+
+def _asked(index: RunIndex, span: Span) -> Iterator[Edge]:
+    call = executed_tool(span)
+    asked = _only(index.asked_by_id.get((span.trace_id, call.call_id or "")))
+    ran = _only(index.tools_by_id.get((span.trace_id, call.call_id or "")))
+    if asked is None or ran is None or ran.span is not span:
+        return
+    if _agree(asked.call.name, call.name) and asked.span.start_ns <= span.start_ns:
+        where = f"{_CALL_ID}, in the answer and on the tool"
+        yield Edge(asked.span, span, "asked", "certain", Evidence(call.call_id or "", where))
+
+
+def _results(index: RunIndex, span: Span) -> Iterator[Edge]:
+    """Yield the tools whose results stand in a request, but for those that stood in the request before it already."""
+    conversation = index.conversation(span)
+    before = predecessor(index, span)
+    known = {each.call_id for each in index.conversation(before).results} if before is not None else set[object]()
+    for held in conversation.results:
+        if held.call_id and (held.is_new or held.call_id not in known):
+            ran = _ran(index, span, held)
+            if ran is not None:
+                where = f"{_CALL_ID}, on the tool and beside the result in the request"
+                yield Edge(ran.span, span, "result", "certain", Evidence(held.call_id, where))
+
+
+def _ran(index: RunIndex, span: Span, held: HeldResult) -> Source | None:
+    """Return the tool that gave a result, if its id leaves no doubt."""
+    place = (span.trace_id, held.call_id or "")
+    ran = _only(index.tools_by_id.get(place))
+    asked = index.asked_by_id.get(place, [])
+    if ran is None or not held.is_single or len(asked) > 1:
+        return None
+    if ran.span.start_ns > span.start_ns or (ran.span.end_ns or span.start_ns) > span.start_ns:
+        return None
+    names = [each.call.name for each in asked] + ([held.call.name] if held.call is not None else [])
+    if not all(_agree(name, ran.call.name) for name in names):
+        return None
+    is_told_otherwise = held.call is not None and not asked and _differ(held.call, ran)
+    return None if is_told_otherwise else ran
+
+
+def _differ(held: HeldCall, ran: Source) -> bool:
+    told = ran.call.arguments
+    return told is not None and held.arguments is not None and canonical(told) != canonical(held.arguments)
+
+
+def predecessor(index: RunIndex, span: Span) -> Span | None:
+    """Return the call whose answer is the newest in a request that ids prove; None where there is none."""
+    found = next(_predecessors(index, span), None)
+    return None if found is None else found[0].span
+
+
+def _predecessors(index: RunIndex, span: Span) -> Iterator[tuple[Source, HeldCall]]:
+    calls = index.conversation(span).calls
+    counts = Counter(each.call_id for each in calls)
+    for held in reversed(calls):
+        asked = _only(index.asked_by_id.get((span.trace_id, held.call_id or "")))
+        if asked is None or counts[held.call_id] > 1 or asked.span is span or asked.span.start_ns > span.start_ns:
+            continue
+        if _agree(asked.call.name, held.name) and canonical(asked.call.arguments) == canonical(held.arguments):
+            yield asked, held
+
+
+def _answers(index: RunIndex, span: Span) -> Iterator[Edge]:
+    found = next(_predecessors(index, span), None)
+    if found is not None:
+        where = f"{_CALL_ID} that the answer asked for, in the request"
+        yield Edge(found[0].span, span, "answer", "certain", Evidence(found[1].call_id or "", where))
+    previous = asked_of(span).parameters.get(semconv.GEN_AI_REQUEST_PREVIOUS_RESPONSE_ID) or span.attributes.get(
+        semconv.GEN_AI_REQUEST_PREVIOUS_RESPONSE_ID
+    )
+    named = index.responses.get((span.trace_id, text(previous) or ""), [])
+    if len(named) == 1 and named[0] is not span and (found is None or found[0].span is not named[0]):
+        evidence = Evidence(text(previous) or "", "the id of the response that the request goes on from")
+        yield Edge(named[0], span, "answer", "certain", evidence)
+
+
+# --- spans ------------------------------------------------------------------------------------------------------------
+
+
+def _parent(index: RunIndex, span: Span) -> Iterator[Edge]:
+    parent = index.kin.parents.get(id(span))
+    if parent is not None:
+        is_sub = is_agent(span) and (is_agent(parent) or id(span) in index.kin.agents)
+        evidence = Evidence(parent.span_id, "the id of the parent span")
+        yield Edge(parent, span, "subagent" if is_sub else "parent", "certain", evidence)
+
+
+def _links(index: RunIndex, span: Span) -> Iterator[Edge]:
+    for link in span.links:
+        linked = index.spans.get((link.trace_id, link.span_id), [])
+        if len(linked) == 1 and linked[0] is not span and linked[0].start_ns <= (span.end_ns or span.start_ns):
+            yield Edge(linked[0], span, "link", "certain", Evidence(link.span_id, "a link of the span"))
+
+
+def _only(found: list[Source] | None) -> Source | None:
+    return found[0] if found is not None and len(found) == 1 else None
+
+
+def _agree(one: str, other: str) -> bool:
+    return not one or not other or one == other

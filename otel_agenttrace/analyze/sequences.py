@@ -1,0 +1,267 @@
+"""Tell what the runs of a file did, in order, in few bytes. A stream of spans in, runs of acts out; content is not kept.
+
+A tool that has a span counts by it. Where no tool span follows a call to a model before the next one, the tools count that
+the model asked for: spans that tell their messages are read, and recorded answers whose finish reason says that there are some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from marshal import dumps, loads
+from sys import intern
+from typing import Final, Literal, TypeAlias
+
+from otel_agenttrace import semconv
+from otel_agenttrace.analyze.billing import tokens_of
+from otel_agenttrace.analyze.measures import model_of
+from otel_agenttrace.analyze.streams import SpanStream, inferences_once
+from otel_agenttrace.analyze.tool_calls import arguments_of, asks_for_tools, told_arguments, tool_name
+from otel_agenttrace.analyze.trajectories import parallel_groups
+from otel_agenttrace.jsonvalue import Json, canonical, text
+from otel_agenttrace.model import Call, Span, Usage
+from otel_agenttrace.wire.recorded import output_messages
+
+__all__ = ["UNKNOWN_MODEL", "Act", "ActKind", "Run", "cycle", "runs_in", "tool_steps"]
+
+ActKind: TypeAlias = Literal["agent", "model", "tool"]
+_Asked: TypeAlias = "tuple[tuple[str, int | None], ...]"
+
+UNKNOWN_MODEL: Final = "(not known)"
+"""Stands where neither the request nor the answer names the model."""
+_FAILED: Final = "error"
+_NOT_TOLD: Final = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One thing that a run did.
+
+    Attributes:
+        kind: What it is.
+        name: Of the agent or the tool, or the model as it called itself.
+        start_ns: When it began.
+        end_ns: When it ended; None if that is not told.
+        span_id: Its span; of a tool without one, that of the model that asked for it.
+        parent: The span above it.
+        error: What it failed with; None if it did not fail.
+        arguments: A number that two calls of a tool share in one process if they have the same arguments; None where these are not known.
+        usage: The tokens of a call to a model.
+        cost_usd: What that call cost; None where it is not known.
+    """
+
+    kind: ActKind
+    name: str
+    start_ns: int
+    end_ns: int | None
+    span_id: str
+    parent: str | None = None
+    error: str | None = None
+    arguments: int | None = None
+    usage: Usage = _NOT_TOLD
+    cost_usd: float | None = None
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long it took, in seconds."""
+        return None if self.end_ns is None else (self.end_ns - self.start_ns) / 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run did.
+
+    Attributes:
+        file: The file, as the user named it.
+        trace_id: The trace; the first one where a recording has several.
+        acts: In order of their start.
+        parents: The span above each span that is no act.
+        start_ns: When its first span began.
+        end_ns: When its last span ended; None if one did not end.
+        untold: Calls to models that asked for tools which nobody tells.
+    """
+
+    file: str
+    trace_id: str
+    acts: tuple[Act, ...]
+    parents: dict[str, str | None] = field(repr=False)
+    start_ns: int
+    end_ns: int | None
+    untold: int = 0
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from the first start to the last end."""
+        return None if self.end_ns is None else (self.end_ns - self.start_ns) / 1e9
+
+    def of(self, kind: ActKind) -> tuple[Act, ...]:
+        """Return the acts of a kind."""
+        return tuple(act for act in self.acts if act.kind == kind)
+
+
+class _Open:
+    """A run of which more may come. Of a large file there may be many: acts are kept as bytes, a third of what objects take."""
+
+    __slots__ = ("asked", "end_ns", "is_open", "parents", "rows", "start_ns", "trace_id")
+
+    def __init__(self, span: Span) -> None:
+        self.trace_id = span.trace_id
+        self.rows: list[bytes] = []
+        self.asked: dict[str, Callable[[], _Asked]] = {}
+        self.parents: dict[str, str | None] = {}
+        self.start_ns, self.end_ns, self.is_open = span.start_ns, span.start_ns, False
+
+    def note(self, span: Span) -> None:
+        self.start_ns = min(self.start_ns, span.start_ns)
+        self.end_ns = max(self.end_ns, span.end_ns or span.start_ns)
+        self.is_open = self.is_open or span.end_ns is None
+
+    def keep(
+        self,
+        kind: ActKind,
+        name: str,
+        span: Span,
+        arguments: int | None = None,
+        usage: Usage | None = None,
+        cost: float | None = None,
+    ) -> None:
+        place = (span.start_ns, span.end_ns, span.span_id, span.parent_span_id)
+        tokens = None if usage is None else tuple(getattr(usage, each) for each in Usage.__slots__)
+        row = dumps((kind, name, *place, _error(span), arguments, tokens, cost))
+        self.rows.append(bytes(memoryview(row)))  # a copy: what `dumps` gives keeps a kilobyte beside it from use
+
+    def acts(self) -> list[Act]:
+        acts: list[Act] = []
+        for row in self.rows:
+            kind, name, start, end, span_id, parent, error, arguments, tokens, cost = loads(row)  # noqa: S302 - what `keep` has written
+            usage = _NOT_TOLD if tokens is None else Usage(*tokens)
+            place = (start, end, span_id, parent)
+            acts.append(Act(kind, intern(name), *place, error and intern(error), arguments, usage, cost))
+        return sorted(acts, key=lambda act: (act.start_ns, act.kind, act.name, act.span_id))
+
+
+def runs_in(stream: SpanStream) -> Iterator[Run]:
+    """Yield the runs of a file in order of their start: each recording is one, else each trace.
+
+    A trace that has no agent, no call to a model and no tool is none.
+    """
+    opened: dict[object, _Open] = {}
+
+    def run_of(span: Span) -> _Open:
+        recording = span.resource.get(semconv.AGENTTRACE_RUN_ID)
+        key = ("", recording) if isinstance(recording, str) else span.trace_id
+        found = opened.get(key)
+        if found is None:
+            found = opened[key] = _Open(span)
+        return found
+
+    for span in stream.spans:
+        run = run_of(span)
+        run.note(span)
+        if not span.is_inference:
+            _take(span, run)
+    for span in inferences_once(stream.spans):
+        _take_call(span, run_of(span), stream.cost_of)
+    runs = (run for run in opened.values() if run.rows)
+    for run in sorted(runs, key=lambda run: (run.start_ns, run.trace_id)):
+        yield _closed(stream.name, run)
+
+
+def _take(span: Span, run: _Open) -> None:
+    if span.operation == semconv.OPERATION_EXECUTE_TOOL:
+        run.keep("tool", tool_name(span), span, _digest(told_arguments(span)))
+    elif span.operation == semconv.OPERATION_INVOKE_AGENT:
+        named = span.attributes.get(semconv.GEN_AI_AGENT_NAME)
+        run.keep("agent", named if isinstance(named, str) and named else span.name, span)
+    else:
+        run.parents[span.span_id] = span.parent_span_id
+
+
+def _take_call(span: Span, run: _Open, cost_of: Callable[[Span], float | None]) -> None:
+    usage, cost = span.usage, cost_of(span)
+    if usage.total_tokens is None:
+        given, got = tokens_of(span)
+        usage = replace(usage, input_tokens=given, output_tokens=got)
+        cost = 0.0 if (given, got) == (0, 0) else cost
+    run.keep("model", model_of(span) or UNKNOWN_MODEL, span, None, usage, cost)
+    asked = _asking(span)
+    if asked is not None:
+        run.asked[span.span_id] = asked
+
+
+def _error(span: Span) -> str | None:
+    if not span.is_error:
+        return None
+    told = span.attributes.get(semconv.ERROR_TYPE)
+    return told if isinstance(told, str) and told else _FAILED
+
+
+def _digest(arguments: Json) -> int | None:
+    return None if arguments is None else hash(canonical(arguments))
+
+
+def _asking(span: Span) -> Callable[[], _Asked] | None:
+    told = span.attributes.get(semconv.GEN_AI_OUTPUT_MESSAGES)
+    if isinstance(told, str):
+        asked = _asked(span) if "tool_call" in told else ()
+        return (lambda: asked) if asked else None
+    if not asks_for_tools(span):
+        return None
+    read = span.read_call
+    return _nothing if read is None else lambda: _asked(_only(read))
+
+
+def _nothing() -> _Asked:
+    return ()
+
+
+def _only(read: Callable[[], Call]) -> Span:
+    """Return a span that is nothing but its recorded call: the rest need not be kept."""
+    return Span("", "", "", 0, read_call=read)
+
+
+def _asked(span: Span) -> _Asked:
+    parts = (part for message in output_messages(span) for part in message.parts if part.get("type") == "tool_call")
+    return tuple((intern(text(part.get("name")) or ""), _digest(arguments_of(part))) for part in parts)
+
+
+def _closed(file: str, run: _Open) -> Run:
+    acts: list[Act] = []
+    untold = 0
+    is_told = False
+    for act in reversed(run.acts()):
+        if act.kind == "model":
+            ask = None if is_told else run.asked.get(act.span_id)
+            asked = ask() if ask is not None else ()
+            untold += ask is not None and not asked
+            acts += [_asked_tool(act, name, arguments) for name, arguments in reversed(asked)]
+        is_told = act.kind == "tool" or (act.kind == "agent" and is_told)
+        acts.append(act)
+    end_ns = None if run.is_open else run.end_ns
+    return Run(file, run.trace_id, tuple(reversed(acts)), run.parents, run.start_ns, end_ns, untold)
+
+
+def _asked_tool(model: Act, name: str, arguments: int | None) -> Act:
+    return Act("tool", name, model.start_ns, None, model.span_id, model.parent, None, arguments)
+
+
+def tool_steps(run: Run) -> Iterator[Act]:
+    """Yield the calls of tools in order; those of one parent that ran at the same time by their names, for their order means nothing."""
+    for _, row in groupby(run.of("tool"), key=lambda act: act.parent):
+        for group in parallel_groups(row):
+            yield from sorted(group, key=lambda act: act.name)
+
+
+def cycle(names: Sequence[str], rounds: int) -> tuple[int, int, int] | None:
+    """Return where the first shortest sequence of two or more different names begins that comes again at once, its length, how often."""
+    for length in range(2, len(names) // rounds + 1):
+        begin = 0
+        for place in range(length, len(names) + 1):
+            if place < len(names) and names[place] == names[place - length]:
+                continue
+            times = (place - begin) // length
+            if times >= rounds and len(set(names[begin : begin + length])) > 1:
+                return begin, length, times
+            begin = place - length + 1
+    return None

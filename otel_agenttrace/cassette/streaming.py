@@ -1,0 +1,236 @@
+"""Read spans line by line, without the content of recorded calls. Path in, spans in the order of the file out.
+
+What a line holds of requests and answers is cut away before it is parsed: it is most of the line.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Final
+
+from otel_agenttrace import semconv
+from otel_agenttrace.cassette.format import decode_attributes, decode_span, decode_spans
+from otel_agenttrace.cassette.index import Entry, check_version, damage_of, is_torn, raw_lines, too_long
+from otel_agenttrace.cassette.reader import OWN, TORN, Cassette, open_cassette, opened_file
+from otel_agenttrace.errors import CassetteCorrupt
+from otel_agenttrace.escaping import escaped
+from otel_agenttrace.jsonvalue import JsonObject, array, obj, parse
+from otel_agenttrace.model import AttributeValue, Call, Event, Span
+
+__all__ = ["SpanLines"]
+
+# A line as we write it is cut by what stands in no text of it: in a JSON string each quote has a backslash.
+_PAIR: Final = b',{"key":"'
+_REQUEST: Final = b',{"key":"agenttrace.call.ticket"'
+_OF_REQUEST: Final = (_PAIR + b"agenttrace.call.", _PAIR + b"agenttrace.request.")
+_LAST: Final = b'"}}],"'
+_EVENTS: Final = b',"events":['
+_ATTEMPTS: Final = b'{"attributes":[{"key":"agenttrace.exchange.'
+_AFTER: Final = b'],"flags":'
+_NAMED: Final = b'"name":"agenttrace.exchange","timeUnixNano":"'
+_STATUS: Final = b'{"key":"agenttrace.exchange.status","value":{"intValue":"'
+_SPAN: Final = b'"spans":[{'
+_TAIL: Final = b"]}]}]}\n"
+_CALL: Final = b'"agenttrace.call.key"'
+_SPANS: Final = (b'"resourceSpans"', b'"resource_spans"')
+_LOGS: Final = b'"resourceLogs"'
+_SIGNALS: Final = (_LOGS, b'"resourceMetrics"')
+_BUFFER: Final = 1 << 16
+
+
+class SpanLines:
+    """The spans of a file that has an OTLP object on each line. They are read from disk each time they are asked for.
+
+    Recorded calls keep their key, and an event for each attempt with its time and status; the rest `Span.call` reads.
+
+    Attributes:
+        has_lines: Whether it is such a file; else it has to be read as a whole.
+        has_calls: Whether calls are recorded in it.
+        size: In bytes.
+        damage: The first line that could not be read, as far as it was read; a torn one is none.
+    """
+
+    def __init__(self, path: Path, warn: Callable[[str], object]) -> None:
+        """Look the file through, without parsing it.
+
+        Args:
+            path: The file.
+            warn: Is told once of each line that is left out.
+
+        Raises:
+            CassetteError: As `open_cassette` does, if the file cannot be opened.
+        """
+        self._path = path
+        self._file = opened_file(path)
+        self._warn = warn
+        self._told: set[int] = set()
+        self._head = b""
+        self._scope: JsonObject = {}
+        self._resource: Mapping[str, AttributeValue] = {}
+        self.size = os.fstat(self._file.descriptor()).st_size
+        self.damage: CassetteCorrupt | None = None
+        self.has_calls = has_spans = has_logs = False
+        for _, raw in self._lines():
+            if raw is not None:
+                has_spans = has_spans or _is_whole(raw)
+                has_logs = has_logs or _LOGS in raw
+                self.has_calls = self.has_calls or _CALL in raw
+        self.has_lines = has_spans and (self.has_calls or not has_logs)
+
+    def __iter__(self) -> Iterator[Span]:
+        offset = 0
+        for number, (size, raw) in enumerate(self._lines(), 1):
+            if raw is None:
+                self._skip(too_long(self._path, number, size))
+            elif raw.strip():
+                yield from self._spans(number, offset, raw)
+            offset += size
+
+    def _lines(self) -> Iterator[tuple[int, bytes | None]]:
+        return raw_lines(io.BufferedReader(_Placed(self._file.descriptor()), _BUFFER))
+
+    def _spans(self, number: int, offset: int, raw: bytes) -> Iterator[Span]:
+        try:
+            spans = self._decoded(raw)
+        except (ValueError, RecursionError) as error:
+            self._leave_out(number, raw, error)
+            return
+        for position, span in enumerate(spans):
+            version = span.resource.get(semconv.AGENTTRACE_FORMAT_VERSION)
+            check_version(self._path, version if isinstance(version, int) else None)
+            if semconv.AGENTTRACE_CALL_KEY in span.attributes:
+                yield _light(span, partial(self._call, offset, position))
+            elif semconv.AGENTTRACE_CALL_DEFINES not in span.attributes:
+                yield span
+
+    def _decoded(self, raw: bytes) -> list[Span]:
+        """Return the spans of a line: of one as we write it by its span alone, if what is around it is known."""
+        begin = raw.find(_SPAN) + len(_SPAN) - 1
+        head = raw[:begin]
+        try:
+            if begin < len(_SPAN) or not raw.endswith(_TAIL):
+                return list(decode_spans(parse(raw)))
+            if head != self._head:
+                (around,) = array(obj(parse(head + _TAIL))["resourceSpans"])
+                (self._scope,) = map(obj, array(obj(around)["scopeSpans"]))
+                self._resource = decode_attributes(obj(obj(around).get("resource")).get("attributes"))
+                self._head = head
+            return [decode_span(obj(parse(_without_content(raw[begin : -len(_TAIL)]))), self._scope, self._resource)]
+        except (
+            ValueError,
+            LookupError,
+        ):  # another line, or damaged: what is wrong is told by its place in the whole line
+            return list(decode_spans(parse(raw)))
+
+    def _leave_out(self, number: int, raw: bytes, error: Exception) -> None:
+        if is_torn(raw, error):
+            self._tell(number, f"{escaped(str(self._path))}: {TORN}")
+        elif self.has_calls or not any(signal in raw for signal in _SIGNALS):
+            self._skip(damage_of(self._path, number, raw, error))
+
+    def _skip(self, damage: CassetteCorrupt) -> None:
+        self.damage = self.damage or damage
+        self._tell(damage.line or 0, f"line skipped: {damage}")
+
+    def _tell(self, number: int, told: str) -> None:
+        if number not in self._told:
+            self._told.add(number)
+            self._warn(told)
+
+    def _call(self, offset: int, position: int) -> Call:
+        return self._cassette.call(self._entries[offset, position])
+
+    @cached_property
+    def _cassette(self) -> Cassette:
+        return open_cassette(self._path, warn=_is_told)
+
+    @cached_property
+    def _entries(self) -> Mapping[tuple[int, int], Entry]:
+        return {(entry.line.offset, entry.position): entry for entry in self._cassette.index.calls}
+
+
+def _is_told(_: str) -> None:
+    """Say nothing: the lines were named when they were read."""
+
+
+def _is_whole(raw: bytes) -> bool:
+    """Whether a line is a whole JSON object with spans in it: of a document in several lines, none is."""
+    return raw.startswith(b"{") and raw.rstrip().endswith(b"}") and any(name in raw for name in _SPANS)
+
+
+def _without_content(raw: bytes) -> bytes:
+    """Return a line without what it holds of requests and answers, if it is written as we write it."""
+    return _without_answers(_without_request(raw))
+
+
+def _without_request(raw: bytes) -> bytes:
+    begin = end = raw.find(_REQUEST)
+    last = raw.find(_LAST, begin)
+    if begin < 0 or last < 0:
+        return raw
+    while raw.startswith(_OF_REQUEST, end):
+        following = raw.find(_PAIR, end + 1, last)
+        end = following if following >= 0 else last + _LAST.index(b"]")
+    return raw[:begin] + raw[end:]
+
+
+def _without_answers(raw: bytes) -> bytes:
+    """Keep of each attempt when it was, and its status; other events stand before them, such a line stays whole."""
+    begin = raw.find(_EVENTS)
+    end = raw.rfind(_AFTER)
+    if begin < 0 or end < 0 or not raw.startswith(_ATTEMPTS, begin + len(_EVENTS)):
+        return raw
+    attempts: list[bytes] = []
+    told = begin
+    while (named := raw.find(_NAMED, told, end)) >= 0:
+        status = raw.find(_STATUS, told, named)
+        pair = raw[status : raw.find(b"}}", status) + 2] if status >= 0 else b""
+        told = named + len(_NAMED)
+        time = raw[told : raw.find(b'"', told)]
+        attempts.append(b'{"attributes":[%b],%b%b"}' % (pair, _NAMED, time))
+    return raw[:begin] + _EVENTS + b",".join(attempts) + raw[end:]
+
+
+def _light(span: Span, read_call: Callable[[], Call]) -> Span:
+    attributes = {
+        name: value
+        for name, value in span.attributes.items()
+        if not name.startswith(OWN) or name == semconv.AGENTTRACE_CALL_KEY
+    }
+    return replace(span, attributes=attributes, events=tuple(map(_light_event, span.events)), read_call=read_call)
+
+
+def _light_event(event: Event) -> Event:
+    if event.name != semconv.EVENT_AGENTTRACE_EXCHANGE:
+        return event
+    status = event.attributes.get(semconv.AGENTTRACE_EXCHANGE_STATUS)
+    return Event(event.name, event.time_ns, {} if status is None else {semconv.AGENTTRACE_EXCHANGE_STATUS: status})
+
+
+class _Placed(io.RawIOBase):
+    """Reads a file from a place of its own: others read it by the same descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = os.pread(self._descriptor, len(buffer), self._at)
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + (self._at if whence == os.SEEK_CUR else 0)
+        return self._at

@@ -1,0 +1,29 @@
+"""What commands that write a report to a file have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from otel_agenttrace.errors import ConfigError
+
+__all__ = ["OUTPUT_FILE", "write_file"]
+
+OUTPUT_FILE = click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JSON to this file too."
+)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file.
+
+    Raises:
+        ConfigError: If the system does not let us.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written: {error.strerror}.\n  to fix   name a file in a folder that is there"
+        ) from None

@@ -1,0 +1,122 @@
+"""Which spans tell a call to a model once more. What each tells of its call in, the places of those not to be counted out.
+
+Several instrumentations may tell one call: a provider's SDK, ours, one that tells it after the fact, or a framework whose
+span stands around that of the SDK.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+__all__ = ["Telling", "doubled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What the span of a call to a model says of which call it is.
+
+    Attributes:
+        trace_id: Of the span.
+        span_id: Of the span.
+        parent_span_id: Of the span around it.
+        start_ns: When it began.
+        response_id: The provider's name of the answer.
+        is_recorded: Whether what went over the wire is there: such a call counts for itself.
+        is_counted: Whether it tells tokens.
+        is_embedding: Whether it asked for vectors.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    start_ns: int
+    response_id: str | None
+    is_recorded: bool
+    is_counted: bool
+    is_embedding: bool
+
+
+def doubled(tellings: Iterable[Telling]) -> frozenset[int]:
+    """Return the places, from 0, of those that are not to be counted, in the memory of a few numbers for each.
+
+    - A span directly around others of the same kind tells their calls together: it is left out, unless it alone tells
+      tokens. Then they are.
+    - Of those with the same response id in a trace the first one counts; none, where a recorded call has that id.
+    """
+    seen = _Seen()
+    for telling in tellings:
+        seen.add(telling)
+    around = frozenset(seen.around())
+    return around | frozenset(seen.again(around))
+
+
+def _numbers() -> array[int]:
+    return array("q")
+
+
+_UNNAMED: Final = 0
+"""Stands for no response id, and for no span around."""
+_TIMES: Final = 1 << 64
+"""A time has 64 bits in OTLP."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """The tellings as hashes: a name is as good as gone once it is compared."""
+
+    spans: array[int] = field(default_factory=_numbers)
+    parents: array[int] = field(default_factory=_numbers)
+    starts: array[int] = field(default_factory=lambda: array("Q"))
+    named: array[int] = field(default_factory=_numbers)
+    """By response id and trace; `_UNNAMED` where they count for themselves."""
+    names: array[int] = field(default_factory=_numbers)
+    """By response id alone."""
+    is_recorded: bytearray = field(default_factory=bytearray)
+    is_counted: bytearray = field(default_factory=bytearray)
+    recorded_names: set[int] = field(default_factory=set[int])
+
+    def add(self, telling: Telling) -> None:
+        name = telling.response_id
+        if name is not None and telling.is_recorded:
+            self.recorded_names.add(hash(name))
+        is_compared = name is not None and not telling.is_recorded
+        self.named.append(hash((telling.trace_id, name)) if is_compared else _UNNAMED)
+        self.names.append(hash(name) if is_compared else _UNNAMED)
+        self.spans.append(hash((telling.trace_id, telling.span_id, telling.is_embedding)))
+        parent = telling.parent_span_id
+        self.parents.append(hash((telling.trace_id, parent, telling.is_embedding)) if parent else _UNNAMED)
+        self.starts.append(telling.start_ns % _TIMES)
+        self.is_recorded.append(telling.is_recorded)
+        self.is_counted.append(telling.is_counted or telling.is_recorded)
+
+    def around(self) -> Iterator[int]:
+        """Yield the places of those that stand around calls which are counted, or within one that alone tells tokens."""
+        spans = set(self.spans)
+        inner = [place for place, parent in enumerate(self.parents) if parent in spans]
+        around_counted = {self.parents[place] for place in inner if self.is_counted[place]}
+        around_others = {self.parents[place] for place in inner} - around_counted
+        for place, span in enumerate(self.spans):
+            if self.is_recorded[place]:
+                continue
+            if span in around_counted or (span in around_others and not self.is_counted[place]):
+                yield place
+        alone = {span for place, span in enumerate(self.spans) if span in around_others and self.is_counted[place]}
+        yield from (place for place in inner if self.parents[place] in alone)
+
+    def again(self, left_out: frozenset[int]) -> Iterator[int]:
+        """Yield the places of those whose response another one tells."""
+        first: dict[int, int] = {}
+        compared = [place for place, name in enumerate(self.named) if name != _UNNAMED and place not in left_out]
+        for place in compared:
+            if self.names[place] in self.recorded_names:
+                yield place
+                continue
+            held = first.setdefault(self.named[place], place)
+            if self.starts[place] < self.starts[held]:
+                first[self.named[place]] = place
+                yield held
+            elif held != place:
+                yield place

@@ -1,0 +1,53 @@
+"""Write what some spans took for people. Totals in, short strings out; what is not known is told beside the sums."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from otel_agenttrace.analyze.totals import Totals
+from otel_agenttrace.report.text import cost, counted, tokens
+
+__all__ = ["cost_told", "sums_told", "tokens_told"]
+
+
+def tokens_told(totals: Totals) -> str:
+    """Return the tokens of some calls like `2,310`, with a `+` where some calls do not tell theirs; empty without calls."""
+    if not totals.model_calls:
+        return ""
+    told = totals.input_tokens + totals.output_tokens
+    if totals.untold_calls:
+        return f"{tokens(told)}+" if told else "?"
+    return tokens(told)
+
+
+def cost_told(totals: Totals) -> str:
+    """Return the cost of some calls like `$0.0041`, with a `+` where some have no price; empty without calls."""
+    if not totals.model_calls:
+        return ""
+    if totals.unpriced_calls:
+        return "$?" if totals.unpriced_calls == totals.model_calls else f"{cost(totals.cost)}+"
+    return cost(totals.cost)
+
+
+def sums_told(totals: Totals) -> Iterator[str]:
+    """Yield what a run took, and what of it is not known."""
+    calls = totals.model_calls
+    yield counted(calls, "call") + (" to models" if calls != 1 else " to a model")
+    yield counted(totals.tool_calls, "call") + " of tools"
+    if calls:
+        untold = totals.untold_calls
+        told = totals.input_tokens + totals.output_tokens
+        yield (
+            "tokens unknown"
+            if untold == calls and not told
+            else counted(told, "token") + (f" ({untold:,} of {counted(calls, 'call')} not told)" if untold else "")
+        )
+        unpriced = totals.unpriced_calls
+        yield (
+            "cost unknown"
+            if unpriced == calls
+            else cost(totals.cost)
+            + (f" ({unpriced:,} of {counted(calls, 'call')} without a price)" if unpriced else "")
+        )
+    if totals.errors:
+        yield f"{totals.errors:,} failed"
