@@ -14,17 +14,19 @@ __all__ = ["change_since"]
 
 
 def change_since(base: str, folder: Path) -> Change:
-    """Return what changed since a revision, new files that git does not know yet included; or within a range `A..B`.
+    """Return what changed within a range `A..B`, or since the work left a revision: files that git does not know yet, too.
 
     Raises:
         ConfigError: If git is not there, the folder is in no repository, or there is no such revision.
     """
     top = Path(_git(folder, "rev-parse", "--show-toplevel").rstrip("\n"))
-    plainly = ("--no-ext-diff", "--no-textconv", "--no-relative", "--find-renames", "--no-color")
-    told = _git(top, "diff", *plainly, "--numstat", "-z", "--end-of-options", base, "--")
-    new = "" if ".." in base else _git(top, "ls-files", "--others", "--exclude-standard", "-z")
-    files = (*_counted(told), *(_new_file(top, path) for path in new.split("\0") if path))
-    return Change(base, files)
+    plainly = ("--no-ext-diff", "--no-textconv", "--no-relative", "--find-renames", "--numstat", "-z")
+    if ".." in base:
+        told, new = _git(top, "diff", *plainly, "--end-of-options", base, "--"), ""
+    else:
+        told = _git(top, "diff", *plainly, "--merge-base", "--end-of-options", base, "--")
+        new = _git(top, "ls-files", "--others", "--exclude-standard", "-z")
+    return Change(base, (*_counted(told), *(_new_file(top, path) for path in new.split("\0") if path)))
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -93,7 +93,7 @@ class GitHub:
             answer = self._answer(url)
             page = self._json(answer)
             if not isinstance(page, list):
-                raise self.damaged(url, "a list was expected")
+                raise self.damaged(_bare(str(answer.url)), "a list was expected")
             yield page
             url = self._next(answer, seen)
 
@@ -108,9 +108,9 @@ class GitHub:
         if url is None:
             return None
         if urlsplit(url)[:2] != urlsplit(self._api)[:2]:
-            raise self.damaged(str(answer.url), f"its next page is on another host, {urlsplit(url).netloc}")
+            raise self.damaged(_bare(str(answer.url)), f"its next page is on another host, {urlsplit(url).netloc}")
         if url in seen:
-            raise self.damaged(str(answer.url), "its next page is one that was read")
+            raise self.damaged(_bare(str(answer.url)), "its next page is one that was read")
         return url
 
     def _answer(self, url: str) -> httpx.Response:
@@ -129,16 +129,20 @@ class GitHub:
         try:
             return self._client.get(url)
         except self._http.TimeoutException as error:
-            raise GitHubError(url, "there was no answer in time", "try again later, or --timeout SECONDS") from error
+            raise GitHubError(
+                _bare(url), "there was no answer in time", "try again later, or --timeout SECONDS"
+            ) from error
         except (self._http.RequestError, self._http.InvalidURL) as error:
             reason = f"{str(error) or type(error).__name__}"
-            raise GitHubError(url, f"it cannot be read: {reason}", "look at the address and the network") from error
+            raise GitHubError(
+                _bare(url), f"it cannot be read: {reason}", "look at the address and the network"
+            ) from error
 
     def _json(self, answer: httpx.Response) -> Json:
         try:
             return parse(answer.content)
         except ValueError as error:
-            raise self.damaged(str(answer.url), f"it is no JSON, {error}") from error
+            raise self.damaged(_bare(str(answer.url)), f"it is no JSON, {error}") from error
 
     def _limited(self, answer: httpx.Response) -> GitHubLimited | None:
         """Return the error for an answer that says that a limit is reached: the one of an hour, or that of too much at once."""
@@ -152,7 +156,7 @@ class GitHub:
         limit = digits(answer.headers.get("x-ratelimit-limit", "")) if is_used_up else None
         reason = f"its limit{'' if limit is None else f' of {limit:,} requests an hour'} is used up, {told}"
         more = "" if self._token.value is not None else f"set {self._token.names[0]}, which allows more, or "
-        return GitHubLimited(str(answer.url), reason, f"{more}wait with --wait", left)
+        return GitHubLimited(_bare(str(answer.url)), reason, f"{more}wait with --wait", left)
 
     def _refused(self, answer: httpx.Response) -> NoReturn:
         names = " or ".join(self._token.names)
@@ -169,7 +173,7 @@ class GitHub:
                 f"it answers {status}{_message(answer)}",
                 "try again later" if status >= 500 else f"look at {names}",
             )
-        raise GitHubError(str(answer.url), reason, cure)
+        raise GitHubError(_bare(str(answer.url)), reason, cure)
 
 
 def _message(answer: httpx.Response) -> str:
@@ -187,3 +191,8 @@ def _httpx() -> ModuleType:
         raise ConfigError(
             "Pull requests are read by httpx, which is not installed.\n  to fix   pip install 'otel-agenttrace[github]'"
         ) from error
+
+
+def _bare(url: str) -> str:
+    """Return an address without its query."""
+    return url.partition("?")[0]

@@ -33,6 +33,7 @@ _COMPARED: Final = (
     Column("+", "right"),
     Column("−", "right"),
 )
+_MOST_PATHS: Final = 50
 _DATE: Final = len("2026-01-31")
 
 
@@ -116,8 +117,7 @@ def _lines(count: int | None, baseline: int, *, is_estimate: bool) -> str:
 def _told(each: Comparison, *, has_files: bool) -> Iterator[Block]:
     if has_files:
         yield Line((f"{each.number} and ", Told(each.name), ": - only the pull request, + only the change"), "dim")
-        marks = (("  ", each.files.both), ("- ", each.files.missed), ("+ ", each.files.others))
-        yield Lines(tuple(f"{mark}{path}" for mark, paths in marks for path in paths), "diff")
+        yield Lines(tuple(_marked(each.files)), "diff")
     if each.root is not None:
         yield Line((Told(each.name), ": paths are below ", Told(each.root)), "dim")
     if each.commands:
@@ -126,3 +126,10 @@ def _told(each: Comparison, *, has_files: bool) -> Iterator[Block]:
     if each.untold_calls:
         told = f": {counted(each.untold_calls, 'call')} of tools that write tell no file"
         yield Line((Told(each.name), told), "dim")
+
+
+def _marked(files: Overlap) -> Iterator[str]:
+    for mark, paths in (("  ", files.both), ("- ", files.missed), ("+ ", files.others)):
+        yield from (f"{mark}{path}" for path in paths[:_MOST_PATHS])
+        if len(paths) > _MOST_PATHS:
+            yield f"{mark}… and {len(paths) - _MOST_PATHS:,} more"
