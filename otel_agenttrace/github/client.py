@@ -133,7 +133,7 @@ class GitHub:
                 _bare(url), "there was no answer in time", "try again later, or --timeout SECONDS"
             ) from error
         except (self._http.RequestError, self._http.InvalidURL) as error:
-            reason = f"{str(error) or type(error).__name__}"
+            reason = str(error).rstrip(".") or type(error).__name__
             raise GitHubError(
                 _bare(url), f"it cannot be read: {reason}", "look at the address and the network"
             ) from error

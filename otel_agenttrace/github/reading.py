@@ -46,7 +46,10 @@ def with_files(github: GitHub, place: Place, told: JsonObject) -> PullRequest:
     Raises:
         GitHubError: If GitHub does not tell them, or tells something else than a pull request.
     """
-    path = f"{_path(place)}/{integer(told.get('number'))}"
+    number = integer(told.get("number"))
+    if number is None:
+        raise github.damaged(f"{place.api}{_path(place)}", "a pull request has no number")
+    path = f"{_path(place)}/{number}"
     files: list[Json] = [each for page in github.pages(f"{path}/files") for each in page]
     try:
         return pull_request_of(told, files)

@@ -11,6 +11,8 @@ from typing import Final
 import click
 import pytest
 
+from otel_agenttrace.analyze.pull_requests import pull_request_of, stored_form
+from tests.support.github import changed, pull
 from tests.support.unreachable import ended_by_watch, is_namespace_there, run_unreachable
 
 _GOLDEN: Final = Path(__file__).parents[1] / "golden" / "cassette_v1.otlp.jsonl"
@@ -40,6 +42,7 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "merge": ((*_CLI, "merge", "run", "-o", "merged.otlp.jsonl"),),
     "migrate": ((*_CLI, "migrate", "run"),),
     "pack": ((*_CLI, "pack", "run.otlp.jsonl"),),
+    "pr": ((*_CLI, "pr", "baselines", "--run", "run.otlp.jsonl"),),
     "prune": ((*_CLI, "prune", ".", "--older-than", "1m", "--yes"),),
     "patterns": ((*_CLI, "patterns", "run.otlp.jsonl"),),
     "record": (_RECORD,),
@@ -96,6 +99,9 @@ def folder(tmp_path: Path) -> Path:
         "request": {"method": "GET", "url": "https://api.openai.com/v1/models", "headers": []},
         "response": {"status": 200, "headers": [], "content": content},
     }
+    (tmp_path / "baselines").mkdir()
+    kept = pull_request_of(pull(7, "2026-07-01T10:00:00Z"), [changed("a.py")])
+    (tmp_path / "baselines" / "7.json").write_bytes(stored_form(kept))
     (tmp_path / "a.har").write_text(json.dumps({"log": {"entries": [entry]}}))
     (tmp_path / "calls.jsonl").write_text(json.dumps({"tool": "search", "args": {}, "result": "found"}))
     return tmp_path
