@@ -45,7 +45,12 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--api", metavar="URL", help="The base address of the API, where the host has another than GitHub's.")
 @click.option("--wait", is_flag=True, help="Wait where a rate limit is reached.")
 @click.option(
-    "--timeout", "timeout_s", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True, help="Seconds."
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="How long to wait for one answer, in seconds.",
 )
 @OUTPUT
 def pr(

@@ -42,7 +42,7 @@ def baselines_page(report: Baselines, *, has_task: bool = False, has_files: bool
     is_one = len(report.pull_requests) == 1
     has_several = len({each.repository for each in report.pull_requests}) > 1
     if not report.pull_requests:
-        yield Line(("No pull request was merged.",))
+        yield Line(("There is no such pull request.",))
         return
     yield Heading("Pull requests" if has_several else f"Pull requests of {report.pull_requests[0].repository}")
     yield Table(_PULLS, tuple(_row(each, has_repository=has_several) for each in report.pull_requests))

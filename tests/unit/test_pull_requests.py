@@ -200,7 +200,7 @@ def test_a_renamed_file_is_the_same_by_either_path() -> None:
         assert compare_change(baseline, Change("run", (_file(path),))).files.both == ("new.py",)
 
 
-@pytest.mark.parametrize("root", ["/home/test/clone", "C:\\work\\clone", "/srv/src/clone"])
+@pytest.mark.parametrize("root", ["/mnt/test/clone", "C:\\work\\clone", "/srv/src/clone"])
 def test_the_folder_of_absolute_paths_is_the_one_that_makes_most_of_them_known(root: str) -> None:
     baseline = _pull(changed("src/a.py"), changed("src/b.py"), changed("a.py"))
     written = tuple(_file(f"{root}/{path}") for path in ("src/a.py", "src/b.py", "src/new.py"))
@@ -208,6 +208,13 @@ def test_the_folder_of_absolute_paths_is_the_one_that_makes_most_of_them_known(r
     assert found.root == f"{root}/".replace("\\", "/")
     assert (found.files.both, found.files.others) == (("src/a.py", "src/b.py"), ("src/new.py",))
     assert found.tests.others == ()  # a folder above the repository makes no test
+
+
+def test_a_copy_elsewhere_does_not_move_the_folder() -> None:
+    baseline = _pull(changed("src/a.py"), changed("src/b.py"))
+    written = ("/tmp/src/a.py", "/mnt/mona/clone/src/a.py", "/mnt/mona/clone/src/b.py")
+    found = compare_change(baseline, Change("run", tuple(map(_file, written))))
+    assert (found.root, found.files.others) == ("/mnt/mona/clone/", ("/tmp/src/a.py",))
 
 
 def test_a_folder_that_is_given_counts(tmp_path: Path) -> None:
@@ -257,7 +264,8 @@ def test_commands_and_untold_calls_are_counted_not_guessed() -> None:
 def test_a_session_of_claude_code_tells_what_it_wrote() -> None:
     """By hand: in the file, look for `"name": "Write"` and `"Edit"`; two `pytest`, two `git add` and a `git push` are its commands.
 
-    One of the two `pytest` failed, and may have written something all the same.
+    One of the two `pytest` failed, and may have written something all the same. Three lines of `math_utils.py` are written whole,
+    two edits add five each; one line of `test_math.py` is replaced.
     """
     told = json.loads(_SESSION.read_text(encoding="utf-8"))["loglines"]
     contents = [each["message"]["content"] for each in told if each["type"] == "assistant"]
@@ -273,6 +281,7 @@ def test_a_session_of_claude_code_tells_what_it_wrote() -> None:
         ("math_utils.py", "tests/test_math.py"),
         ("README.md",),
     )
+    assert (found.additions, found.deletions) == (3 + 5 + 5 + 1, 1)
 
 
 # --- what a working tree changed ------------------------------------------------------------------------------------
