@@ -7,7 +7,7 @@ span stands around that of the SDK.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -96,6 +96,8 @@ class _Seen:
         """Yield the places of those that stand around calls which are counted, or within one that alone tells tokens."""
         spans = set(self.spans)
         inner = [place for place, parent in enumerate(self.parents) if parent in spans]
+        circles = _circles({self.spans[place]: self.parents[place] for place in inner})
+        inner = [place for place in inner if self.spans[place] not in circles]
         around_counted = {self.parents[place] for place in inner if self.is_counted[place]}
         around_others = {self.parents[place] for place in inner} - around_counted
         for place, span in enumerate(self.spans):
@@ -120,3 +122,17 @@ class _Seen:
                 yield held
             elif held != place:
                 yield place
+
+
+def _circles(parents: Mapping[int, int]) -> frozenset[int]:
+    """Return the spans whose parents go in a circle, or into one: nobody can say which of them stands around which."""
+    ends: dict[int, bool] = {}
+    for span in parents:
+        passed: list[int] = []
+        while span in parents and span not in ends:
+            ends[span] = True  # until the walk is over: met again, it is a circle
+            passed.append(span)
+            span = parents[span]
+        is_circle = ends.get(span, False)
+        ends.update(dict.fromkeys(passed, is_circle))
+    return frozenset(span for span, is_circle in ends.items() if is_circle)

@@ -25,6 +25,7 @@ AgentTraceError
 ├─ ToolFault(RuntimeError)            .fault
 ├─ NotEncodable(ValueError)           .api .part
 ├─ AnswerUnknown(ValueError)          .side
+├─ NotClean(ValueError)               .span_id .kind
 └─ CheckFailed(AssertionError)        .findings
    ├─ BudgetExceeded                  .findings
    ├─ RegressionFound                 .findings
@@ -61,6 +62,7 @@ __all__ = [
     "GitHubLimited",
     "IngestError",
     "LogOfAnotherTool",
+    "NotClean",
     "NotEncodable",
     "RegressionFound",
     "ReplayError",
@@ -358,11 +360,23 @@ class SnapshotMismatch(CheckFailed):
         return str(self.args[0])
 
 
+class NotClean(AgentTraceError, ValueError):
+    """What is to be written holds what redaction finds and cannot remove; nothing was written."""
+
+    def __init__(self, span_id: str, kind: str) -> None:
+        super().__init__(
+            f"The row of span {span_id} cannot be cleaned: the rules find something of the kind {kind!r} in what is left.\n"
+            f"  to fix   mend the rule that finds it, or leave the span out: --where '!id={span_id}'; nothing was written"
+        )
+        self.span_id = span_id
+        self.kind = kind
+
+
 class NotEncodable(AgentTraceError, ValueError):
     """A response has a part that an API has no place for: `.api` and `.part` tell which."""
 
     def __init__(self, api: str, part: str) -> None:
-        super().__init__(f"{api} has no place for a part of type {part!r} in a response")
+        super().__init__(f"{api} has no place for a part of type {part!r}")
         self.api = api
         self.part = part
 

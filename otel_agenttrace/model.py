@@ -205,16 +205,16 @@ class CallReader:
     """Reads a recorded call when it is asked for.
 
     Attributes:
-        call: Reads all of it.
+        call: Reads all of it; None where it is damaged, if the reader has told that.
         attempts: Reads its attempts without the bodies of requests, which is cheaper.
         digests: Of what was asked and of what was answered, known without reading.
     """
 
-    call: Callable[[], Call]
+    call: Callable[[], Call | None]
     attempts: Callable[[], tuple[Exchange, ...]]
     digests: tuple[str, str]
 
-    def __call__(self) -> Call:
+    def __call__(self) -> Call | None:
         """Return the call."""
         return self.call()
 
@@ -260,7 +260,7 @@ class Span:
     scope_version: str = ""
     schema_url: str = ""
     resource: Mapping[str, AttributeValue] = field(default_factory=dict[str, "AttributeValue"])
-    read_call: Callable[[], Call] | None = field(default=None, repr=False, compare=False)
+    read_call: Callable[[], Call | None] | None = field(default=None, repr=False, compare=False)
 
     @property
     def call_digests(self) -> tuple[str, str] | None:
@@ -277,7 +277,7 @@ class Span:
 
     @property
     def call(self) -> Call | None:
-        """The recorded exchanges of this call, or None where none was recorded."""
+        """The recorded exchanges of this call, or None where none was recorded, or what was is damaged, as was told."""
         return self.read_call() if self.read_call is not None else None
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from otel_agenttrace.in_force import open_sessions
 from otel_agenttrace.redact import Redactor, environment_redactor
 from otel_agenttrace.redaction import RedactionRules, SpanFinder
 from otel_agenttrace.spans import telemetry
+from otel_agenttrace_instrumentation.named import named_function
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 __all__ = ["loaded_rules", "redactor_of", "settle_rules"]
@@ -61,7 +61,7 @@ def _unreadable(_: str) -> Sequence[tuple[int, int]]:
 
 def _finders(rules: RedactionRules) -> Iterator[SpanFinder]:
     if rules.hook:
-        yield _function(rules.hook)
+        yield cast("SpanFinder", named_function(rules.hook, "redaction hook"))
     if rules.gitleaks:
         from otel_agenttrace.redact.gitleaks import gitleaks_finder
 
@@ -71,16 +71,3 @@ def _finders(rules: RedactionRules) -> Iterator[SpanFinder]:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"the gitleaks rules {path} cannot be read: {error}") from error
         yield gitleaks_finder(text, str(path))
-
-
-def _function(hook: str) -> SpanFinder:
-    module, _, name = hook.partition(":")
-    try:
-        function = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"the redaction hook {hook!r} cannot be loaded: {error}.\n  to fix   module:function, a module that Python finds"
-        ) from error
-    if not callable(function):
-        raise ConfigError(f"the redaction hook {hook!r} is no function")
-    return cast("SpanFinder", function)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from otel_agenttrace import semconv
-from otel_agenttrace.model import Span, Trace
+from otel_agenttrace.model import Event, Span, Trace
 
 __all__ = ["cost_of_call", "is_unbilled", "tokens_of"]
 
@@ -29,13 +29,13 @@ def cost_of_call(trace: Trace, span: Span) -> float | None:
 def is_unbilled(span: Span) -> bool:
     """Whether a call reached no provider, or was refused by it: a replay missed it, no connection, a status of 400 on.
 
-    What went over the wire is looked at only for a call that failed and tells no tokens.
+    What went over the wire is read only where neither tokens nor an attempt that was answered are told.
     """
     if span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME) == "miss":
         return True
-    told = span.attributes.get(semconv.ERROR_TYPE)
-    if span.usage.total_tokens is not None or not (told or span.is_error):
+    if span.usage.total_tokens is not None or any(map(_is_answer, span.events)):
         return False
+    told = span.attributes.get(semconv.ERROR_TYPE)
     call = span.call
     if call is None:
         return isinstance(told, str) and told.isdecimal() and int(told) >= _REFUSED
@@ -45,3 +45,8 @@ def is_unbilled(span: Span) -> bool:
         else attempt.error is not None and attempt.error.name in _UNSENT
         for attempt in call.attempts
     )
+
+
+def _is_answer(event: Event) -> bool:
+    status = event.attributes.get(semconv.AGENTTRACE_EXCHANGE_STATUS)
+    return isinstance(status, int) and status < _REFUSED

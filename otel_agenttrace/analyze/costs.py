@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Final, Literal, TypeAlias
 
@@ -196,7 +196,9 @@ class _Counting:
     def _count(self, file: str, turn: int, span: Span, agent: str | None, phase: str | None) -> None:
         price = price_of_span(span, self._pricing)
         source, cost = _bill(span, price)
-        call = PricedSpan(span, *tokens_of(span), cost)
+        given, got = tokens_of(span)
+        usage = replace(span.usage, input_tokens=given, output_tokens=got)
+        call = PricedSpan(span, usage, cost)
         seen = _Seen(file, turn, call, agent, phase)
         self._total.add(call)
         self._waste.add(call)
@@ -207,7 +209,7 @@ class _Counting:
         else:
             self._priced_by[source] += 1
         if self._before is not None:
-            self._as_called.add(PricedSpan(span, *tokens_of(span), _bill(span, price_of_span(span, self._before))[1]))
+            self._as_called.add(PricedSpan(span, usage, _bill(span, price_of_span(span, self._before))[1]))
         if self._calls is not None:
             self._calls.append(_call_cost(seen, source))
         day = _day(span)
@@ -266,12 +268,12 @@ def _bill(span: Span, price: Price | None) -> tuple[str | None, float | None]:
 
 
 def _unpriced_by(call: PricedSpan, assumed: str | None) -> tuple[str | None, str | None, str | None, _Why]:
-    usage = call.span.usage
+    usage = call.usage
     cached = (usage.cache_read_input_tokens or 0) + (usage.cache_write_input_tokens or 0)
     why: _Why = "no price"
-    if call.input_tokens is None or call.output_tokens is None:
+    if usage.input_tokens is None or usage.output_tokens is None:
         why = "no tokens"
-    elif cached > call.input_tokens:
+    elif cached > usage.input_tokens:
         why = "odd tokens"
     if assumed is not None:
         return assumed, None, None, why
@@ -280,7 +282,7 @@ def _unpriced_by(call: PricedSpan, assumed: str | None) -> tuple[str | None, str
 
 def _call_cost(seen: _Seen, source: str | None) -> CallCost:
     call = seen.call
-    span, usage = call.span, call.span.usage
+    span, usage = call.span, call.usage
     return CallCost(
         file=seen.file,
         trace_id=span.trace_id,
@@ -292,10 +294,10 @@ def _call_cost(seen: _Seen, source: str | None) -> CallCost:
         phase=seen.phase,
         tier=tier_of(span),
         failed=span.is_error,
-        input_tokens=call.input_tokens,
+        input_tokens=usage.input_tokens,
         cache_read_tokens=usage.cache_read_input_tokens,
         cache_write_tokens=usage.cache_write_input_tokens,
-        output_tokens=call.output_tokens,
+        output_tokens=usage.output_tokens,
         reasoning_tokens=usage.reasoning_output_tokens,
         cost_usd=call.cost_usd,
         priced_by=source,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -20,11 +21,19 @@ class Document:
     id: str | None
     score: float | None
     content: str | None
+    content_sha256: str | None = None
 
     @property
     def identity(self) -> str | None:
         """What it is known by: its id, else its content; None where neither is told."""
         return self.id or self.content or None
+
+    @property
+    def digest(self) -> str | None:
+        """The sha256 of its content, or what is told to be that; None where neither is."""
+        if self.content is None:
+            return self.content_sha256
+        return hashlib.sha256(self.content.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,11 @@ class Retrieval:
 
     span: Span
     documents: tuple[Document, ...] | None
+
+    @property
+    def query(self) -> str | None:
+        """What was looked for; None where that is not recorded."""
+        return text(self.span.attributes.get(semconv.GEN_AI_RETRIEVAL_QUERY_TEXT))
 
 
 def retrievals(trace: Trace) -> tuple[Retrieval, ...]:
@@ -64,4 +78,5 @@ def _document(told: Json) -> Document:
         id=None if named is None else str(named),
         score=None if score is None else float(score),
         content=text(members.get("content")),
+        content_sha256=text(members.get("content_sha256")),
     )

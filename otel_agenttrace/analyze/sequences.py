@@ -216,7 +216,7 @@ def _nothing() -> _Asked:
     return ()
 
 
-def _only(read: Callable[[], Call]) -> Span:
+def _only(read: Callable[[], Call | None]) -> Span:
     """Return a span that is nothing but its recorded call: the rest need not be kept."""
     return Span("", "", "", 0, read_call=read)
 

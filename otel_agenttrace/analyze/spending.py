@@ -16,14 +16,12 @@ class PricedSpan:
 
     Attributes:
         span: Of the call.
-        input_tokens: Cached ones included; None where they are not told.
-        output_tokens: Reasoning included; None where they are not told.
+        usage: Its tokens, none where it was not billed.
         cost_usd: None where no price is known.
     """
 
     span: Span
-    input_tokens: int | None
-    output_tokens: int | None
+    usage: Usage
     cost_usd: float | None
 
 
@@ -69,17 +67,10 @@ class Tally:
 
     def add(self, call: PricedSpan) -> None:
         """Add a call."""
-        told = call.span.usage
         self.calls += 1
         self.failed += call.span.is_error
-        self.usage += Usage(
-            call.input_tokens,
-            call.output_tokens,
-            told.cache_read_input_tokens,
-            told.cache_write_input_tokens,
-            told.reasoning_output_tokens,
-        )
-        self.uncounted += call.input_tokens is None or call.output_tokens is None
+        self.usage += call.usage
+        self.uncounted += call.usage.input_tokens is None or call.usage.output_tokens is None
         if call.cost_usd is None:
             self.unpriced += 1
         else:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 from typing import Final
 
 from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.questions import question_of
+from otel_agenttrace.analyze.retrieval_drift import set_drift
 from otel_agenttrace.analyze.retrievals import Document, Retrieval, retrievals
+from otel_agenttrace.analyze.retrieved_text import pieces_before, share_of
 from otel_agenttrace.checks.wording import finding, listed, places, short
 from otel_agenttrace.counting import counted
 from otel_agenttrace.model import Span, Trace
@@ -151,8 +152,8 @@ class MaxContextShare:
             yield from self._judged(trace, found)
 
     def _judged(self, trace: Trace, found: Sequence[Retrieval]) -> Iterator[Finding]:
-        asked = [(span, pieces) for span in trace.inferences if (pieces := _pieces_before(span, found))]
-        shares = [(span, share) for span, pieces in asked if (share := _share(question_of(span), pieces)) is not None]
+        asked = [(span, pieces) for span in trace.inferences if (pieces := pieces_before(span, found))]
+        shares = [(span, share) for span, pieces in asked if (share := share_of(question_of(span), pieces)) is not None]
         if len(shares) < len(asked) or not asked:
             reason = "a question after it is not recorded" if asked else "no call to a model comes after a retrieval"
             yield self._unknown(trace, [span for span, _ in asked], reason, "record the run with its content")
@@ -167,26 +168,6 @@ class MaxContextShare:
 
     def _unknown(self, trace: Trace, spans: Iterable[Span], reason: str, fix: str) -> Finding:
         return finding(self.name, trace, spans, f"the share of retrieved text is not known: {reason}", fix=fix)
-
-
-def _pieces_before(span: Span, found: Sequence[Retrieval]) -> list[str]:
-    """Return the content of the documents of retrievals that had ended when a call began."""
-    ended = [each for each in found if each.span.end_ns is not None and each.span.end_ns <= span.start_ns]
-    told = (document.content for each in ended for document in each.documents or ())
-    return list(dict.fromkeys(filter(None, told)))
-
-
-def _share(question: str | None, pieces: Sequence[str]) -> float | None:
-    if not question:
-        return None
-    changes = [0] * (len(question) + 1)
-    for piece in pieces:
-        at = question.find(piece)
-        while at >= 0:
-            changes[at] += 1
-            changes[at + len(piece)] -= 1
-            at = question.find(piece, at + len(piece))
-    return sum(depth > 0 for depth in accumulate(changes[:-1])) / len(question)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,27 +189,23 @@ class NoDrift:
         if untold:
             yield untold
             return
-        was, now = _identities(before), _identities(after)
-        if None in was or None in now:
+        drift = set_drift(_documents(before), _documents(after))
+        if drift is None:
             yield finding(self.name, trace, (), "some documents have neither an id nor content", fix=_RECORD)
-            return
-        drift = len(was.keys() ^ now.keys()) / (len(was.keys() | now.keys()) or 1)
-        if drift > self.tolerance:
-            gone, new = (_names(one, other) for one, other in ((was, now), (now, was)))
+        elif drift.share > self.tolerance:
             yield finding(
                 self.name,
                 trace,
                 [each.span for each in after],
-                f"the documents drifted by {drift:.2f}, wanted {self.tolerance:g} at most",
-                at=f"gone: {gone}; new: {new}",
+                f"the documents drifted by {drift.share:.2f}, wanted {self.tolerance:g} at most",
+                at=f"gone: {_names(drift.gone)}; new: {_names(drift.new)}",
                 fix="see what changed in the index, the query or top_k; or record the baseline again",
             )
 
 
-def _identities(found: Sequence[Retrieval]) -> dict[str | None, None]:
-    return dict.fromkeys(document.identity for each in found for document in each.documents or ())
+def _documents(found: Sequence[Retrieval]) -> list[Document]:
+    return [document for each in found for document in each.documents or ()]
 
 
-def _names(there: Iterable[str | None], elsewhere: Iterable[str | None]) -> str:
-    known = set(elsewhere)
-    return listed([short(each)[:40] for each in there if each is not None and each not in known]) or "none"
+def _names(identities: Sequence[str]) -> str:
+    return listed([short(each)[:40] for each in identities]) or "none"

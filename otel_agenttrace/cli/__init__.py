@@ -20,6 +20,7 @@ UNREADABLE: Final = 3
 _COMMANDS: Final = {
     "check": ("check", "check"),
     "cost": ("cost", "cost"),
+    "dataset": ("dataset", "dataset"),
     "demo": ("demo", "demo"),
     "diff": ("diff", "diff"),
     "doctor": ("doctor", "doctor"),
@@ -43,6 +44,8 @@ _COMMANDS: Final = {
     "refresh": ("run", "refresh"),
     "replay": ("run", "replay"),
     "report": ("report", "report"),
+    "retrieval": ("retrieval", "retrieval"),
+    "score": ("score", "score"),
     "serve": ("serve", "serve"),
     "show": ("look", "show"),
     "slice": ("combine", "slice_"),

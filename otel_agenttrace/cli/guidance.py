@@ -50,7 +50,7 @@ def guidance(paths: tuple[Path, ...], output: Path | None, title: str) -> None:
             click.echo(line)
     elif documents and output is not None:
         wrote_guidance(output, documents, title)
-    if len(documents) < len(paths):
+    if any(report is None for report in reports):
         reader.end()
 
 

@@ -22,7 +22,7 @@ from otel_agenttrace.cli.look import readable
 from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.errors import CassetteError, IngestError
 from otel_agenttrace.library.finding import traces_at
-from otel_agenttrace.library.reading import Source, Unread, read_each
+from otel_agenttrace.library.reading import Source, Unread, forgiven, read_each
 from otel_agenttrace.library.streaming import opened_stream
 from otel_agenttrace.model import Trace
 from otel_agenttrace.report.page import Page, page_markdown, page_text
@@ -30,7 +30,7 @@ from otel_agenttrace.report.plain import plain
 from otel_agenttrace.report.terminal import console
 from otel_agenttrace.report.text import escaped_lines
 
-__all__ = ["FILE", "FILES", "OUTPUT", "Reader", "shown", "tell_unread"]
+__all__ = ["FILE", "FILES", "OUTPUT", "Reader", "compared_with", "shown", "tell_unread"]
 
 _Read = TypeVar("_Read")
 _Command = TypeVar("_Command", bound=Callable[..., object])
@@ -50,9 +50,13 @@ class Reader:
         self._unread: list[Unread] = []
         self._count = 0
 
-    def traces(self) -> Iterator[tuple[str, Trace]]:
-        """Yield the name and the trace of each file that can be read."""
-        return self._each(load)
+    def traces(self, *, whole: bool = False) -> Iterator[tuple[str, Trace]]:
+        """Yield the name and the trace of each file that can be read.
+
+        A recorded call that turns out to be damaged when its content is read is told, and not known; with `whole` it raises.
+        """
+        for name, trace in self._each(load):
+            yield name, trace if whole else replace(trace, spans=tuple(forgiven(trace.spans, _log.warning)))
 
     def streams(self) -> Iterator[SpanStream]:
         """Yield the spans of each file that can be read, priced by the settings of the folder."""
@@ -101,7 +105,19 @@ class Reader:
 def tell_unread(files: Sequence[Unread]) -> None:
     """Name files that could not be read."""
     for unread in files:
-        click.echo(f"otel-agenttrace: not read: {escaped_lines(f'{unread.name}: {unread.reason}')}", err=True)
+        named = unread.reason if unread.name in unread.reason else f"{unread.name}: {unread.reason}"
+        click.echo(f"otel-agenttrace: not read: {escaped_lines(named)}", err=True)
+
+
+def compared_with(path: Path) -> Iterator[tuple[str, Trace]]:
+    """Yield the name and the trace of each file at a path that others are held against.
+
+    Raises:
+        CassetteError: If one cannot be read: what is missing there would pass for what is new.
+    """
+    for file in traces_at(path):
+        with readable(file) as kept:
+            yield str(file), load(kept)
 
 
 def OUTPUT(command: _Command) -> _Command:  # noqa: N802 - a decorator beside FILES

@@ -145,7 +145,7 @@ def fingerprint(paths: tuple[Path, ...], *, form: str) -> None:
     not in them, nor the order of what ran at the same time.
     """
     reader = Reader(paths)
-    read = ((name, reader.made(name, partial(fingerprint_of, trace))) for name, trace in reader.traces())
+    read = ((name, reader.made(name, partial(fingerprint_of, trace))) for name, trace in reader.traces(whole=True))
     runs = tuple((name, run) for name, run in read if run is not None)
     report = _Fingerprints(tuple(_Named(name, run) for name, run in runs))
     shown(form, report, lambda: fingerprint_page(runs))

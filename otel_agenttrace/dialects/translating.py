@@ -10,6 +10,7 @@ from otel_agenttrace import semconv
 from otel_agenttrace.deferred import Deferred
 from otel_agenttrace.dialects.acting import acting_attributes
 from otel_agenttrace.dialects.grading import told_by
+from otel_agenttrace.dialects.retrieving import retrieval_attributes
 from otel_agenttrace.dialects.told import Told
 from otel_agenttrace.jsonvalue import compact
 from otel_agenttrace.model import AttributeValue, Message, Part, Span
@@ -35,7 +36,8 @@ def _translated(span: Span) -> Span:
         return span
     told = told_by(span)
     if told is None:
-        return replace(span, attributes={**acting_attributes(span), **span.attributes})
+        done = {**acting_attributes(span), **retrieval_attributes(span)}
+        return replace(span, attributes={**done, **span.attributes}) if done else span
     known = {name: value for name, value in _attributes(told).items() if value is not None}
     operation = {semconv.GEN_AI_OPERATION_NAME: told.request.operation}
     messages = {name: known[name] for name in _MESSAGES if _is_of_provider(span.attributes.get(name)) and name in known}
@@ -53,6 +55,7 @@ def _attributes(told: Told) -> Mapping[str, AttributeValue]:
         semconv.GEN_AI_OPERATION_NAME: request.operation,
         semconv.GEN_AI_REQUEST_MODEL: request.model,
         semconv.GEN_AI_SYSTEM_INSTRUCTIONS: _written_parts(request.system_instructions),
+        semconv.GEN_AI_TOOL_DEFINITIONS: _written_parts(request.tool_definitions),
         semconv.GEN_AI_INPUT_MESSAGES: _written(request.input_messages),
         semconv.GEN_AI_OUTPUT_MESSAGES: _written(response.output_messages),
         **response_attributes(response),

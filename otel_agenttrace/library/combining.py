@@ -151,7 +151,9 @@ def merged(paths: Sequence[Path]) -> Made:
 
 
 def _check_one_kind(paths: Sequence[Path]) -> None:
-    foreign = [path for path in paths if path.exists() and path.suffix != PACKED and not is_ours(path)]
+    for path in paths:
+        open_cassette(path)  # what is no trace at all is named as that
+    foreign = [path for path in paths if path.suffix != PACKED and not is_ours(path)]
     if foreign and len(foreign) < len(paths):
         raise ConfigError(
             f"{foreign[0]} is a trace that others exported, and no replay would answer from it among recorded calls.\n"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from otel_agenttrace.errors import CassetteError, IngestError
+from otel_agenttrace.model import Call, CallReader, Span
 
-__all__ = ["Source", "Unread", "read_each"]
+__all__ = ["Source", "Unread", "forgiven", "read_each"]
 
 _Read = TypeVar("_Read")
 
@@ -51,3 +53,40 @@ def _read(source: Source, read: Callable[[Path], _Read], unread: list[Unread]) -
     except (CassetteError, IngestError) as error:
         unread.append(Unread(source.name, str(error)))
         return None
+
+
+def forgiven(spans: Iterable[Span], tell: Callable[[str], object]) -> Iterator[Span]:
+    """Yield spans whose recorded calls, where they turn out to be damaged, are told and then not known, instead of raised.
+
+    Args:
+        spans: The spans.
+        tell: Is told once of each damage.
+    """
+    told: set[str] = set()
+
+    def named(damage: CassetteError) -> None:
+        if str(damage) not in told:
+            told.add(str(damage))
+            tell(f"content skipped: {damage}")
+
+    for span in spans:
+        yield span if span.read_call is None else replace(span, read_call=_forgiving(span.read_call, named))
+
+
+def _forgiving(
+    read: Callable[[], Call | None], named: Callable[[CassetteError], None]
+) -> CallReader | Callable[[], Call | None]:
+    call = partial(_or_else, read, None, named)
+    return (
+        CallReader(call, partial(_or_else, read.attempts, (), named), read.digests)
+        if isinstance(read, CallReader)
+        else call
+    )
+
+
+def _or_else(read: Callable[[], _Read], damaged: _Read, named: Callable[[CassetteError], None]) -> _Read:
+    try:
+        return read()
+    except CassetteError as damage:
+        named(damage)
+        return damaged

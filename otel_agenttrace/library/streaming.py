@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from otel_agenttrace.analyze.streams import SpanStream, streamed
 from otel_agenttrace.cassette.streaming import SpanLines
 from otel_agenttrace.dialects.translating import translated
 from otel_agenttrace.library.loading import trace_at
+from otel_agenttrace.library.reading import forgiven
 from otel_agenttrace.model import Span
 
 __all__ = ["opened_stream"]
@@ -34,18 +36,29 @@ def opened_stream(path: Path, cost_of: Callable[[Span], float | None], warn: Cal
     if not lines.has_lines:
         return streamed(trace_at(path, cost_of))
     spans = lines if lines.has_calls else _Translated(lines)
-    held = tuple(spans if lines.size <= _HELD else islice(spans, 1))
+    held = tuple(forgiven(spans, warn) if lines.size <= _HELD else islice(spans, 1))
     if not held and lines.damage is not None:
         raise lines.damage
-    return SpanStream(str(path), held if lines.size <= _HELD else spans, cost_of)
+    return SpanStream(str(path), held if lines.size <= _HELD else _Forgiven(spans, warn), cost_of)
 
 
+@dataclass(frozen=True, slots=True)
 class _Translated:
     """Spans in the words of the conventions, one by one."""
 
-    def __init__(self, spans: Iterable[Span]) -> None:
-        self._spans = spans
+    spans: Iterable[Span]
 
     def __iter__(self) -> Iterator[Span]:
-        for span in self._spans:
+        for span in self.spans:
             yield from translated((span,))
+
+
+@dataclass(frozen=True, slots=True)
+class _Forgiven:
+    """Spans of which a damaged recorded call is told, one by one."""
+
+    spans: Iterable[Span]
+    warn: Callable[[str], object]
+
+    def __iter__(self) -> Iterator[Span]:
+        return forgiven(self.spans, self.warn)

@@ -15,6 +15,8 @@ from otel_agenttrace.wire.sse import DONE, events, json_events
 __all__ = ["asked_of", "decoded", "is_whole", "output_messages", "response_of"]
 
 _LAST_EVENTS: Final = frozenset({"message_stop", "response.completed", "response.incomplete", "response.failed"})
+_STREAM_BEGINS: Final = (b"event:", b"data:")
+"""How a stream begins that came without its type: recordings of others may keep no headers."""
 
 
 def response_of(span: Span) -> InferenceResponse | None:
@@ -31,7 +33,8 @@ def decoded(exchange: Exchange) -> InferenceResponse | None:
     if found is None:
         return None
     kind = next((value for name, value in exchange.headers if name.lower() == "content-type"), "")
-    if kind.startswith("text/event-stream"):
+    is_stream = exchange.body.startswith(_STREAM_BEGINS) if not kind else kind.startswith("text/event-stream")
+    if is_stream:
         return found.codec.decode_stream(json_events(exchange.body))
     try:
         return found.codec.decode_response(obj(parse(exchange.body)))
@@ -59,6 +62,7 @@ def asked_of(span: Span) -> InferenceRequest:
         operation=span.operation or "",
         input_messages=tuple(_told_messages(span, semconv.GEN_AI_INPUT_MESSAGES)),
         system_instructions=tuple(_parts(_told(span, semconv.GEN_AI_SYSTEM_INSTRUCTIONS))),
+        tool_definitions=tuple(_parts(_told(span, semconv.GEN_AI_TOOL_DEFINITIONS))),
     )
 
 

@@ -11,12 +11,10 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import behaviour, calls, diffing, files, library, matching, redaction, start, suite
+from tests.bench import calls, diffing, files, library, matching, redaction, start, suite
 from tests.bench.figures import Figure
 
 _BENCHES: Sequence[Callable[[], Sequence[Figure]]] = (
-    behaviour.patterns,
-    behaviour.large_file,
     calls.one_sdk_span,
     calls.recording,
     calls.instrumentation_alone,

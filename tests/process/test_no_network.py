@@ -19,11 +19,13 @@ _GOLDEN: Final = Path(__file__).parents[1] / "golden" / "cassette_v1.otlp.jsonl"
 _CLI: Final = (sys.executable, "-m", "otel_agenttrace")
 _AGENT: Final = (sys.executable, "-m", "otel_agenttrace.demo.agent", "{url}")
 _RECORD: Final = (*_CLI, "record", "made.otlp.jsonl", "--", *_AGENT)
+_JUDGED: Final = f"OPENAI_BASE_URL={{url}} OPENAI_API_KEY='none is needed' {sys.executable} -m otel_agenttrace score made.otlp.jsonl --model m"
 _SERVED: Final = f"{sys.executable} -m otel_agenttrace.demo.agent $OPENAI_BASE_URL"
 
 _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "check": ((*_CLI, "check", "run.otlp.jsonl"),),
     "cost": ((*_CLI, "cost", "run.otlp.jsonl"),),
+    "dataset": ((*_CLI, "dataset", "run.otlp.jsonl", "--format", "csv", "-o", "calls.csv"),),
     "demo": ((*_CLI, "demo"),),
     "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", "."), (*_CLI, "doctor", ".")),
     "fingerprint": ((*_CLI, "fingerprint", "run"),),
@@ -50,6 +52,8 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "refresh": (_RECORD, (*_CLI, "refresh", "made.otlp.jsonl", "--older-than", "0m", "--", *_AGENT)),
     "replay": (_RECORD, (*_CLI, "replay", "made.otlp.jsonl", "--", *_AGENT)),
     "report": ((*_CLI, "report", "--cassettes", "."),),
+    "retrieval": ((*_CLI, "retrieval", "run.otlp.jsonl"),),
+    "score": (_RECORD, ("sh", "-c", _JUDGED)),
     "serve": (_RECORD, (*_CLI, "serve", "made.otlp.jsonl", "--", "sh", "-c", _SERVED)),
     "show": ((*_CLI, "show", "run.otlp.jsonl"), (*_CLI, "show", "--conversation", "run.otlp.jsonl")),
     "slice": ((*_CLI, "slice", "run", "inference", "-o", "sliced.otlp.jsonl"),),

@@ -177,7 +177,7 @@ def _text(content: bytes) -> str:
 def _joined_leaks(cassette: Path, gone: list[str]) -> dict[str, list[str]]:
     """Return what is left of the secrets in the joined deltas of each recorded body, by call and place."""
     spans = at.load(cassette).inferences
-    calls = [span.read_call() for span in spans if span.read_call is not None]
+    calls = [call for span in spans if (call := span.call) is not None]
     bodies = [_text(attempt.body).encode() for call in calls for attempt in call.attempts]
     assert len(bodies) == _CALLS
     texts = {

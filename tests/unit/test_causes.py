@@ -409,7 +409,7 @@ def _a_call_that_two_instrumentations_tell() -> Case:
     run.together()
     run.chat("m1 again", [said("user", "Bern?")], told, inside=outer, told={"gen_ai.response.id": "r1"})
     run.tool("t1", "weather", {"city": "Bern"}, "rain", call_id="c1")
-    return Case(run.trace, {("m1", "parent", "m1 again"), ("m1", "asked", "t1")}, set(), {("m1 again", "asked", "t1")})
+    return Case(run.trace, {("m1", "parent", "m1 again"), ("m1 again", "asked", "t1")}, set(), {("m1", "asked", "t1")})
 
 
 @_case

@@ -61,11 +61,11 @@ def test_an_agent_that_two_libraries_tell_is_no_subagent() -> None:
     assert _stats(agent_run(0, subagent="helper")).subagents.llm_calls == 0
 
 
-def test_spans_that_are_parents_of_each_other_are_below_no_agent() -> None:
-    spans = [replace(span, parent_span_id=span.span_id) for span in agent_run(0)]
+def test_an_agent_that_is_its_own_parent_is_one_agent() -> None:
+    spans = [span if span.parent_span_id else replace(span, parent_span_id=span.span_id) for span in agent_run(0)]
     report = _stats(tuple(spans))
     assert report.total.llm_calls == 3
-    assert {each.agent for each in report.agents} == {None, "helper"}
+    assert [(each.agent, each.is_subagent) for each in report.agents] == [("helper", False)]
 
 
 def test_calls_without_tokens_have_unknown_cost_and_the_page_says_so() -> None:

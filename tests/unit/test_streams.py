@@ -247,3 +247,15 @@ def test_an_event_of_an_adopted_span_stays_beside_the_attempts(tmp_path: Path) -
     (found,) = _opened(path).spans
     assert found.events[0] == Event("first token", 7)
     assert found.events[1].attributes == {semconv.AGENTTRACE_EXCHANGE_STATUS: 200}
+
+
+@pytest.mark.parametrize("circle", [("a",), ("a", "b"), ("a", "b", "c")])
+def test_calls_whose_parents_go_in_a_circle_count_each_for_itself(circle: tuple[str, ...]) -> None:
+    ids = [letter * 16 for letter in circle]
+    around = [*ids[1:], ids[0]]
+    told = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 3}
+    spans = tuple(
+        Span("1" * 32, own, "chat", 0, 1, parent, attributes=told) for own, parent in zip(ids, around, strict=True)
+    )
+    inside = Span("1" * 32, "d" * 16, "chat", 0, 1, ids[0], attributes=told)
+    assert Trace((*spans, inside)).inferences == (*spans, inside)

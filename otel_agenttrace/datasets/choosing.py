@@ -1,0 +1,99 @@
+"""Choose the examples that are wanted. Examples of a trace in, for each why it is not wanted out, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final, Literal
+
+from otel_agenttrace import semconv
+from otel_agenttrace.analyze.billing import cost_of_call
+from otel_agenttrace.analyze.evaluations import EvaluationResult, evaluation_results, results_for
+from otel_agenttrace.datasets.examples import Example
+from otel_agenttrace.model import Span, Trace
+from otel_agenttrace.selectors import Selector, select
+
+__all__ = ["Wanted", "chosen"]
+
+_MODELS: Final = (semconv.GEN_AI_REQUEST_MODEL, semconv.GEN_AI_RESPONSE_MODEL)
+
+
+def _no_labels(_: Span) -> Collection[str]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which examples are wanted; what is None or empty is not asked for.
+
+    Attributes:
+        outcome: How the run of the call ended: with `error` if the call or a span without a parent failed.
+        models: Patterns of names, of which the model that was asked or that answered has one.
+        where: Chooses the spans of the calls.
+        max_cost: US dollars that the run cost at most; unknown is too much.
+        min_reward: The least score of the evaluations of the call, or of its run if it has none of its own.
+        reward: The name of the evaluations that count for it; empty for all.
+        labels: Of these the span has one.
+        labels_of: Gives the labels of a span.
+    """
+
+    outcome: Literal["success", "error"] | None = None
+    models: tuple[str, ...] = ()
+    where: Selector | None = None
+    max_cost: float | None = None
+    min_reward: float | None = None
+    reward: str = ""
+    labels: frozenset[str] = frozenset()
+    labels_of: Callable[[Span], Collection[str]] = _no_labels
+
+
+def chosen(trace: Trace, examples: Iterable[Example], wanted: Wanted) -> Iterator[tuple[Example, str]]:
+    """Yield each example of a trace, and why it is not wanted; empty where it is."""
+    results = evaluation_results(trace) if wanted.min_reward is not None else ()
+    selected = None if wanted.where is None else {id(span) for span in select(trace, wanted.where)}
+    for example in examples:
+        is_selected = selected is None or id(example.span) in selected
+        yield example, _reason(example, wanted, results) if is_selected else "not chosen by --where"
+
+
+def _reason(example: Example, wanted: Wanted, results: tuple[EvaluationResult, ...]) -> str:
+    span = example.span
+    if wanted.outcome is not None and wanted.outcome != _outcome(example):
+        return f"its run did not end with {wanted.outcome}"
+    if wanted.models and not _has_model(span, wanted.models):
+        return "of another model"
+    if wanted.labels and wanted.labels.isdisjoint(wanted.labels_of(span)):
+        return "without a wanted label"
+    if wanted.max_cost is not None:
+        cost = _cost_of_run(example)
+        if cost is None or cost > wanted.max_cost:
+            return "what its run cost is not known" if cost is None else "its run cost too much"
+    if wanted.min_reward is not None:
+        scores = [
+            each.score
+            for each in results_for(results, span)
+            if each.score is not None and each.name == (wanted.reward or each.name)
+        ]
+        if not scores or min(scores) < wanted.min_reward:
+            return "its reward is too low" if scores else "no evaluation tells its reward"
+    return ""
+
+
+def _outcome(example: Example) -> Literal["success", "error"]:
+    run = example.span.trace_id
+    roots = (span for span in example.trace.spans if span.trace_id == run and span.parent_span_id is None)
+    return "error" if example.span.is_error or any(span.is_error for span in roots) else "success"
+
+
+def _has_model(span: Span, models: tuple[str, ...]) -> bool:
+    told = [name for each in _MODELS if isinstance(name := span.attributes.get(each), str)]
+    return any(fnmatchcase(name, model) for name in told for model in models)
+
+
+def _cost_of_run(example: Example) -> float | None:
+    costs = [
+        cost_of_call(example.trace, span) for span in example.trace.inferences if span.trace_id == example.span.trace_id
+    ]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
