@@ -102,7 +102,7 @@ def _asked(place: Place, most: int, timeout_s: float, *, has_bots: bool, wait: b
 
 
 def _waited(seconds: float) -> None:
-    """Wait until a limit ends; a terminal shows how long it takes."""
+    """Wait until a limit ends, and say for how long."""
     click.echo(f"otel-agenttrace: waiting {seconds:,.0f} s for GitHub's rate limit", err=True)
     time.sleep(seconds)
 

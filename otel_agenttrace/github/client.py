@@ -5,6 +5,7 @@ The client is httpx, so what it asks is recorded and replayed as any HTTP. It le
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from types import ModuleType, TracebackType
@@ -152,7 +153,7 @@ class GitHub:
             return None
         at = digits(answer.headers.get("x-ratelimit-reset", "")) if is_used_up else None
         left = max(0.0, at - self._now()) if after is None and at is not None else after
-        told = "it does not say for how long" if left is None else f"for another {left:,.0f} s"
+        told = "it does not say for how long" if left is None else f"for another {_span(left)}"
         limit = digits(answer.headers.get("x-ratelimit-limit", "")) if is_used_up else None
         reason = f"its limit{'' if limit is None else f' of {limit:,} requests an hour'} is used up, {told}"
         more = "" if self._token.value is not None else f"set {self._token.names[0]}, which allows more, or "
@@ -191,6 +192,10 @@ def _httpx() -> ModuleType:
         raise ConfigError(
             "Pull requests are read by httpx, which is not installed.\n  to fix   pip install 'otel-agenttrace[github]'"
         ) from error
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:,.0f} s" if seconds < 120 else f"{math.ceil(seconds / 60):,} min"
 
 
 def _bare(url: str) -> str:

@@ -126,7 +126,7 @@ def _used_up(seconds: int) -> Answer:
 @pytest.mark.parametrize(
     ("answer", "told", "seconds"),
     [
-        (_used_up(720), "limit of 60 requests an hour is used up, for another 720 s", 720),
+        (_used_up(720), "limit of 60 requests an hour is used up, for another 12 min", 720),
         (_used_up(-5), "for another 0 s", 0),
         (_refused(429, ("retry-after", "30")), "for another 30 s", 30),
         (_refused(403, ("retry-after", "30")), "for another 30 s", 30),
