@@ -19,6 +19,8 @@ AgentTraceError
 │  ├─ ReplayFailed                    .path .counts
 │  └─ EgressBlocked(ConnectionError)  .host
 ├─ IngestError                        .path .line .reason
+├─ GitHubError                        .url .reason
+│  └─ GitHubLimited                   .resets_in_s
 ├─ ToolError                          .type
 ├─ ToolFault(RuntimeError)            .fault
 ├─ NotEncodable(ValueError)           .api .part
@@ -56,6 +58,8 @@ __all__ = [
     "CheckFailed",
     "ConfigError",
     "EgressBlocked",
+    "GitHubError",
+    "GitHubLimited",
     "IngestError",
     "LogOfAnotherTool",
     "NotClean",
@@ -289,6 +293,23 @@ class IngestError(AgentTraceError):
         self.path = path
         self.line = line
         self.reason = reason
+
+
+class GitHubError(AgentTraceError):
+    """GitHub does not tell what was asked for, or nobody answers as GitHub does: `.url` and `.reason` tell where and why."""
+
+    def __init__(self, url: str, reason: str, cure: str) -> None:
+        super().__init__(f"{url}: {reason}.\n  to fix   {cure}")
+        self.url = url
+        self.reason = reason
+
+
+class GitHubLimited(GitHubError):
+    """GitHub answers no more for now: `.resets_in_s` tells for how many seconds, None where it does not say."""
+
+    def __init__(self, url: str, reason: str, cure: str, resets_in_s: float | None) -> None:
+        super().__init__(url, reason, cure)
+        self.resets_in_s = resets_in_s
 
 
 class ToolFault(AgentTraceError, RuntimeError):

@@ -9,7 +9,7 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem
 
-from otel_agenttrace.errors import AgentTraceError, CassetteError, IngestError
+from otel_agenttrace.errors import AgentTraceError, CassetteError, GitHubError, IngestError
 
 __all__ = ["CLEAN", "FINDINGS", "UNREADABLE", "WRONG_USE", "main"]
 
@@ -27,10 +27,10 @@ _COMMANDS: Final = {
     "demo": ("demo", "demo"),
     "diff": ("diff", "diff"),
     "doctor": ("doctor", "doctor"),
+    "explain": ("explain", "explain"),
     "export": ("export", "export"),
     "fingerprint": ("library", "fingerprint"),
     "gaps": ("gaps", "gaps"),
-    "explain": ("explain", "explain"),
     "grade": ("grade", "grade"),
     "guidance": ("guidance", "guidance"),
     "ingest": ("ingest", "ingest"),
@@ -40,9 +40,10 @@ _COMMANDS: Final = {
     "merge": ("combine", "merge"),
     "migrate": ("library", "migrate"),
     "pack": ("look", "pack"),
-    "play": ("play", "play"),
-    "prune": ("library", "prune"),
     "patterns": ("patterns", "patterns"),
+    "play": ("play", "play"),
+    "pr": ("pr", "pr"),
+    "prune": ("library", "prune"),
     "record": ("run", "record"),
     "redact": ("redact", "redact"),
     "refresh": ("run", "refresh"),
@@ -143,7 +144,7 @@ def main() -> None:
         reconfigure(errors="backslashreplace")
     try:
         _cli(prog_name="otel-agenttrace")
-    except (CassetteError, IngestError) as error:
+    except (CassetteError, GitHubError, IngestError) as error:
         _fail(error, UNREADABLE)
     except AgentTraceError as error:
         _fail(error, WRONG_USE)

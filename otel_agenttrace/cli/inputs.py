@@ -30,7 +30,7 @@ from otel_agenttrace.report.plain import plain
 from otel_agenttrace.report.terminal import console
 from otel_agenttrace.report.text import escaped_lines
 
-__all__ = ["FILE", "FILES", "OUTPUT", "Reader", "compared_with", "shown"]
+__all__ = ["FILE", "FILES", "OUTPUT", "Reader", "compared_with", "shown", "tell_unread"]
 
 _Read = TypeVar("_Read")
 _Command = TypeVar("_Command", bound=Callable[..., object])
@@ -99,9 +99,14 @@ class Reader:
 
     def tell_unread(self) -> None:
         """Name the files that could not be read."""
-        for unread in self._unread:
-            named = unread.reason if unread.name in unread.reason else f"{unread.name}: {unread.reason}"
-            click.echo(f"otel-agenttrace: not read: {escaped_lines(named)}", err=True)
+        tell_unread(self._unread)
+
+
+def tell_unread(files: Sequence[Unread]) -> None:
+    """Name files that could not be read."""
+    for unread in files:
+        named = unread.reason if unread.name in unread.reason else f"{unread.name}: {unread.reason}"
+        click.echo(f"otel-agenttrace: not read: {escaped_lines(named)}", err=True)
 
 
 def compared_with(path: Path) -> Iterator[tuple[str, Trace]]:

@@ -11,6 +11,8 @@ from typing import Final
 import click
 import pytest
 
+from otel_agenttrace.analyze.pull_requests import pull_request_of, stored_form
+from tests.support.github import changed, pull
 from tests.support.unreachable import ended_by_watch, is_namespace_there, run_unreachable
 
 _GOLDEN: Final = Path(__file__).parents[1] / "golden" / "cassette_v1.otlp.jsonl"
@@ -24,15 +26,15 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "annotate": ((*_CLI, "annotate", "run.otlp.jsonl", "tool", "--note", "see"),),
     "check": ((*_CLI, "check", "run.otlp.jsonl"),),
     "completion": ((*_CLI, "completion", "zsh"),),
-    "export": ((*_CLI, "export", "run.otlp.jsonl", "--format", "otlp", "-o", "out.jsonl"),),
     "cost": ((*_CLI, "cost", "run.otlp.jsonl"),),
     "dataset": ((*_CLI, "dataset", "run.otlp.jsonl", "--format", "csv", "-o", "calls.csv"),),
     "demo": ((*_CLI, "demo"),),
-    "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", "."), (*_CLI, "doctor", ".")),
-    "fingerprint": ((*_CLI, "fingerprint", "run"),),
     "diff": ((*_CLI, "diff", "run.otlp.jsonl", "run.otlp.jsonl", "--semantic"),),
-    "gaps": ((*_CLI, "gaps", "run.otlp.jsonl", "run.otlp.jsonl"),),
+    "doctor": ((*_CLI, "doctor"), (*_CLI, "doctor", "--scan", "."), (*_CLI, "doctor", ".")),
     "explain": ((*_CLI, "explain", "run.otlp.jsonl"),),
+    "export": ((*_CLI, "export", "run.otlp.jsonl", "--format", "otlp", "-o", "out.jsonl"),),
+    "fingerprint": ((*_CLI, "fingerprint", "run"),),
+    "gaps": ((*_CLI, "gaps", "run.otlp.jsonl", "run.otlp.jsonl"),),
     "grade": ((*_CLI, "grade", "run.otlp.jsonl"),),
     "guidance": ((*_CLI, "guidance", "run.otlp.jsonl", "-o", "AGENTS.md"),),
     "ingest": (
@@ -45,9 +47,10 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "merge": ((*_CLI, "merge", "run", "-o", "merged.otlp.jsonl"),),
     "migrate": ((*_CLI, "migrate", "run"),),
     "pack": ((*_CLI, "pack", "run.otlp.jsonl"),),
-    "play": ((*_CLI, "play", "run.otlp.jsonl", "--speed", "0"),),
-    "prune": ((*_CLI, "prune", ".", "--older-than", "1m", "--yes"),),
     "patterns": ((*_CLI, "patterns", "run.otlp.jsonl"),),
+    "play": ((*_CLI, "play", "run.otlp.jsonl", "--speed", "0"),),
+    "pr": ((*_CLI, "pr", "baselines", "--run", "run.otlp.jsonl"),),
+    "prune": ((*_CLI, "prune", ".", "--older-than", "1m", "--yes"),),
     "record": (_RECORD,),
     "redact": ((*_CLI, "redact", "run.otlp.jsonl"),),
     "refresh": (_RECORD, (*_CLI, "refresh", "made.otlp.jsonl", "--older-than", "0m", "--", *_AGENT)),
@@ -104,6 +107,9 @@ def folder(tmp_path: Path) -> Path:
         "request": {"method": "GET", "url": "https://api.openai.com/v1/models", "headers": []},
         "response": {"status": 200, "headers": [], "content": content},
     }
+    (tmp_path / "baselines").mkdir()
+    kept = pull_request_of(pull(7, "2026-07-01T10:00:00Z"), [changed("a.py")])
+    (tmp_path / "baselines" / "7.json").write_bytes(stored_form(kept))
     (tmp_path / "a.har").write_text(json.dumps({"log": {"entries": [entry]}}))
     (tmp_path / "calls.jsonl").write_text(json.dumps({"tool": "search", "args": {}, "result": "found"}))
     return tmp_path
