@@ -16,9 +16,10 @@ from typing import Final, Literal, TypeAlias
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.billing import tokens_of
 from otel_agenttrace.analyze.measures import model_of
-from otel_agenttrace.analyze.streams import SpanStream, inferences_once
+from otel_agenttrace.analyze.streams import SpanStream
 from otel_agenttrace.analyze.tool_calls import arguments_of, asks_for_tools, told_arguments, tool_name
 from otel_agenttrace.analyze.trajectories import parallel_groups
+from otel_agenttrace.doubles import Telling, doubled
 from otel_agenttrace.jsonvalue import Json, canonical, text
 from otel_agenttrace.model import Call, Span, Usage
 from otel_agenttrace.wire.recorded import output_messages
@@ -108,7 +109,7 @@ class _Open:
     def __init__(self, span: Span) -> None:
         self.trace_id = span.trace_id
         self.rows: list[str] = []
-        self.asked: dict[str, Callable[[], _Asked]] = {}
+        self.asked: dict[int, Callable[[], _Asked]] = {}
         self.parents: dict[str, str | None] = {}
         self.start_ns, self.end_ns, self.is_open = span.start_ns, span.start_ns, False
 
@@ -125,19 +126,23 @@ class _Open:
         arguments: int | None = None,
         usage: Usage | None = None,
         cost: float | None = None,
+        number: int | None = None,
     ) -> None:
         place = (span.start_ns, span.end_ns, span.span_id, span.parent_span_id)
         tokens = None if usage is None else tuple(getattr(usage, each) for each in Usage.__slots__)
-        self.rows.append(_written((kind, name, *place, _error(span), arguments, tokens, cost)))
+        self.rows.append(_written((kind, name, *place, _error(span), arguments, tokens, cost, number)))
 
-    def acts(self) -> list[Act]:
-        acts: list[Act] = []
+    def acts(self, left_out: frozenset[int]) -> list[tuple[Act, int | None]]:
+        """Return the acts, and of calls to models their number in the file, without those whose number is left out."""
+        acts: list[tuple[Act, int | None]] = []
         for row in self.rows:
-            kind, name, start, end, span_id, parent, error, arguments, tokens, cost = loads(row)
+            kind, name, start, end, span_id, parent, error, arguments, tokens, cost, number = loads(row)
+            if number in left_out:
+                continue
             usage = _NOT_TOLD if tokens is None else Usage(*tokens)
             place = (start, end, span_id, parent)
-            acts.append(Act(kind, intern(name), *place, error and intern(error), arguments, usage, cost))
-        return sorted(acts, key=lambda act: (act.start_ns, act.kind, act.name, act.span_id))
+            acts.append((Act(kind, intern(name), *place, error and intern(error), arguments, usage, cost), number))
+        return sorted(acts, key=lambda act: (act[0].start_ns, act[0].kind, act[0].name, act[0].span_id))
 
 
 _written: Final = JSONEncoder(separators=(",", ":")).encode
@@ -150,25 +155,29 @@ def runs_in(stream: SpanStream) -> Iterator[Run]:
     A trace that has no agent, no call to a model and no tool is none.
     """
     opened: dict[object, _Open] = {}
+    left_out = doubled(_taken(stream, opened))
+    for run in sorted(opened.values(), key=lambda run: (run.start_ns, run.trace_id)):
+        acts = run.acts(left_out)
+        if acts:
+            yield _closed(stream.name, run, acts)
 
-    def run_of(span: Span) -> _Open:
+
+def _taken(stream: SpanStream, opened: dict[object, _Open]) -> Iterator[Telling]:
+    """Put what each span did into its run, and yield what the calls to models tell: which of them count is known at the end."""
+    number = 0
+    for span in stream.spans:
         recording = span.resource.get(semconv.AGENTTRACE_RUN_ID)
         key = ("", recording) if isinstance(recording, str) else span.trace_id
-        found = opened.get(key)
-        if found is None:
-            found = opened[key] = _Open(span)
-        return found
-
-    for span in stream.spans:
-        run = run_of(span)
+        run = opened.get(key)
+        if run is None:
+            run = opened[key] = _Open(span)
         run.note(span)
         if not span.is_inference:
             _take(span, run)
-    for span in inferences_once(stream.spans):
-        _take_call(span, run_of(span), stream.cost_of)
-    runs = (run for run in opened.values() if run.rows)
-    for run in sorted(runs, key=lambda run: (run.start_ns, run.trace_id)):
-        yield _closed(stream.name, run)
+            continue
+        _take_call(span, number, run, stream.cost_of)
+        number += 1
+        yield span.telling
 
 
 def _take(span: Span, run: _Open) -> None:
@@ -181,16 +190,16 @@ def _take(span: Span, run: _Open) -> None:
         run.parents[span.span_id] = span.parent_span_id
 
 
-def _take_call(span: Span, run: _Open, cost_of: Callable[[Span], float | None]) -> None:
+def _take_call(span: Span, number: int, run: _Open, cost_of: Callable[[Span], float | None]) -> None:
     usage, cost = span.usage, cost_of(span)
     if usage.total_tokens is None:
         given, got = tokens_of(span)
         usage = replace(usage, input_tokens=given, output_tokens=got)
         cost = 0.0 if (given, got) == (0, 0) else cost
-    run.keep("model", model_of(span) or UNKNOWN_MODEL, span, None, usage, cost)
+    run.keep("model", model_of(span) or UNKNOWN_MODEL, span, None, usage, cost, number)
     asked = _asking(span)
     if asked is not None:
-        run.asked[span.span_id] = asked
+        run.asked[number] = asked
 
 
 def _error(span: Span) -> str | None:
@@ -229,13 +238,13 @@ def _asked(span: Span) -> _Asked:
     return tuple((intern(text(part.get("name")) or ""), _digest(arguments_of(part))) for part in parts)
 
 
-def _closed(file: str, run: _Open) -> Run:
+def _closed(file: str, run: _Open, taken: Sequence[tuple[Act, int | None]]) -> Run:
     acts: list[Act] = []
     untold = 0
     is_told = False
-    for act in reversed(run.acts()):
-        if act.kind == "model":
-            ask = None if is_told else run.asked.get(act.span_id)
+    for act, number in reversed(taken):
+        if number is not None:
+            ask = None if is_told else run.asked.get(number)
             asked = ask() if ask is not None else ()
             untold += ask is not None and not asked
             acts += [_asked_tool(act, name, arguments) for name, arguments in reversed(asked)]

@@ -34,11 +34,19 @@ def streamed(trace: Trace, name: str = "") -> SpanStream:
 def inferences_once(spans: Iterable[Span]) -> Iterator[Span]:
     """Yield one span for each call to a model, those that `Trace.inferences` has, in the order of the spans.
 
-    What comes later may tell a call again, so the spans are read twice. Those that can be read once only, from an
-    iterator, are held.
+    What comes later may tell a call again, so the spans are read twice, but for the first ones of a file as far as they
+    are recorded, which count whatever comes. Those that can be read once only, from an iterator, are held.
     """
     again = [span for span in spans if span.is_inference] if isinstance(spans, Iterator) else spans
+    begin = 0
+    for span in (span for span in again if span.is_inference):
+        if span.read_call is None:
+            break
+        yield span
+        begin += 1
+    else:
+        return
     left_out = doubled(span.telling for span in again if span.is_inference)
     for place, span in enumerate(span for span in again if span.is_inference):
-        if place not in left_out:
+        if place >= begin and place not in left_out:
             yield span

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import json
 import math
+import re
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -17,7 +18,7 @@ from typing import Final, TypeVar, cast
 
 from otel_agenttrace import semconv
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, int64, integer, obj, quoted, text
-from otel_agenttrace.model import AttributeValue, Event, Link, Span, SpanKind, SpanStatus
+from otel_agenttrace.model import AttributeValue, Call, Event, Link, Span, SpanKind, SpanStatus
 
 __all__ = [
     "FORMAT_VERSION",
@@ -183,8 +184,13 @@ def _snake_case(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 
 
-def decode_span(record: JsonObject, scope_spans: JsonObject, resource: Mapping[str, AttributeValue]) -> Span:
-    """Return the span of a record, given the record around it and the attributes of its resource.
+def decode_span(
+    record: JsonObject,
+    scope_spans: JsonObject,
+    resource: Mapping[str, AttributeValue],
+    read_call: Callable[[], Call | None] | None = None,
+) -> Span:
+    """Return the span of a record, given the record around it, the attributes of its resource, what reads its recorded call.
 
     Raises:
         ValueError: If it has no usable id, or what should be a time is none.
@@ -208,18 +214,23 @@ def decode_span(record: JsonObject, scope_spans: JsonObject, resource: Mapping[s
         scope_version=text(scope.get("version")) or "",
         schema_url=text(_member(scope_spans, "schemaUrl")) or "",
         resource=resource,
+        read_call=read_call,
     )
 
 
 _DROPPED: Final = {
     "droppedAttributesCount": "otel.dropped_attributes_count",
+    "dropped_attributes_count": "otel.dropped_attributes_count",
     "droppedEventsCount": "otel.dropped_events_count",
+    "dropped_events_count": "otel.dropped_events_count",
 }
 """What an SDK left out for its limits, under the names that OpenTelemetry has for it outside of OTLP."""
 
 
 def _dropped(record: JsonObject) -> Mapping[str, int]:
-    return {name: count for member, name in _DROPPED.items() if (count := _int(_member(record, member)))}
+    if _DROPPED.keys().isdisjoint(record):
+        return {}
+    return {name: count for member, name in _DROPPED.items() if (count := _int(record.get(member)))}
 
 
 def _read_event(record: JsonObject) -> Event:
@@ -235,6 +246,9 @@ def _read_link(record: JsonObject) -> Link:
     )
 
 
+_HEX: Final = re.compile("[0-9a-fA-F]+")
+
+
 def decode_id(value: Json, size: int, name: str) -> str:
     """Return an id of so many bytes as hex: hex as it is, base64 (protobuf's JSON) decoded.
 
@@ -242,9 +256,8 @@ def decode_id(value: Json, size: int, name: str) -> str:
         ValueError: If it is neither.
     """
     written = text(value) or ""
-    if len(written) == 2 * size:
-        with contextlib.suppress(ValueError):
-            return bytes.fromhex(written).hex()
+    if len(written) == 2 * size and _HEX.fullmatch(written):
+        return written.lower()
     with contextlib.suppress(ValueError):
         decoded = base64.b64decode(written, validate=True)
         if len(decoded) == size:
@@ -281,8 +294,13 @@ def _whole(value: Json) -> int | None:
         return None
 
 
+_OUTSIDE: Final = 1 << 63
+"""The first whole number that OTLP's integers, of 64 bits, do not hold."""
+
+
 def _int(value: Json) -> int | None:
-    return int64(_whole(value))
+    whole = _whole(value)
+    return whole if whole is not None and -_OUTSIDE <= whole < _OUTSIDE else None
 
 
 def decode_attributes(values: Json) -> dict[str, AttributeValue]:

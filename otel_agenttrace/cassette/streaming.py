@@ -17,7 +17,7 @@ from otel_agenttrace import semconv
 from otel_agenttrace.cassette.format import decode_attributes, decode_span, decode_spans
 from otel_agenttrace.cassette.index import Entry, check_version, damage_of, is_torn, raw_lines, too_long
 from otel_agenttrace.cassette.reader import OWN, TORN, Cassette, open_cassette, opened_file
-from otel_agenttrace.errors import CassetteCorrupt
+from otel_agenttrace.errors import CassetteCorrupt, CassetteError
 from otel_agenttrace.escaping import escaped
 from otel_agenttrace.jsonvalue import JsonObject, array, obj, parse
 from otel_agenttrace.model import AttributeValue, Call, Event, Span
@@ -37,6 +37,9 @@ _STATUS: Final = b'{"key":"agenttrace.exchange.status","value":{"intValue":"'
 _SPAN: Final = b'"spans":[{'
 _TAIL: Final = b"]}]}]}\n"
 _CALL: Final = b'"agenttrace.call.key"'
+_OF_CALL: Final = b'{"attributes":[{"key":' + _CALL
+_OWN: Final = tuple(b'"%b' % name.encode() for name in OWN)
+_OF_EXCHANGE: Final = b'"agenttrace.exchange.'
 _SPANS: Final = (b'"resourceSpans"', b'"resource_spans"')
 _LOGS: Final = b'"resourceLogs"'
 _SIGNALS: Final = (_LOGS, b'"resourceMetrics"')
@@ -46,7 +49,8 @@ _BUFFER: Final = 1 << 16
 class SpanLines:
     """The spans of a file that has an OTLP object on each line. They are read from disk each time they are asked for.
 
-    Recorded calls keep their key, and an event for each attempt with its time and status; the rest `Span.call` reads.
+    Recorded calls keep their key, and an event for each attempt with its time and status; the rest `Span.call` reads. One
+    that turns out to be damaged is told and then not known.
 
     Attributes:
         has_lines: Whether it is such a file; else it has to be read as a whole.
@@ -60,7 +64,7 @@ class SpanLines:
 
         Args:
             path: The file.
-            warn: Is told once of each line that is left out.
+            warn: Is told once of each line that is left out, and of each damaged call.
 
         Raises:
             CassetteError: As `open_cassette` does, if the file cannot be opened.
@@ -68,7 +72,7 @@ class SpanLines:
         self._path = path
         self._file = opened_file(path)
         self._warn = warn
-        self._told: set[int] = set()
+        self._told: set[int | str] = set()
         self._head = b""
         self._scope: JsonObject = {}
         self._resource: Mapping[str, AttributeValue] = {}
@@ -96,7 +100,7 @@ class SpanLines:
 
     def _spans(self, number: int, offset: int, raw: bytes) -> Iterator[Span]:
         try:
-            spans = self._decoded(raw)
+            spans = self._decoded(offset, raw)
         except (ValueError, RecursionError) as error:
             self._leave_out(number, raw, error)
             return
@@ -104,11 +108,11 @@ class SpanLines:
             version = span.resource.get(semconv.AGENTTRACE_FORMAT_VERSION)
             check_version(self._path, version if isinstance(version, int) else None)
             if semconv.AGENTTRACE_CALL_KEY in span.attributes:
-                yield _light(span, partial(self._call, offset, position))
+                yield span if span.read_call is not None else _light(span, partial(self._call, offset, position))
             elif semconv.AGENTTRACE_CALL_DEFINES not in span.attributes:
                 yield span
 
-    def _decoded(self, raw: bytes) -> list[Span]:
+    def _decoded(self, offset: int, raw: bytes) -> list[Span]:
         """Return the spans of a line: of one as we write it by its span alone, if what is around it is known."""
         begin = raw.find(_SPAN) + len(_SPAN) - 1
         head = raw[:begin]
@@ -120,7 +124,9 @@ class SpanLines:
                 (self._scope,) = map(obj, array(obj(around)["scopeSpans"]))
                 self._resource = decode_attributes(obj(obj(around).get("resource")).get("attributes"))
                 self._head = head
-            return [decode_span(obj(parse(_without_content(raw[begin : -len(_TAIL)]))), self._scope, self._resource)]
+            cut = _without_content(raw[begin : -len(_TAIL)])
+            read_call = partial(self._call, offset, 0) if _is_light(cut) else None
+            return [decode_span(obj(parse(cut)), self._scope, self._resource, read_call)]
         except (
             ValueError,
             LookupError,
@@ -137,13 +143,17 @@ class SpanLines:
         self.damage = self.damage or damage
         self._tell(damage.line or 0, f"line skipped: {damage}")
 
-    def _tell(self, number: int, told: str) -> None:
-        if number not in self._told:
-            self._told.add(number)
+    def _tell(self, key: int | str, told: str) -> None:
+        if key not in self._told:
+            self._told.add(key)
             self._warn(told)
 
-    def _call(self, offset: int, position: int) -> Call:
-        return self._cassette.call(self._entries[offset, position])
+    def _call(self, offset: int, position: int) -> Call | None:
+        try:
+            return self._cassette.call(self._entries[offset, position])
+        except CassetteError as damage:
+            self._tell(str(damage), f"content skipped: {damage}")
+            return None
 
     @cached_property
     def _cassette(self) -> Cassette:
@@ -196,7 +206,12 @@ def _without_answers(raw: bytes) -> bytes:
     return raw[:begin] + _EVENTS + b",".join(attempts) + raw[end:]
 
 
-def _light(span: Span, read_call: Callable[[], Call]) -> Span:
+def _is_light(cut: bytes) -> bool:
+    """Whether what is left of a line is that of a recorded call, and nothing of it is what only a replay needs."""
+    return cut.startswith(_OF_CALL) and sum(map(cut.count, _OWN)) == 1 and cut.count(_OF_EXCHANGE) == cut.count(_STATUS)
+
+
+def _light(span: Span, read_call: Callable[[], Call | None]) -> Span:
     attributes = {
         name: value
         for name, value in span.attributes.items()

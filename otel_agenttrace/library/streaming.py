@@ -12,7 +12,6 @@ from otel_agenttrace.analyze.streams import SpanStream, streamed
 from otel_agenttrace.cassette.streaming import SpanLines
 from otel_agenttrace.dialects.translating import translated
 from otel_agenttrace.library.loading import trace_at
-from otel_agenttrace.library.reading import forgiven
 from otel_agenttrace.model import Span
 
 __all__ = ["opened_stream"]
@@ -27,7 +26,7 @@ def opened_stream(path: Path, cost_of: Callable[[Span], float | None], warn: Cal
     Args:
         path: The file.
         cost_of: Prices an inference span.
-        warn: Is told once of each line that is left out.
+        warn: Is told once of each line that is left out, and of each damaged call.
 
     Raises:
         CassetteError: If there is no file, or nothing in it is readable, or a later release wrote it.
@@ -36,10 +35,10 @@ def opened_stream(path: Path, cost_of: Callable[[Span], float | None], warn: Cal
     if not lines.has_lines:
         return streamed(trace_at(path, cost_of))
     spans = lines if lines.has_calls else _Translated(lines)
-    held = tuple(forgiven(spans, warn) if lines.size <= _HELD else islice(spans, 1))
+    held = tuple(spans if lines.size <= _HELD else islice(spans, 1))
     if not held and lines.damage is not None:
         raise lines.damage
-    return SpanStream(str(path), held if lines.size <= _HELD else _Forgiven(spans, warn), cost_of)
+    return SpanStream(str(path), held if lines.size <= _HELD else spans, cost_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +50,3 @@ class _Translated:
     def __iter__(self) -> Iterator[Span]:
         for span in self.spans:
             yield from translated((span,))
-
-
-@dataclass(frozen=True, slots=True)
-class _Forgiven:
-    """Spans of which a damaged recorded call is told, one by one."""
-
-    spans: Iterable[Span]
-    warn: Callable[[str], object]
-
-    def __iter__(self) -> Iterator[Span]:
-        return forgiven(self.spans, self.warn)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import otel_agenttrace as at
 from otel_agenttrace import semconv
+from otel_agenttrace.analyze.sequences import runs_in
 from otel_agenttrace.analyze.streams import SpanStream, inferences_once
 from otel_agenttrace.cassette.format import encode_line, encode_resource
 from otel_agenttrace.cassette.pack import pack
@@ -259,3 +260,53 @@ def test_calls_whose_parents_go_in_a_circle_count_each_for_itself(circle: tuple[
     )
     inside = Span("1" * 32, "d" * 16, "chat", 0, 1, ids[0], attributes=told)
     assert Trace((*spans, inside)).inferences == (*spans, inside)
+
+
+class _Counted:
+    """Spans that count how often they are asked for."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self._spans = spans
+        self.times = 0
+
+    def __iter__(self) -> Iterator[Span]:
+        self.times += 1
+        return iter(self._spans)
+
+
+def test_the_runs_of_a_file_are_read_in_one_pass(tmp_path: Path) -> None:
+    path = tmp_path / "run.otlp.jsonl"
+    write_otlp(path, 40)
+    spans = _Counted(list(_opened(path).spans))
+    runs = list(runs_in(SpanStream("", spans, lambda _: None)))
+    assert spans.times == 1
+    assert sum(len(run.of("model")) for run in runs) == len(list(inferences_once(spans)))
+
+
+def test_recorded_calls_are_counted_in_one_pass_and_others_in_a_second(tmp_path: Path) -> None:
+    path = tmp_path / "run.otlp.jsonl"
+    write_cassette(path, 40)
+    recorded = list(_opened(path).spans)
+    spans = _Counted(recorded)
+    assert len(list(inferences_once(spans))) == 20
+    assert spans.times == 1
+    other = span(99, {"gen_ai.operation.name": "chat"})
+    assert list(inferences_once(_Counted([*recorded, other])))[-1] == other
+
+
+def test_a_call_that_is_told_twice_is_in_no_run_though_its_trace_is_another() -> None:
+    told = {"gen_ai.operation.name": "chat", "gen_ai.response.id": "r1"}
+    recorded = Span("1" * 32, "a" * 16, "chat", 0, 1, attributes=told, read_call=lambda: None)
+    again = Span("2" * 32, "b" * 16, "chat", 0, 1, attributes=told)
+    assert [run.trace_id for run in runs_in(SpanStream("", [again, recorded], lambda _: None))] == ["1" * 32]
+
+
+def test_of_two_spans_with_one_id_the_tools_count_that_the_counted_one_asks_for() -> None:
+    def asking(start_ns: int, tool: str) -> Span:
+        part = {"type": "tool_call", "id": "c", "name": tool, "arguments": {}}
+        said = json.dumps([{"role": "assistant", "parts": [part]}])
+        told = {"gen_ai.operation.name": "chat", "gen_ai.response.id": "r1", "gen_ai.output.messages": said}
+        return Span("1" * 32, "a" * 16, "chat", start_ns, start_ns + 1, attributes=told)
+
+    (run,) = runs_in(SpanStream("", [asking(1, "first"), asking(2, "second")], lambda _: None))
+    assert [act.name for act in run.of("tool")] == ["first"]
