@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 
@@ -110,6 +111,16 @@ _HEX: Final = r"(?=[0-9a-fA-F]*[0-9])(?=[0-9a-fA-F]*[a-fA-F])[0-9a-fA-F]{8,}"
 _DIGITS: Final = r"\d{10,19}(?:\.\d+)?"
 
 
+_REMEMBERED: Final = 1 << 13
+"""Texts up to this length are remembered, so that all of them together take little memory."""
+
+
+@lru_cache(maxsize=4096)
+def _is_steady(text: str) -> bool:
+    """Whether nothing in a text changes from run to run. A conversation hands on what was said, so most texts come again."""
+    return re.search(_ANYWHERE, text) is None
+
+
 class _Ids:
     """The ids of one request, numbered as they come: two runs may call them otherwise, but not mix them up."""
 
@@ -122,7 +133,8 @@ class _Ids:
 
     def steady(self, text: str) -> str:
         """Return a text without times, ids, temporary paths and digests of secrets."""
-        return re.sub(_ANYWHERE, self._stand_in, text)
+        is_steady = len(text) <= _REMEMBERED and _is_steady(text)
+        return text if is_steady else re.sub(_ANYWHERE, self._stand_in, text)
 
     def _stand_in(self, found: re.Match[str]) -> str:
         if found.lastgroup in ("id", "uuid"):

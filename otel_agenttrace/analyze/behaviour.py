@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -59,7 +59,7 @@ class _Counted:
         self.ngrams, self.ngram_runs = Counter[_Sequence](), Counter[_Sequence]()
         self.transitions = Counter[tuple[str | None, str | None]]()
         self.orders, self.good_runs = Counter[tuple[str, str]](), Counter[str]()
-        self.models: dict[str, ModelTally] = {}
+        self.models = defaultdict[str, ModelTally](ModelTally)
         self.all_models, self.tool_latency = ModelTally(), Amounts()
         self.failed, self.types = Counter[str](), Counter[str]()
         self.before: dict[tuple[_Sequence, str], tuple[int, str]] = {}
@@ -89,7 +89,7 @@ class _Counted:
     def _amounts(self, run: Run, tool_calls: int) -> None:
         models = run.of("model")
         for act in models:
-            for counts in (self.models.setdefault(act.name, ModelTally()), self.all_models):
+            for counts in (self.models[act.name], self.all_models):
                 counts.take(act)
         for act in run.of("tool"):
             if act.end_ns is not None:

@@ -5,7 +5,7 @@ Sums are kept, not calls: a report on a large library is as small as its groups.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -177,8 +177,10 @@ class _Counting:
         self._files = 0
         self._days: tuple[str, str] | None = None
         self._total, self._as_called = Tally(), Tally()
-        self._groups: dict[Grouping, dict[str | None, Tally]] = {name: {} for name in by}
-        self._unpriced: dict[tuple[str | None, str | None, str | None, _Why], Tally] = {}
+        self._groups: dict[Grouping, defaultdict[str | None, Tally]] = {
+            name: defaultdict[str | None, Tally](Tally) for name in by
+        }
+        self._unpriced = defaultdict[tuple[str | None, str | None, str | None, _Why], Tally](Tally)
         self._priced_by: Counter[str] = Counter()
         self._waste = WasteTally()
 
@@ -203,9 +205,9 @@ class _Counting:
         self._total.add(call)
         self._waste.add(call)
         for by in self._by:
-            self._groups[by].setdefault(_NAME[by](seen), Tally()).add(call)
+            self._groups[by][_NAME[by](seen)].add(call)
         if source is None:
-            self._unpriced.setdefault(_unpriced_by(call, self._pricing.model), Tally()).add(call)
+            self._unpriced[_unpriced_by(call, self._pricing.model)].add(call)
         else:
             self._priced_by[source] += 1
         if self._before is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from json import JSONEncoder, loads
+from marshal import dumps, loads
 from sys import intern
 from typing import Final, Literal, TypeAlias
 
@@ -108,7 +108,7 @@ class _Open:
 
     def __init__(self, span: Span) -> None:
         self.trace_id = span.trace_id
-        self.rows: list[str] = []
+        self.rows: list[bytes] = []
         self.asked: dict[int, Callable[[], _Asked]] = {}
         self.parents: dict[str, str | None] = {}
         self.start_ns, self.end_ns, self.is_open = span.start_ns, span.start_ns, False
@@ -130,23 +130,19 @@ class _Open:
     ) -> None:
         place = (span.start_ns, span.end_ns, span.span_id, span.parent_span_id)
         tokens = None if usage is None else tuple(getattr(usage, each) for each in Usage.__slots__)
-        self.rows.append(_written((kind, name, *place, _error(span), arguments, tokens, cost, number)))
+        self.rows.append(dumps((kind, name, *place, _error(span), arguments, tokens, cost, number)))
 
     def acts(self, left_out: frozenset[int]) -> list[tuple[Act, int | None]]:
         """Return the acts, and of calls to models their number in the file, without those whose number is left out."""
         acts: list[tuple[Act, int | None]] = []
         for row in self.rows:
-            kind, name, start, end, span_id, parent, error, arguments, tokens, cost, number = loads(row)
+            kind, name, start, end, span_id, parent, error, arguments, tokens, cost, number = loads(row)  # noqa: S302 - `keep` wrote it
             if number in left_out:
                 continue
             usage = _NOT_TOLD if tokens is None else Usage(*tokens)
             place = (start, end, span_id, parent)
             acts.append((Act(kind, intern(name), *place, error and intern(error), arguments, usage, cost), number))
         return sorted(acts, key=lambda act: (act[0].start_ns, act[0].kind, act[0].name, act[0].span_id))
-
-
-_written: Final = JSONEncoder(separators=(",", ":")).encode
-"""Writes what is kept of an act: a text, ASCII only, takes a third of what its parts take."""
 
 
 def runs_in(stream: SpanStream) -> Iterator[Run]:

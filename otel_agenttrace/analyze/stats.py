@@ -5,6 +5,7 @@ What subagents did, agents below another one, is counted in or apart. The attrib
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -203,9 +204,9 @@ class _Tally:
         self._runs = self._untold = 0
         self._total, self._subagents, self._duration = _Calls(), _Calls(), Amounts()
         self._files: list[FileFigures] = []
-        self._models: dict[str, ModelTally] = {}
-        self._tools: dict[str, _ToolTally] = {}
-        self._agents: dict[tuple[str | None, bool], _AgentTally] = {}
+        self._models = defaultdict[str, ModelTally](ModelTally)
+        self._tools = defaultdict[str, _ToolTally](_ToolTally)
+        self._agents = defaultdict[tuple[str | None, bool], _AgentTally](_AgentTally)
 
     def read(self, stream: SpanStream) -> None:
         runs, calls, duration = 0, _Calls(), Amounts()
@@ -221,7 +222,7 @@ class _Tally:
     def _take(self, run: Run, of_file: _Calls) -> None:
         for act, agents in _below_agents(run):
             is_subagent = len(agents) > 1
-            agent = self._agents.setdefault((agents[-1] if agents else None, is_subagent), _AgentTally())
+            agent = self._agents[agents[-1] if agents else None, is_subagent]
             if act.kind == "agent":
                 agent.invocations += 1
                 agent.errors += act.error is not None
@@ -235,9 +236,9 @@ class _Tally:
             for calls in (of_file, self._total):
                 calls.take(act)
             if act.kind == "model":
-                self._models.setdefault(act.name, ModelTally()).take(act)
+                self._models[act.name].take(act)
             else:
-                self._tools.setdefault(act.name, _ToolTally()).take(act)
+                self._tools[act.name].take(act)
 
     def report(self) -> Stats:
         models = sorted(self._models.items(), key=lambda each: (-each[1].calls, each[0]))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 from otel_agenttrace import semconv
+from otel_agenttrace.analyze.alignment import common
 from otel_agenttrace.differing import first_difference
 from otel_agenttrace.jsonvalue import Json, array, canonical, compact, obj, parse, text
 from otel_agenttrace.matching import normalised_key
@@ -90,8 +91,8 @@ class Divergence:
 class Comparison:
     """How much of two runs is the same, 0 to 1, and where they part first, if they do.
 
-    The similarity is the mean of two ratios of `difflib.SequenceMatcher`, each twice the number of steps that stand in
-    both runs in the same order, by the number of steps of both: once for the same kind and name, once for the same
+    The similarity is the mean of two ratios, each twice the number of steps that stand in both runs in the same order, as
+    `alignment.common` finds them, by the number of steps of both: once for the same kind and name, once for the same
     arguments and answer too. It is 1 if and only if no step differs.
     """
 
@@ -250,50 +251,61 @@ def _short(told: str) -> str:
     return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
 
 
+_Key: TypeAlias = "tuple[str, ...]"
+_Keyed: TypeAlias = "tuple[_Key, Step]"
+
 # --- comparing --------------------------------------------------------------------------------------------------------
 
 
 def compare(baseline: Sequence[Step], candidate: Sequence[Step]) -> Comparison:
     """Return how much of two runs is the same. The order of steps that ran at the same time does not count."""
-    candidate = tuple(_in_order_of(baseline, candidate))
-    left, right = [step.key for step in baseline], [step.key for step in candidate]
+    known: dict[tuple[str, ...], _Key] = {}
+    was, now = ([(_key(step, known), step) for step in run] for run in (baseline, candidate))
+    now = list(_in_order_of(was, now))
+    left, right = [key for key, _ in was], [key for key, _ in now]
     if left == right:
         return Comparison(1.0, None)
     similarity = (_ratio([key[:2] for key in left], [key[:2] for key in right]) + _ratio(left, right)) / 2
     place = next(index for index, (one, other) in enumerate(zip_longest(left, right)) if one != other)
-    was = baseline[place] if place < len(baseline) else None
-    now = candidate[place] if place < len(candidate) else None
-    told = (None if was is None else str(was), None if now is None else str(now))
-    return Comparison(similarity, Divergence(place + 1, *told, _difference(was, now)))
+    one, other = (run[place][1] if place < len(run) else None for run in (was, now))
+    told = (None if one is None else str(one), None if other is None else str(other))
+    return Comparison(similarity, Divergence(place + 1, *told, _difference(one, other)))
 
 
-def _ratio(left: list[tuple[str, ...]], right: list[tuple[str, ...]]) -> float:
-    return SequenceMatcher(None, left, right, autojunk=False).ratio()
+def _key(step: Step, known: dict[tuple[str, ...], _Key]) -> _Key:
+    """Return the key of a step; one that says the very same as another has the same key."""
+    said = (step.kind, step.name, step.arguments, step.answer)
+    found = known.get(said)
+    if found is None:
+        found = known[said] = step.key
+    return found
 
 
-def _in_order_of(baseline: Sequence[Step], candidate: Sequence[Step]) -> Iterator[Step]:
+def _ratio(left: Sequence[_Key], right: Sequence[_Key]) -> float:
+    return 2 * len(common(left, right)) / (len(left) + len(right))
+
+
+def _in_order_of(baseline: Sequence[_Keyed], candidate: Sequence[_Keyed]) -> Iterator[_Keyed]:
     """Yield the candidate's steps, those of a parallel group in the order that they have in the baseline."""
     place = 0
     while place < len(candidate):
         size = _group_size(baseline, place)
-        found = list(candidate[place : place + size])
-        slots: list[Step | None] = []
-        for step in baseline[place : place + size]:
-            same = next((each for each in found if each.key == step.key), None)
-            slots.append(same)
-            if same is not None:
-                found.remove(same)
-        for slot in slots:
-            step = slot or (found.pop(0) if found else None)
-            if step is not None:
-                yield step
-        yield from found
+        waiting: dict[_Key, deque[int]] = {}
+        for at, (key, _) in enumerate(candidate[place : place + size], place):
+            waiting.setdefault(key, deque()).append(at)
+        same = [waiting[key].popleft() if waiting.get(key) else None for key, _ in baseline[place : place + size]]
+        others = iter(sorted(at for found in waiting.values() for at in found))
+        for at in same:
+            slot = at if at is not None else next(others, None)
+            if slot is not None:
+                yield candidate[slot]
+        yield from (candidate[at] for at in others)
         place += size
 
 
-def _group_size(found: Sequence[Step], place: int) -> int:
+def _group_size(found: Sequence[_Keyed], place: int) -> int:
     end = place + 1
-    while end < len(found) and found[end].group == found[place].group:
+    while end < len(found) and found[end][1].group == found[place][1].group:
         end += 1
     return end - place
 

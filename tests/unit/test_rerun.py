@@ -301,6 +301,7 @@ def _names(words: str) -> Sequence[Step]:
         ("a b c d", "a b x d", 0.75, 3),
         ("a b", "", 0.0, 1),
         ("a b", "b a", 0.5, 1),
+        ("a x b y c p q", "p q a b c", 0.5, 1),
         ("a (b) (c) d", "a c b d", 1.0, None),
         ("a (b) (c) d", "a c x d", 0.75, 2),
         ("a (b) (c)", "a c", 0.8, 2),
@@ -310,6 +311,12 @@ def test_similarity_and_first_divergence(baseline: str, candidate: str, similari
     comparison = compare(_names(baseline), _names(candidate))
     assert comparison.similarity == similarity
     assert (comparison.first_divergence.step if comparison.first_divergence else None) == place
+
+
+def test_long_runs_of_few_tools_take_time_by_their_number() -> None:
+    words = [f"{(number * number) % 7 % 3}" for number in range(3_000)]
+    others = [f"{(number * number * number) % 11 % 3}" for number in range(3_000)]
+    assert 0 < compare(_names(" ".join(words)), _names(" ".join(others))).similarity < 1
 
 
 def test_what_changes_from_run_to_run_is_no_divergence() -> None:

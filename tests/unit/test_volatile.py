@@ -13,7 +13,7 @@ from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.jsonvalue import Json, canonical
 from otel_agenttrace.matching import are_alike, key_of, normalised_key
 from otel_agenttrace.model import HttpRequest
-from otel_agenttrace.volatile import NO_RULES, MatchRule, MatchRules, steps_of
+from otel_agenttrace.volatile import NO_RULES, MatchRule, MatchRules, steady_value, steps_of
 
 _few = settings(max_examples=40)
 
@@ -320,3 +320,10 @@ def test_a_short_id_that_a_person_may_have_given_stays(member: str, value: str) 
         for number in (41, 42)
     )
     assert normalised_key(one) != normalised_key(other)
+
+
+@pytest.mark.parametrize("length", [10, 10_000])
+def test_a_text_that_came_before_is_steady_in_the_same_way(length: int) -> None:
+    plain = "a" * length
+    told = f"{plain} on 2026-01-01T00:00:00Z"
+    assert [steady_value(text) for text in (plain, told, plain, told)] == [plain, f"{plain} on <time>"] * 2
