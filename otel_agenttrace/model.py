@@ -382,10 +382,11 @@ class Trace:
 
     @property
     def duration_ns(self) -> int | None:
-        """Nanoseconds from the first start to the last end, or None if no span tells a time."""
-        timed = [span for span in self.spans if span.has_time]
-        ends = [span.end_ns for span in timed if span.end_ns is not None]
-        return max(ends) - min(span.start_ns for span in timed) if ends else None
+        """Nanoseconds from the first start to the last end, or None if a span has not ended or tells no time."""
+        ends = [span.end_ns for span in self.spans if span.end_ns is not None and span.has_time]
+        if not ends or len(ends) < len(self.spans):
+            return None
+        return max(ends) - min(span.start_ns for span in self.spans)
 
     @property
     def errors(self) -> tuple[Span, ...]:

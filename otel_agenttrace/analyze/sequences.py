@@ -7,20 +7,20 @@ the model asked for: spans that tell their messages are read, and recorded answe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from json import JSONEncoder, loads
 from sys import intern
 from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
-from otel_agenttrace.analyze.billing import tokens_of
+from otel_agenttrace.analyze.billing import cost_of_call, usage_of
 from otel_agenttrace.analyze.measures import model_of
 from otel_agenttrace.analyze.streams import SpanStream, inferences_once
 from otel_agenttrace.analyze.tool_calls import arguments_of, asks_for_tools, told_arguments, tool_name
 from otel_agenttrace.analyze.trajectories import parallel_groups
 from otel_agenttrace.jsonvalue import Json, canonical, text
-from otel_agenttrace.model import Call, Span, Usage
+from otel_agenttrace.model import Call, Span, Trace, Usage
 from otel_agenttrace.wire.recorded import output_messages
 
 __all__ = ["UNKNOWN_MODEL", "Act", "ActKind", "Run", "cycle", "runs_in", "tool_steps"]
@@ -78,7 +78,7 @@ class Run:
         acts: In order of their start.
         parents: The span above each span that is no act.
         start_ns: When its first span began.
-        end_ns: When its last span ended; None if one did not end.
+        end_ns: When its last span ended; None if one did not end, or tells no time.
         untold: Calls to models that asked for tools which nobody tells.
     """
 
@@ -115,7 +115,7 @@ class _Open:
     def note(self, span: Span) -> None:
         self.start_ns = min(self.start_ns, span.start_ns)
         self.end_ns = max(self.end_ns, span.end_ns or span.start_ns)
-        self.is_open = self.is_open or span.end_ns is None
+        self.is_open = self.is_open or span.end_ns is None or not span.has_time
 
     def keep(
         self,
@@ -126,7 +126,8 @@ class _Open:
         usage: Usage | None = None,
         cost: float | None = None,
     ) -> None:
-        place = (span.start_ns, span.end_ns, span.span_id, span.parent_span_id)
+        end_ns = None if span.duration_ns is None else span.end_ns
+        place = (span.start_ns, end_ns, span.span_id, span.parent_span_id)
         tokens = None if usage is None else tuple(getattr(usage, each) for each in Usage.__slots__)
         self.rows.append(_written((kind, name, *place, _error(span), arguments, tokens, cost)))
 
@@ -182,12 +183,8 @@ def _take(span: Span, run: _Open) -> None:
 
 
 def _take_call(span: Span, run: _Open, cost_of: Callable[[Span], float | None]) -> None:
-    usage, cost = span.usage, cost_of(span)
-    if usage.total_tokens is None:
-        given, got = tokens_of(span)
-        usage = replace(usage, input_tokens=given, output_tokens=got)
-        cost = 0.0 if (given, got) == (0, 0) else cost
-    run.keep("model", model_of(span) or UNKNOWN_MODEL, span, None, usage, cost)
+    cost = cost_of_call(Trace((), cost_of), span)
+    run.keep("model", model_of(span) or UNKNOWN_MODEL, span, None, usage_of(span), cost)
     asked = _asking(span)
     if asked is not None:
         run.asked[span.span_id] = asked
