@@ -283,14 +283,14 @@ class Span:
     @property
     def duration_ns(self) -> int | None:
         """Nanoseconds from start to end, or None while the span is open, and where its source does not tell both."""
-        if self.end_ns is None or semconv.AGENTTRACE_TIME_UNKNOWN in self.attributes:
+        if self.end_ns is None or self.attributes.get(semconv.AGENTTRACE_TIME_UNKNOWN) in ("all", "end"):
             return None
         return self.end_ns - self.start_ns
 
     @property
     def has_time(self) -> bool:
         """Whether it is known when the span began: else its start and end give the order and no more."""
-        return self.attributes.get(semconv.AGENTTRACE_TIME_UNKNOWN) != "all"
+        return self.attributes.get(semconv.AGENTTRACE_TIME_UNKNOWN) not in ("all", "start")
 
     @property
     def is_error(self) -> bool:
