@@ -283,14 +283,14 @@ class Span:
     @property
     def duration_ns(self) -> int | None:
         """Nanoseconds from start to end, or None while the span is open, and where its source does not tell both."""
-        if self.end_ns is None or semconv.AGENTTRACE_TIME_UNKNOWN in self.attributes:
+        if self.end_ns is None or self.attributes.get(semconv.AGENTTRACE_TIME_UNKNOWN) in ("all", "end"):
             return None
         return self.end_ns - self.start_ns
 
     @property
     def has_time(self) -> bool:
         """Whether it is known when the span began: else its start and end give the order and no more."""
-        return self.attributes.get(semconv.AGENTTRACE_TIME_UNKNOWN) != "all"
+        return self.attributes.get(semconv.AGENTTRACE_TIME_UNKNOWN) not in ("all", "start")
 
     @property
     def is_error(self) -> bool:
@@ -384,10 +384,11 @@ class Trace:
 
     @property
     def duration_ns(self) -> int | None:
-        """Nanoseconds from the first start to the last end, or None if no span tells a time."""
-        timed = [span for span in self.spans if span.has_time]
-        ends = [span.end_ns for span in timed if span.end_ns is not None]
-        return max(ends) - min(span.start_ns for span in timed) if ends else None
+        """Nanoseconds from the first start to the last end, or None if a span has not ended or tells no time."""
+        ends = [span.end_ns for span in self.spans if span.end_ns is not None and span.has_time]
+        if not ends or len(ends) < len(self.spans):
+            return None
+        return max(ends) - min(span.start_ns for span in self.spans)
 
     @property
     def errors(self) -> tuple[Span, ...]:

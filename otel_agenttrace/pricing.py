@@ -10,7 +10,7 @@ import difflib
 import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from functools import lru_cache, partial
@@ -37,6 +37,7 @@ __all__ = [
     "price_of_span",
     "price_table",
     "tier_of",
+    "time_of",
 ]
 
 _log: Final = logging.getLogger("otel_agenttrace")
@@ -145,11 +146,19 @@ def price_of_span(span: Span, pricing: Pricing) -> Price | None:
         return Price(None, None, float(recorded), "", "recorded")
     if not span.is_inference:
         return None
+    usage = replace(span.usage, output_tokens=0) if span.operation == semconv.OPERATION_EMBEDDINGS else span.usage
     if pricing.flat is not None:
-        return _own_price(span.usage, "", pricing.flat) if _adds_up(span.usage) else None
-    at = pricing.at or datetime.fromtimestamp(span.start_ns // 1_000_000_000, tz=timezone.utc)
+        return _own_price(usage, "", pricing.flat) if _adds_up(usage) else None
+    at = pricing.at or time_of(span) or _LATEST
     sold = _Sold(None, (pricing.model,)) if pricing.model else _sold(span)
-    return _price(sold, span.usage, at, pricing.table)
+    return _price(sold, usage, at, pricing.table)
+
+
+def time_of(span: Span) -> datetime | None:
+    """Return when a call was made, to the second; None where its source does not tell it."""
+    if not span.start_ns or not span.has_time:
+        return None
+    return datetime.fromtimestamp(span.start_ns // 1_000_000_000, tz=timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,8 +92,7 @@ class _Counted:
             for counts in (self.models[act.name], self.all_models):
                 counts.take(act)
         for act in run.of("tool"):
-            if act.end_ns is not None:
-                self.tool_latency.add(act.duration_s)
+            self.tool_latency.add(act.duration_s)
         given = whole(act.usage.input_tokens for act in models)
         got = whole(act.usage.output_tokens for act in models)
         cost = whole(act.cost_usd for act in models)

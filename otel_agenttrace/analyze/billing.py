@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from otel_agenttrace import semconv
-from otel_agenttrace.model import Event, Span, Trace
+from otel_agenttrace.model import Event, Span, Trace, Usage
 
-__all__ = ["cost_of_call", "is_unbilled", "tokens_of"]
+__all__ = ["cost_of_call", "is_unbilled", "tokens_of", "usage_of"]
 
 _REFUSED: Final = 400
 _UNSENT: Final = frozenset({"ConnectError", "ConnectTimeout"})
@@ -19,6 +20,12 @@ def tokens_of(span: Span) -> tuple[int | None, int | None]:
     if usage.total_tokens is None and is_unbilled(span):
         return 0, 0
     return usage.input_tokens, 0 if span.operation == semconv.OPERATION_EMBEDDINGS else usage.output_tokens
+
+
+def usage_of(span: Span) -> Usage:
+    """Return the tokens of a call as `tokens_of` has them, and those of a kind as the span tells them."""
+    given, got = tokens_of(span)
+    return replace(span.usage, input_tokens=given, output_tokens=got)
 
 
 def cost_of_call(trace: Trace, span: Span) -> float | None:

@@ -42,13 +42,17 @@ def length(intervals: Iterable[Interval]) -> int:
 
 
 def working(spans: Iterable[Span]) -> Iterator[Interval]:
-    """Yield when calls to models, tools, and other spans that hold no others ran: not the agents around them."""
+    """Yield when calls to models, tools, and other spans that hold no others ran: not the agents around them.
+
+    One that has not ended may have run to the end of all.
+    """
     held = tuple(spans)
+    last = max((span.end_ns or span.start_ns for span in held), default=0)
     above = {(span.trace_id, span.parent_span_id) for span in held}
     for span in held:
         is_call = span.is_inference or span.operation == semconv.OPERATION_EXECUTE_TOOL
-        if span.end_ns is not None and (is_call or ((span.trace_id, span.span_id) not in above and not is_agent(span))):
-            yield Interval(span.start_ns, span.end_ns)
+        if is_call or ((span.trace_id, span.span_id) not in above and not is_agent(span)):
+            yield Interval(span.start_ns, last if span.end_ns is None else span.end_ns)
 
 
 def gaps(spans: Iterable[Span]) -> tuple[Interval, ...]:

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
-from otel_agenttrace.analyze.billing import is_unbilled, tokens_of
+from otel_agenttrace.analyze.billing import is_unbilled, usage_of
 from otel_agenttrace.analyze.measures import model_of
 from otel_agenttrace.analyze.spending import PricedSpan, Spending, Tally
 from otel_agenttrace.analyze.streams import SpanStream, inferences_once
 from otel_agenttrace.analyze.surroundings import Surroundings
 from otel_agenttrace.analyze.waste import Wasted, WasteTally
 from otel_agenttrace.model import Span
-from otel_agenttrace.pricing import Price, Pricing, price_of_span, tier_of
+from otel_agenttrace.pricing import Price, Pricing, price_of_span, tier_of, time_of
 
 __all__ = ["GROUPINGS", "CallCost", "Costs", "Group", "Grouping", "Unpriced", "costs_of"]
 
@@ -27,7 +26,6 @@ Grouping: TypeAlias = Literal["model", "provider", "agent", "phase", "turn", "fi
 GROUPINGS: Final[tuple[Grouping, ...]] = ("model", "provider", "agent", "phase", "turn", "file", "day", "tier")
 _Why: TypeAlias = Literal["no price", "no tokens", "odd tokens"]
 _AROUND: Final = frozenset({"agent", "phase"})
-_NS: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,7 @@ class Costs:
 
     Attributes:
         files: How many were read.
-        first_day: The day of the first call, in UTC; None without calls.
+        first_day: The day of the first call, in UTC; None if none tells a time.
         last_day: That of the last one.
         prices_of: The day whose prices hold for all calls; None where each has those of its day.
         as_model: The model that all calls are taken to have gone to.
@@ -198,8 +196,7 @@ class _Counting:
     def _count(self, file: str, turn: int, span: Span, agent: str | None, phase: str | None) -> None:
         price = price_of_span(span, self._pricing)
         source, cost = _bill(span, price)
-        given, got = tokens_of(span)
-        usage = replace(span.usage, input_tokens=given, output_tokens=got)
+        usage = usage_of(span)
         call = PricedSpan(span, usage, cost)
         seen = _Seen(file, turn, call, agent, phase)
         self._total.add(call)
@@ -284,13 +281,13 @@ def _unpriced_by(call: PricedSpan, assumed: str | None) -> tuple[str | None, str
 
 def _call_cost(seen: _Seen, source: str | None) -> CallCost:
     call = seen.call
-    span, usage = call.span, call.usage
+    span, usage, time = call.span, call.usage, time_of(call.span)
     return CallCost(
         file=seen.file,
         trace_id=span.trace_id,
         span_id=span.span_id,
         name=span.name,
-        time=_time(span).isoformat() if span.start_ns else None,
+        time=None if time is None else time.isoformat(),
         model=model_of(span),
         agent=seen.agent,
         phase=seen.phase,
@@ -311,9 +308,6 @@ def _text(span: Span, name: str) -> str | None:
     return told if isinstance(told, str) and told else None
 
 
-def _time(span: Span) -> datetime:
-    return datetime.fromtimestamp(span.start_ns // _NS, tz=timezone.utc)
-
-
 def _day(span: Span) -> str | None:
-    return _time(span).date().isoformat() if span.start_ns else None
+    time = time_of(span)
+    return None if time is None else time.date().isoformat()

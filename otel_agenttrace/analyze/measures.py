@@ -127,6 +127,4 @@ def model_of(span: Span) -> str | None:
 
 
 def _seconds(trace: Trace) -> float | None:
-    if any(span.end_ns is None or not span.has_time for span in trace.spans):
-        return None
     return None if trace.duration_ns is None else trace.duration_ns / _NS

@@ -47,8 +47,8 @@ class Phase:
         targets: Files and commands, each once, in order.
         agents: The subagents that ran, by the ids of their spans.
         failed: How many calls failed.
-        offset_ns: From the start of the run to the start of the phase.
-        duration_ns: From its first start to its last end.
+        offset_ns: From the start of the run to the start of the phase; None where the run tells no times.
+        duration_ns: From its first start to its last end; None where one of its calls has not ended or tells no time.
         totals: With everything below.
     """
 
@@ -57,8 +57,8 @@ class Phase:
     targets: tuple[Touch, ...]
     agents: tuple[str, ...]
     failed: int
-    offset_ns: int
-    duration_ns: int
+    offset_ns: int | None
+    duration_ns: int | None
     totals: Totals
 
 
@@ -93,7 +93,7 @@ class AgentRun:
 
 @dataclass(frozen=True, slots=True)
 class Wasted:
-    """Time that brought nothing, in nanoseconds; what ran in parallel counts once.
+    """Time that brought nothing, in nanoseconds; what ran in parallel counts once. None where times are not told.
 
     Attributes:
         failed_ns: In calls of tools and models that failed.
@@ -101,9 +101,9 @@ class Wasted:
         idle_ns: In which no call ran: the program's own work, or nothing.
     """
 
-    failed_ns: int
-    resent_ns: int
-    idle_ns: int
+    failed_ns: int | None
+    resent_ns: int | None
+    idle_ns: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Explanation:
 
     Attributes:
         name: The file.
-        duration_ns: From the first start to the last end.
+        duration_ns: From the first start to the last end; None where a span has not ended or tells no time.
         totals: Of the whole run.
         agents: Each before its subagents, in order of their start.
         retries: What was tried again after it failed.
@@ -149,6 +149,8 @@ def explain(trace: Trace, *, name: str = "") -> Explanation:
 
 
 def _wasted(trace: Trace, calls: Iterable[ToolCall], resent: Iterable[Attempts]) -> Wasted:
+    if trace.duration_ns is None:
+        return Wasted(None, None, None)
     failed = [span for span in trace.inferences if span.is_error]
     failed += [call.span for call in calls if call.is_executed and failure_of(call) is not None]
     lost = [Interval(span.start_ns, span.end_ns) for span in failed if span.end_ns is not None]
@@ -272,8 +274,8 @@ class _Teller:
 
     def _phase(self, units: Sequence[_Unit]) -> Phase:
         calls = [call for unit in units for call in unit.calls]
+        is_timed = all(unit.span.has_time for unit in units)
         start = min(unit.span.start_ns for unit in units)
-        end = max(unit.span.end_ns or unit.span.start_ns for unit in units)
         failures = (unit.span.is_error or any(failure_of(call) for call in unit.calls) for unit in units)
         return Phase(
             activity=units[0].activity or _CALLING,
@@ -281,8 +283,8 @@ class _Teller:
             targets=tuple(dict.fromkeys(touch for call in calls for touch in touches(call))),
             agents=tuple(unit.agent.span_id for unit in units if unit.agent is not None),
             failed=sum(failures),
-            offset_ns=start - self._start,
-            duration_ns=end - start,
+            offset_ns=start - self._start if is_timed else None,
+            duration_ns=Trace(tuple(unit.span for unit in units)).duration_ns,
             totals=sum((self._sums.get(id(unit.span)) or self._tally.of(unit.span) for unit in units), NOTHING),
         )
 

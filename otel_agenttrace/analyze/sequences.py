@@ -7,21 +7,21 @@ the model asked for: spans that tell their messages are read, and recorded answe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
-from marshal import dumps, loads
+from json import JSONEncoder, loads
 from sys import intern
 from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
-from otel_agenttrace.analyze.billing import tokens_of
+from otel_agenttrace.analyze.billing import cost_of_call, usage_of
 from otel_agenttrace.analyze.measures import model_of
 from otel_agenttrace.analyze.streams import SpanStream
 from otel_agenttrace.analyze.tool_calls import arguments_of, asks_for_tools, told_arguments, tool_name
 from otel_agenttrace.analyze.trajectories import parallel_groups
 from otel_agenttrace.doubles import Telling, doubled
 from otel_agenttrace.jsonvalue import Json, canonical, text
-from otel_agenttrace.model import Call, Span, Usage
+from otel_agenttrace.model import Call, Span, Trace, Usage
 from otel_agenttrace.wire.recorded import output_messages
 
 __all__ = ["UNKNOWN_MODEL", "Act", "ActKind", "Run", "cycle", "runs_in", "tool_steps"]
@@ -79,7 +79,7 @@ class Run:
         acts: In order of their start.
         parents: The span above each span that is no act.
         start_ns: When its first span began.
-        end_ns: When its last span ended; None if one did not end.
+        end_ns: When its last span ended; None if one did not end, or tells no time.
         untold: Calls to models that asked for tools which nobody tells.
     """
 
@@ -108,7 +108,7 @@ class _Open:
 
     def __init__(self, span: Span) -> None:
         self.trace_id = span.trace_id
-        self.rows: list[bytes] = []
+        self.rows: list[str] = []
         self.asked: dict[int, Callable[[], _Asked]] = {}
         self.parents: dict[str, str | None] = {}
         self.start_ns, self.end_ns, self.is_open = span.start_ns, span.start_ns, False
@@ -116,7 +116,7 @@ class _Open:
     def note(self, span: Span) -> None:
         self.start_ns = min(self.start_ns, span.start_ns)
         self.end_ns = max(self.end_ns, span.end_ns or span.start_ns)
-        self.is_open = self.is_open or span.end_ns is None
+        self.is_open = self.is_open or span.end_ns is None or not span.has_time
 
     def keep(
         self,
@@ -128,21 +128,26 @@ class _Open:
         cost: float | None = None,
         number: int | None = None,
     ) -> None:
-        place = (span.start_ns, span.end_ns, span.span_id, span.parent_span_id)
+        end_ns = None if span.duration_ns is None else span.end_ns
+        place = (span.start_ns, end_ns, span.span_id, span.parent_span_id)
         tokens = None if usage is None else tuple(getattr(usage, each) for each in Usage.__slots__)
-        self.rows.append(dumps((kind, name, *place, _error(span), arguments, tokens, cost, number)))
+        self.rows.append(_written((kind, name, *place, _error(span), arguments, tokens, cost, number)))
 
     def acts(self, left_out: frozenset[int]) -> list[tuple[Act, int | None]]:
         """Return the acts, and of calls to models their number in the file, without those whose number is left out."""
         acts: list[tuple[Act, int | None]] = []
         for row in self.rows:
-            kind, name, start, end, span_id, parent, error, arguments, tokens, cost, number = loads(row)  # noqa: S302 - `keep` wrote it
+            kind, name, start, end, span_id, parent, error, arguments, tokens, cost, number = loads(row)
             if number in left_out:
                 continue
             usage = _NOT_TOLD if tokens is None else Usage(*tokens)
             place = (start, end, span_id, parent)
             acts.append((Act(kind, intern(name), *place, error and intern(error), arguments, usage, cost), number))
         return sorted(acts, key=lambda act: (act[0].start_ns, act[0].kind, act[0].name, act[0].span_id))
+
+
+_written: Final = JSONEncoder(separators=(",", ":")).encode
+"""Writes what is kept of an act: a text, ASCII only, takes a third of what its parts take."""
 
 
 def runs_in(stream: SpanStream) -> Iterator[Run]:
@@ -187,12 +192,8 @@ def _take(span: Span, run: _Open) -> None:
 
 
 def _take_call(span: Span, number: int, run: _Open, cost_of: Callable[[Span], float | None]) -> None:
-    usage, cost = span.usage, cost_of(span)
-    if usage.total_tokens is None:
-        given, got = tokens_of(span)
-        usage = replace(usage, input_tokens=given, output_tokens=got)
-        cost = 0.0 if (given, got) == (0, 0) else cost
-    run.keep("model", model_of(span) or UNKNOWN_MODEL, span, None, usage, cost, number)
+    cost = cost_of_call(Trace((), cost_of), span)
+    run.keep("model", model_of(span) or UNKNOWN_MODEL, span, None, usage_of(span), cost, number)
     asked = _asking(span)
     if asked is not None:
         run.asked[number] = asked

@@ -24,8 +24,8 @@ class Bar:
     Attributes:
         span: The span.
         parent_span_id: The span it runs in, as told.
-        offset_ns: From the start of the run to its start.
-        duration_ns: How long it took; None while it is open.
+        offset_ns: From the start of the run to its start; what tells no time stands in its order.
+        duration_ns: How long it took; None while it is open, and where that is not told.
         first_chunk_ns: From its start to the first chunk of the answer; None where that is not told.
         is_error: Whether it failed.
         is_critical: Whether it is on the critical path: the spans that end last, one after another, backwards from the end.
@@ -55,14 +55,16 @@ class Timeline:
     Attributes:
         name: The file.
         start_ns: When it began, in nanoseconds since 1970.
-        duration_ns: From the first start to the last end.
+        duration_ns: From the first start to the last end; None where a span has not ended or tells no time.
+        drawn_ns: From the first start to the last time that is told, which may be all that is known; None if there is none.
         bars: The spans in order of their start.
         gaps: The times in which no call ran.
     """
 
     name: str
     start_ns: int
-    duration_ns: int
+    duration_ns: int | None
+    drawn_ns: int | None
     bars: tuple[Bar, ...]
     gaps: tuple[Gap, ...]
 
@@ -70,7 +72,7 @@ class Timeline:
 def timeline(trace: Trace, *, name: str = "") -> Timeline:
     """Return a run over time."""
     if not trace.spans:
-        return Timeline(name, 0, 0, (), ())
+        return Timeline(name, 0, None, None, (), ())
     start = min(span.start_ns for span in trace.spans)
     critical = _critical(trace)
     bars = (
@@ -85,8 +87,10 @@ def timeline(trace: Trace, *, name: str = "") -> Timeline:
         )
         for span in sorted(trace.spans, key=lambda each: each.start_ns)
     )
-    idle = (Gap(each.start_ns - start, each.duration_ns) for each in gaps(trace.spans))
-    return Timeline(name, start, trace.duration_ns or 0, tuple(bars), tuple(idle))
+    is_timed = all(span.has_time for span in trace.spans)
+    idle = (Gap(each.start_ns - start, each.duration_ns) for each in gaps(trace.spans)) if is_timed else ()
+    drawn = max(map(_end, trace.spans)) - start if is_timed else None
+    return Timeline(name, start, trace.duration_ns, drawn, tuple(bars), tuple(idle))
 
 
 def first_chunk_ns(span: Span) -> int | None:

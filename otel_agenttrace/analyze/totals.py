@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from otel_agenttrace.analyze.billing import cost_of_call, tokens_of
 from otel_agenttrace.analyze.tool_calls import tool_calls
@@ -15,7 +16,7 @@ __all__ = ["NOTHING", "Tally", "Totals"]
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What some spans took; the sums are of what is known.
+    """What some spans took; the sums are of what is known, and None where nothing is.
 
     Attributes:
         model_calls: Calls to models, each once.
@@ -30,9 +31,9 @@ class Totals:
 
     model_calls: int = 0
     tool_calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost: float = 0.0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost: float | None = None
     untold_calls: int = 0
     unpriced_calls: int = 0
     errors: int = 0
@@ -41,13 +42,22 @@ class Totals:
         return Totals(
             self.model_calls + other.model_calls,
             self.tool_calls + other.tool_calls,
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.cost + other.cost,
+            _sum(self.input_tokens, other.input_tokens),
+            _sum(self.output_tokens, other.output_tokens),
+            _sum(self.cost, other.cost),
             self.untold_calls + other.untold_calls,
             self.unpriced_calls + other.unpriced_calls,
             self.errors + other.errors,
         )
+
+
+_Amount = TypeVar("_Amount", int, float)
+
+
+def _sum(left: _Amount | None, right: _Amount | None) -> _Amount | None:
+    if left is None or right is None:
+        return left if right is None else right
+    return left + right
 
 
 NOTHING = Totals()
@@ -71,9 +81,9 @@ class Tally:
         return Totals(
             model_calls=1,
             tool_calls=tools,
-            input_tokens=given or 0,
-            output_tokens=got or 0,
-            cost=cost or 0.0,
+            input_tokens=given,
+            output_tokens=got,
+            cost=cost,
             untold_calls=int(given is None or got is None),
             unpriced_calls=int(cost is None),
             errors=errors,

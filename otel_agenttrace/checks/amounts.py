@@ -171,7 +171,8 @@ class MaxDuration:
 
     def findings(self, trace: Trace) -> Iterator[Finding]:
         """Yield that it took longer, as far as is known, or that it is not known."""
-        seconds = (trace.duration_ns or 0) / _NS
+        ended = [span for span in trace.spans if span.end_ns is not None and span.has_time]
+        seconds = (Trace(tuple(ended)).duration_ns or 0) / _NS
         unended = [span for span in trace.spans if span.end_ns is None or not span.has_time]
         if seconds > self.limit:
             slowest = sorted(trace.spans, key=lambda span: -(span.duration_ns or 0))
@@ -185,7 +186,7 @@ class MaxDuration:
                 fix=f"make the slow steps faster, or allow it: {self.name}: {math.ceil(seconds * 1000) / 1000:g}",
             )
         elif unended or not trace.spans:
-            is_any = trace.duration_ns is not None and unended
+            is_any = bool(ended)
             reason = f"{counted(len(unended), 'span')} without an end" if is_any else "no span tells a time"
             yield finding(
                 self.name,

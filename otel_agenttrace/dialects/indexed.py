@@ -79,7 +79,8 @@ class _Branch:
 
 
 def _is_spoken(span: Span) -> bool:
-    return any(map(_SPOKEN.match, span.attributes))
+    """Whether it has places in its names, or is a call whose content was switched off."""
+    return span.attributes.get("llm.request.type") in ("chat", "completion") or any(map(_SPOKEN.match, span.attributes))
 
 
 def _read(facts: Facts) -> Told:

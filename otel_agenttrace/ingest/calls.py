@@ -34,6 +34,8 @@ SYNTHETIC_START_NS: Final = 946_684_800 * 1_000_000_000
 for a measured time. Each further one starts a millisecond after the one before has ended."""
 
 _STEP_NS: Final = 1_000_000
+_UNKNOWN: Final = {(False, False): None, (True, False): "start", (False, True): "end", (True, True): "all"}
+"""What a span says of its times, by whether its start is missing, and how long it took."""
 
 
 def trace_id_of(content: bytes) -> str:
@@ -96,6 +98,7 @@ def _span(found: Interaction, trace_id: str, span_id: str, start_ns: int, end_ns
         attributes.update(response_attributes(response))
     failed = response.error_type or (str(found.status) if found.status >= 400 else None)
     attributes[semconv.ERROR_TYPE] = failed
+    attributes[semconv.AGENTTRACE_TIME_UNKNOWN] = _UNKNOWN[found.start_ns is None, found.duration_ns is None]
     return Span(
         trace_id=trace_id,
         span_id=span_id,

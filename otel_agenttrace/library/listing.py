@@ -30,11 +30,11 @@ class Listed:
 
     Attributes:
         name: Its path, as the user named it.
-        recorded_at: When the newest span in it was recorded, in UTC; None without spans.
+        recorded_at: When the newest span in it was recorded, in UTC; None if none tells a time.
         age_s: How long ago that was, in seconds.
         calls: Calls to models.
         tokens: Of input and output, of the calls that tell them; None if none does.
-        calls_without_tokens: Calls that do not.
+        calls_without_tokens: Calls that do not tell both.
         cost: In US dollars, of the calls that have a price; None if none has.
         calls_without_price: Calls that have none.
         errors: Spans that failed.
@@ -94,9 +94,13 @@ def listing(rows: Iterable[Listed], sort: Sort) -> Listing:
     )
 
 
-def recorded_ns(span: Span) -> int:
-    """Return when a span was recorded: one that was made again keeps its place in the run, and tells when that was."""
-    return integer(span.attributes.get(semconv.AGENTTRACE_RECORDED_TIME_UNIX_NANO)) or span.start_ns
+def recorded_ns(span: Span) -> int | None:
+    """Return when a span was recorded: one that was made again keeps its place in the run, and tells when that was.
+
+    None where the source of the span does not tell it.
+    """
+    told = integer(span.attributes.get(semconv.AGENTTRACE_RECORDED_TIME_UNIX_NANO))
+    return told or (span.start_ns if span.has_time else None)
 
 
 @dataclass(slots=True)
@@ -109,7 +113,7 @@ class _Seen:
 
     def passing(self, spans: Iterable[Span]) -> Iterator[Span]:
         for span in spans:
-            self.newest_ns = max(self.newest_ns, recorded_ns(span))
+            self.newest_ns = max(self.newest_ns, recorded_ns(span) or 0)
             self.errors += span.is_error
             name = span.attributes.get(semconv.GEN_AI_AGENT_NAME)
             if span.operation in _AGENTS and isinstance(name, str):
@@ -130,13 +134,14 @@ def listed(stream: SpanStream, now_ns: int, played: Played) -> Listed:
     tokens: list[int] = []
     costs: list[float] = []
     models: set[str] = set()
-    calls = 0
+    calls = untold = 0
     for span in inferences_once(seen.passing(stream.spans)):
         calls += 1
         told = [count for count in tokens_of(span) if count is not None]
         cost = cost_of_call(pricing, span)
         model = model_of(span)
-        tokens += [sum(told)] if told else []
+        tokens += told
+        untold += len(told) < 2
         costs += [cost] if cost is not None else []
         models |= {model} if model else set()
     path = Path(stream.name)
@@ -146,7 +151,7 @@ def listed(stream: SpanStream, now_ns: int, played: Played) -> Listed:
         age_s=(now_ns - seen.newest_ns) / _NS if seen.newest_ns else None,
         calls=calls,
         tokens=sum(tokens) if tokens else None,
-        calls_without_tokens=calls - len(tokens),
+        calls_without_tokens=untold,
         cost=sum(costs) if costs else None,
         calls_without_price=calls - len(costs),
         errors=seen.errors,

@@ -35,7 +35,8 @@ def trace_at(path: Path, cost_of: Callable[[Span], float | None]) -> Trace:
     except LogOfAnotherTool as log:
         return _of_log(path, log.form, cost_of)
     trace = opened.trace(cost_of)
-    return trace if opened.foreign is None else replace(trace, spans=translated(trace.spans))
+    has_calls = opened.cassette is not None and bool(opened.cassette.index.calls)
+    return trace if has_calls else replace(trace, spans=translated(trace.spans))
 
 
 def _of_log(path: Path, form: str, cost_of: Callable[[Span], float | None]) -> Trace:

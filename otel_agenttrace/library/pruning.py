@@ -31,7 +31,7 @@ class Pruned:
 
     Attributes:
         path: The file.
-        age_s: How long ago its newest span was recorded, in seconds; None without spans.
+        age_s: How long ago its newest span was recorded, in seconds; None if none tells a time.
         size_bytes: Of the file and its large bodies.
     """
 
@@ -87,7 +87,7 @@ def pruned(
     """
     for name, trace in traces:
         path = Path(name)
-        newest_ns = max(map(recorded_ns, trace.spans), default=None)
+        newest_ns = max(filter(None, map(recorded_ns, trace.spans)), default=None)
         age_s = None if newest_ns is None else (now_ns - newest_ns) / 1_000_000_000
         old = trace.spans if older_than is None else select(trace, f"age>{older_than}", now_ns)
         is_old = len(old) == len(trace.spans)

@@ -57,7 +57,7 @@ def _rows(turn: Turn, names: Mapping[str, str]) -> Iterator[tuple[str | Told, ..
 def _row(phase: Phase, names: Mapping[str, str]) -> tuple[str | Told, ...]:
     calls = phase.totals.model_calls + phase.totals.tool_calls
     return (
-        duration(phase.offset_ns) if phase.offset_ns else "0",
+        "0" if phase.offset_ns == 0 else duration(phase.offset_ns),
         phase.activity,
         Told(_what(phase, names)),
         f"{calls:,}",
@@ -97,7 +97,7 @@ def _failures(of: Explanation) -> Iterator[Block]:
     parts = ((wasted.failed_ns, "in failed calls"), (wasted.resent_ns, "before calls were sent again"))
     lost = [f"{duration(ns)} {where}" for ns, where in (*parts, (wasted.idle_ns, "with no call running")) if ns]
     if lost and of.duration_ns:
-        total = wasted.failed_ns + wasted.resent_ns + wasted.idle_ns
+        total = sum(ns or 0 for ns in (wasted.failed_ns, wasted.resent_ns, wasted.idle_ns))
         yield Heading("Time that brought nothing")
         yield Line(
             (f"{duration(total)} of {duration(of.duration_ns)} ({total / of.duration_ns:.0%}): {', '.join(lost)}",)

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import Final, TypeAlias
 
 from otel_agenttrace import semconv
-from otel_agenttrace.analyze.billing import cost_of_call
+from otel_agenttrace.analyze.billing import cost_of_call, usage_of
 from otel_agenttrace.analyze.expanding import expanded
 from otel_agenttrace.analyze.tool_calls import arguments_of
 from otel_agenttrace.cassette.format import encode_line, encode_resource
@@ -187,7 +187,7 @@ def _cell(value: object) -> object:
 
 def _row(span: Span) -> Mapping[str, object]:
     told = span.attributes
-    usage = span.usage
+    usage = usage_of(span)
     reasons = told.get(semconv.GEN_AI_RESPONSE_FINISH_REASONS)
     return {
         "trace_id": span.trace_id,
@@ -198,7 +198,7 @@ def _row(span: Span) -> Mapping[str, object]:
         "provider": told.get(semconv.GEN_AI_PROVIDER_NAME),
         "request_model": told.get(semconv.GEN_AI_REQUEST_MODEL),
         "model": told.get(semconv.GEN_AI_RESPONSE_MODEL),
-        "start": datetime.fromtimestamp(span.start_ns / 10**9, timezone.utc).isoformat(timespec="milliseconds"),
+        "start": _start(span),
         "duration_ms": None if span.duration_ns is None else round(span.duration_ns / _MS, 3),
         **{name: getattr(usage, name) for name in _USAGE},
         "finish_reasons": " ".join(map(str, reasons)) if isinstance(reasons, Sequence) else None,
@@ -206,6 +206,12 @@ def _row(span: Span) -> Mapping[str, object]:
         "input": _said(asked_of(span).input_messages[-1:]),
         "output": _said(output_messages(span)),
     }
+
+
+def _start(span: Span) -> str | None:
+    if not span.has_time:
+        return None
+    return datetime.fromtimestamp(span.start_ns / 10**9, timezone.utc).isoformat(timespec="milliseconds")
 
 
 def _said(messages: Iterable[Message]) -> str | None:

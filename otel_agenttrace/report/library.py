@@ -33,16 +33,16 @@ def listing_page(report: Listing) -> Iterator[Block]:
     titles = [title for title in _TITLES if any(row[title] for row in cells)]
     columns = tuple(Column(title, "left" if title in _LEFT else "right") for title in titles)
     yield Table(columns, tuple(tuple(row[title] for title in titles) for row in cells))
+    unpriced = sum(each.calls_without_price for each in report.cassettes)
+    untold = sum(each.calls_without_tokens for each in report.cassettes)
     summed = (
         counted(len(report.cassettes), "cassette"),
         counted(report.calls, "call"),
-        f"{tokens(report.tokens)} tokens",
-        cost(report.cost),
+        f"{tokens(report.tokens)}{'+' if untold and report.tokens is not None else ''} tokens",
+        f"{cost(report.cost)}{'+' if unpriced and report.cost is not None else ''}",
         size(report.size_bytes),
     )
     yield Line((" · ".join(summed),), "dim")
-    unpriced = sum(each.calls_without_price for each in report.cassettes)
-    untold = sum(each.calls_without_tokens for each in report.cassettes)
     if unpriced or untold:
         told = [f"{unpriced:,} have no price"] if unpriced else []
         told += [f"{untold:,} tell no tokens"] if untold else []

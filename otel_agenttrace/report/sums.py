@@ -14,19 +14,20 @@ def tokens_told(totals: Totals) -> str:
     """Return the tokens of some calls like `2,310`, with a `+` where some calls do not tell theirs; empty without calls."""
     if not totals.model_calls:
         return ""
-    told = totals.input_tokens + totals.output_tokens
-    if totals.untold_calls:
-        return f"{tokens(told)}+" if told else "?"
-    return tokens(told)
+    told = _tokens(totals)
+    return tokens(told) + ("+" if told is not None and totals.untold_calls else "")
 
 
 def cost_told(totals: Totals) -> str:
     """Return the cost of some calls like `$0.0041`, with a `+` where some have no price; empty without calls."""
     if not totals.model_calls:
         return ""
-    if totals.unpriced_calls:
-        return "$?" if totals.unpriced_calls == totals.model_calls else f"{cost(totals.cost)}+"
-    return cost(totals.cost)
+    return cost(totals.cost) + ("+" if totals.cost is not None and totals.unpriced_calls else "")
+
+
+def _tokens(totals: Totals) -> int | None:
+    told = [count for count in (totals.input_tokens, totals.output_tokens) if count is not None]
+    return sum(told) if told else None
 
 
 def sums_told(totals: Totals) -> Iterator[str]:
@@ -36,16 +37,16 @@ def sums_told(totals: Totals) -> Iterator[str]:
     yield counted(totals.tool_calls, "call") + " of tools"
     if calls:
         untold = totals.untold_calls
-        told = totals.input_tokens + totals.output_tokens
+        told = _tokens(totals)
         yield (
             "tokens unknown"
-            if untold == calls and not told
+            if told is None
             else counted(told, "token") + (f" ({untold:,} of {counted(calls, 'call')} not told)" if untold else "")
         )
         unpriced = totals.unpriced_calls
         yield (
             "cost unknown"
-            if unpriced == calls
+            if totals.cost is None
             else cost(totals.cost)
             + (f" ({unpriced:,} of {counted(calls, 'call')} without a price)" if unpriced else "")
         )

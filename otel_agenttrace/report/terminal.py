@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import IO, Final, TypeAlias
 
@@ -14,6 +15,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from otel_agenttrace import semconv
+from otel_agenttrace.analyze.billing import cost_of_call, usage_of
 from otel_agenttrace.jsonvalue import JsonObject
 from otel_agenttrace.library.annotations import NOTHING, Annotation, Annotations
 from otel_agenttrace.model import OutcomeKind, Span, Trace, Usage
@@ -269,7 +271,7 @@ def _totals(trace: Trace) -> Iterator[str]:
     if total is not None:
         yield counted(total, "token")
     if inferences:
-        yield _total_cost([trace.cost_of(span) for span in inferences])
+        yield _total_cost([cost_of_call(trace, span) for span in inferences])
 
 
 def _total_cost(costs: list[float | None]) -> str:
@@ -300,10 +302,12 @@ def trace_json(trace: Trace, annotations: Annotations = NOTHING) -> JsonObject:
 
 def run_json(trace: Trace) -> JsonObject:
     """Return what `trace_json` tells of a run as a whole."""
+    calls = trace.inferences
+    costs = [dollars for span in calls if (dollars := cost_of_call(trace, span)) is not None]
     return {
-        "calls": len(trace.inferences),
-        "usage": _usage_json(trace.usage),
-        "cost": trace.cost,
+        "calls": len(calls),
+        "usage": _usage_json(reduce(Usage.__add__, map(usage_of, calls), Usage())),
+        "cost": sum(costs) if costs else None,
         "duration_ns": trace.duration_ns,
         "errors": len(trace.errors),
     }
@@ -332,8 +336,8 @@ def span_json(span: Span, trace: Trace, annotations: Annotations = NOTHING) -> J
         "model": _text(span, _MODELS),
         "start_unix_nano": str(span.start_ns),
         "duration_ns": span.duration_ns,
-        "usage": _usage_json(span.usage),
-        "cost": trace.cost_of(span) if span.is_inference else None,
+        "usage": _usage_json(usage_of(span) if span.is_inference else span.usage),
+        "cost": cost_of_call(trace, span) if span.is_inference else None,
         "error": (_text(span, (semconv.ERROR_TYPE,)) or "error") if span.is_error else None,
         "message": span.status_message if span.is_error else None,
         "outcome": _text(span, (semconv.AGENTTRACE_REPLAY_OUTCOME,)),

@@ -38,7 +38,7 @@ def cost(dollars: float | None) -> str:
         return "$0"
     if dollars >= 1:
         return f"${dollars:,.2f}"
-    if dollars >= 0.0001:
+    if dollars >= 0.001:
         return f"${dollars:.4f}"
     return f"${dollars:.8f}".rstrip("0") if dollars >= 0.000_000_01 else "<$0.00000001"
 

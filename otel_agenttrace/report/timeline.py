@@ -33,7 +33,9 @@ def timeline_page(of: Timeline, width: int, depth: int = 0) -> Iterator[Block]:
         depth: Levels that are drawn; 0 for all.
     """
     yield Line((Told(of.name), f": {counted(len(of.bars), 'span')}, {duration(of.duration_ns)}"), "bold")
-    if not of.bars:
+    if of.drawn_ns is None:
+        if of.bars:
+            yield Line(("not all of its spans tell when they were: tree and explain show them in order",), "yellow")
         return
     names = int(max(width, _NARROWEST) * _NAMES)
     room = max(width, _NARROWEST) - names - _TIME
@@ -42,7 +44,7 @@ def timeline_page(of: Timeline, width: int, depth: int = 0) -> Iterator[Block]:
     rows = [(bar, level) for bar, level in shown if not depth or level < depth]
     texts = [_axis(of, names, room), *(_row(of, bar, level, names, room) for bar, level in rows)]
     styles = ["dim", *("red" if bar.is_error else "" for bar, _ in rows)]
-    gaps = [gap for gap in of.gaps if gap.duration_ns >= of.duration_ns * _IDLE]
+    gaps = [gap for gap in of.gaps if gap.duration_ns >= of.drawn_ns * _IDLE]
     if gaps:
         texts.append(_idle(of, gaps, names, room))
         styles.append("dim")
@@ -53,8 +55,8 @@ def timeline_page(of: Timeline, width: int, depth: int = 0) -> Iterator[Block]:
 
 
 def _axis(of: Timeline, names: int, room: int) -> str:
-    end = duration(of.duration_ns)
-    middle = duration(of.duration_ns // 2)
+    end = duration(of.drawn_ns)
+    middle = duration((of.drawn_ns or 0) // 2)
     place = room // 2 - len(middle) // 2
     line = "0".ljust(place) + middle
     return " " * names + line.ljust(room - len(end)) + end
@@ -62,12 +64,13 @@ def _axis(of: Timeline, names: int, room: int) -> str:
 
 def _row(of: Timeline, bar: Bar, level: int, names: int, room: int) -> str:
     name = set_cell_size(f"{'  ' * min(level, _DEEPEST)}{first_line(bar.span.name)}", names - 1) + " "
-    took = "not ended" if bar.duration_ns is None else duration(bar.duration_ns)
+    took = "not ended" if bar.span.end_ns is None else duration(bar.duration_ns)
     return f"{name}{_bar(of, bar, room)} {took}{' !' if bar.is_error else ''}"
 
 
 def _bar(of: Timeline, bar: Bar, room: int) -> str:
-    end = of.duration_ns if bar.duration_ns is None else bar.offset_ns + bar.duration_ns
+    until = (of.drawn_ns or 0) if bar.span.end_ns is None else bar.offset_ns
+    end = until if bar.duration_ns is None else bar.offset_ns + bar.duration_ns
     first, last = _places(of, bar.offset_ns, end, room)
     sign = "█" if bar.is_critical else "▒"
     waited = 0
@@ -79,7 +82,7 @@ def _bar(of: Timeline, bar: Bar, room: int) -> str:
 
 def _places(of: Timeline, start_ns: int, end_ns: int, room: int) -> tuple[int, int]:
     """Return the first cell and the one after the last: what is short has one cell all the same."""
-    whole = max(of.duration_ns, 1)
+    whole = max(of.drawn_ns or 0, 1)
     first = min(start_ns * room // whole, room - 1)
     return first, min(room, max(first + 1, round(end_ns * room / whole)))
 

@@ -25,13 +25,13 @@ def test_the_report_of_the_golden_cassette(tmp_path: Path) -> None:
     result = _run(_GOLDEN, folder=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == (
-        "$0.0001 for 2 calls to models\n"
+        "$0.0001119 for 2 calls to models\n"
         "466 tokens in (232 from a cache), 99 out (49 of reasoning), 2026-09-21, 1 file\n"
         "Priced: 2 by published prices\n"
         "\n"
         "By model\n"
-        "model                   calls  input  cache read  output  reasoning     cost   share\n"
-        "gpt-4o-mini-2026-10-01      2    466         232      99         49  $0.0001  100.0%\n"
+        "model                   calls  input  cache read  output  reasoning        cost   share\n"
+        "gpt-4o-mini-2026-10-01      2    466         232      99         49  $0.0001119  100.0%\n"
         "\n"
         "Spent in vain\n"
         "2 attempts beyond the first within calls: none tells tokens of its own\n"
@@ -80,7 +80,7 @@ def test_one_price_without_the_other_is_wrong_use(tmp_path: Path) -> None:
 def test_a_model_without_a_price_is_told_with_what_to_write(tmp_path: Path) -> None:
     result = _run(_GOLDEN, "--model", "house-model", folder=tmp_path)
     assert "no call has a price" in result.stdout
-    assert "as it was: $0.0001" in result.stdout
+    assert "as it was: $0.0001119" in result.stdout
     assert '[tool.otel-agenttrace.prices."house-model"]' in result.stdout
     (tmp_path / "pyproject.toml").write_text(
         '[tool.otel-agenttrace.prices."house-model"]\ninput_per_mtok = 1\noutput_per_mtok = 10\n', encoding="utf-8"

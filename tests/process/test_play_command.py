@@ -55,7 +55,7 @@ def test_a_run_is_printed_span_by_span(speed: tuple[str, ...], tmp_path: Path) -
     assert (playing.returncode, errors) == (0, "")
     assert "execute_tool weather" in shown
     assert "chat gpt-4o-mini" not in shown
-    assert shown.splitlines()[-1].endswith("invoke_agent packing-advisor  14 ms  2 calls  565 tokens  $0.0001")
+    assert shown.splitlines()[-1].endswith("invoke_agent packing-advisor  14 ms  2 calls  565 tokens  $0.0001119")
 
 
 def test_a_pause_that_is_cut_short_is_told(tmp_path: Path) -> None:

@@ -110,6 +110,7 @@ def test_an_interaction_becomes_a_span_like_ours() -> None:
     ((span, call),) = calls("vcr", vcr_file(vcr_entry()))
     assert (span.name, span.kind, span.status, span.scope) == ("chat gpt-4o", "CLIENT", "UNSET", "otel_agenttrace")
     assert span.attributes == {
+        "agenttrace.time.unknown": "all",
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai",
         "gen_ai.request.model": "gpt-4o",
@@ -365,13 +366,13 @@ GO_RESPONSE: Final = {"body": BODY.decode(), "headers": JSON_TYPE, "status": "20
 @pytest.mark.parametrize(
     ("version", "more", "duration_ns"),
     [
-        (1, {"duration": ""}, 0),
+        (1, {"duration": ""}, None),
         (2, {"duration": "1m2.5s", "proto": "HTTP/2.0", "uncompressed": True}, 62_500_000_000),
         (2, {"duration": "681.372µs"}, 681_372),
         (2, {"duration": 250_000_000}, 250_000_000),
     ],
 )
-def test_both_formats_of_go_vcr_are_read(version: int, more: dict[str, Any], duration_ns: int) -> None:
+def test_both_formats_of_go_vcr_are_read(version: int, more: dict[str, Any], duration_ns: int | None) -> None:
     request = {"method": "POST", "url": URL, "body": json.dumps(ASKED), "form": {}, "headers": {}}
     entry = {"id": 0, "request": request, "response": {**GO_RESPONSE, **more}}
     ((span, call),) = calls("govcr", b"---\n" + yaml.dump({"version": version, "interactions": [entry]}).encode())

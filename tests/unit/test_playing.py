@@ -28,7 +28,7 @@ def test_each_span_comes_when_it_ended_the_run_with_its_totals_last() -> None:
     lines = _lines()
     assert [ms for ms, _ in lines] == [4, 6, 13, 14]
     assert lines[1][1] == '     +6 ms  execute_tool weather  1 ms  {"city":"Zürich"}'
-    assert lines[-1][1].endswith("invoke_agent packing-advisor  14 ms  2 calls  565 tokens  $0.0001")
+    assert lines[-1][1].endswith("invoke_agent packing-advisor  14 ms  2 calls  565 tokens  $0.0001119")
 
 
 def test_a_selector_chooses_what_is_shown() -> None:

@@ -194,7 +194,7 @@ def test_replayed_calls_carry_the_mark_of_their_outcome() -> None:
     assert (
         shown(Trace((agent(1, "planner"), *calls)))
         == """
-invoke_agent planner  12.3 s  5 calls  cost unknown
+invoke_agent planner  12.3 s  5 calls  $0 (4 of 5 without a price)
 ├── ✓ chat gpt-4o  1.2 s
 ├── ~ chat gpt-4o  1.2 s
 ├── ✗ chat gpt-4o  1.2 s
