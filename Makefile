@@ -57,7 +57,7 @@ format: $(READY) ## mend what the tools can mend
 	$(BIN)/ruff format
 
 constraints: ## write constraints.txt anew from the newest releases (needs uv)
-	uv pip compile --quiet --universal --upgrade --all-extras --python-version 3.10 \
+	uv pip compile --quiet --universal --upgrade --extra all --extra dev --python-version 3.10 \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file constraints.txt pyproject.toml
 
 clean: ## remove what was made here

@@ -16,17 +16,19 @@ __all__ = ["anthropic_judge", "judge_of", "openai_judge"]
 
 _TOOL: Final = "verdict"
 _MOST_TOKENS: Final = 1024
+_MOST_TOKENS_OF_A_METRIC: Final = 8192
+"""It may list each claim of an answer."""
 
 
 def openai_judge(client: OpenAI, model: str) -> Judge:
     """Return a judge that OpenAI's chat completions answer for, or any server that speaks that API."""
     from openai import OpenAIError
 
-    form = {"type": "json_schema", "json_schema": {"name": _TOOL, "schema": VERDICT, "strict": True}}
-    asked: dict[str, Any] = {"model": model, "response_format": form}
     create: Any = client.chat.completions.create
 
-    def judge(instructions: str, material: str, /) -> JsonObject:
+    def judge(instructions: str, material: str, schema: JsonObject = VERDICT, /) -> JsonObject:
+        told = {"name": _TOOL, "schema": schema, "strict": schema is VERDICT}
+        asked: dict[str, Any] = {"model": model, "response_format": {"type": "json_schema", "json_schema": told}}
         said: Any = [{"role": "system", "content": instructions}, {"role": "user", "content": material}]
         try:
             answered = create(messages=said, **asked)
@@ -52,15 +54,16 @@ def anthropic_judge(client: Anthropic, model: str) -> Judge:
     """Return a judge that Anthropic's messages answer for: the verdict is the input of a tool that must be called."""
     from anthropic import AnthropicError
 
-    tool = {"name": _TOOL, "description": "Tells the verdict.", "input_schema": VERDICT}
     choice = {"type": "tool", "name": _TOOL}
-    asked: dict[str, Any] = {"model": model, "max_tokens": _MOST_TOKENS, "tools": [tool], "tool_choice": choice}
+    asked: dict[str, Any] = {"model": model, "tool_choice": choice}
     create: Any = client.messages.create
 
-    def judge(instructions: str, material: str, /) -> JsonObject:
+    def judge(instructions: str, material: str, schema: JsonObject = VERDICT, /) -> JsonObject:
+        tool = {"name": _TOOL, "description": "Tells the verdict.", "input_schema": schema}
+        most = _MOST_TOKENS if schema is VERDICT else _MOST_TOKENS_OF_A_METRIC
         said: Any = [{"role": "user", "content": material}]
         try:
-            answered = create(system=instructions, messages=said, **asked)
+            answered = create(system=instructions, messages=said, tools=[tool], max_tokens=most, **asked)
         except AnthropicError as error:
             raise _unanswered(model, error) from error
         blocks: list[Any] = [block.input for block in answered.content if block.type == "tool_use"]

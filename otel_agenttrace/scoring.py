@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias
@@ -15,9 +15,23 @@ from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.evaluations import evaluation
 from otel_agenttrace.jsonvalue import Json, JsonObject, compact, integer, text
 
-__all__ = ["CRITERIA", "VERDICT", "Criterion", "Judge", "criterion_of", "scores", "write_scores"]
+__all__ = [
+    "CRITERIA",
+    "VERDICT",
+    "Criterion",
+    "Judge",
+    "Need",
+    "Scorer",
+    "Verdict",
+    "criterion_of",
+    "judged",
+    "scores",
+    "write_scores",
+]
 
-_Need: TypeAlias = Literal["documents", "reference"]
+Need: TypeAlias = Literal["documents", "reference"]
+Verdict: TypeAlias = "tuple[float | None, str]"
+"""A score from 0 to 1 and its reason; without a score, why there is none."""
 _BEST: Final = 5
 VERDICT: Final[JsonObject] = {
     "type": "object",
@@ -37,9 +51,9 @@ _INSTRUCTIONS: Final = (
 
 
 class Judge(Protocol):
-    """Asks a model for a verdict: instructions and material in, an object of the schema `VERDICT` out."""
+    """Asks a model for a verdict: instructions and material in, an object of a schema out."""
 
-    def __call__(self, instructions: str, material: str, /) -> JsonObject:
+    def __call__(self, instructions: str, material: str, schema: JsonObject = VERDICT, /) -> JsonObject:
         """Return the verdict."""
         ...
 
@@ -50,7 +64,16 @@ class Criterion:
 
     name: str
     question: str
-    needs: _Need | None = None
+    needs: Need | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """What scores an answer: the name of its scores, what it needs, and how it is done with an example and its reference."""
+
+    name: str
+    needs: tuple[Need, ...]
+    verdict: Callable[[Example, Example | None], Verdict]
 
 
 CRITERIA: Final[Mapping[str, Criterion]] = {
@@ -82,31 +105,42 @@ def criterion_of(told: str) -> Criterion:
     return CRITERIA[told]
 
 
+def judged(criterion: Criterion, judge: Judge) -> Scorer:
+    """Return what scores by a criterion: a judge."""
+
+    def verdict(example: Example, reference: Example | None) -> Verdict:
+        found: Mapping[Need, Json] = {"documents": contexts(example), "reference": _said(reference)}
+        material = {
+            "criterion": criterion.question,
+            "question": example.question,
+            "answer": _said(example),
+            **{need: each for need, each in found.items() if need in needs},
+        }
+        return _score(judge(_INSTRUCTIONS, compact(material)))
+
+    needs = () if criterion.needs is None else (criterion.needs,)
+    return Scorer(criterion.name, needs, verdict)
+
+
 def scores(
     examples: Iterable[Example],
-    criteria: Sequence[Criterion],
-    judge: Judge,
+    scorers: Sequence[Scorer],
     references: Sequence[Example] = (),
     least: float | None = None,
 ) -> ScoreReport:
-    """Return what a judge finds of each conversation, criterion by criterion.
+    """Return what each scorer finds of each conversation.
 
     Args:
         examples: The last call of each conversation.
-        criteria: What is judged.
-        judge: Who judges.
+        scorers: What scores, one after the other.
         references: Conversations that were answered right; one with the same first question belongs to an example.
         least: The score that is asked for.
     """
     known = {each.opening: each for each in reversed(references)}
     each = list(examples)
     answered = [example for example in each if example.question and _said(example)]
-    found = tuple(
-        score for example in answered for score in _scores(example, criteria, judge, _said(known.get(example.opening)))
-    )
-    means = {
-        criterion.name: _mean([one.score for one in found if one.criterion == criterion.name]) for criterion in criteria
-    }
+    found = tuple(score for example in answered for score in _scores(example, scorers, known.get(example.opening)))
+    means = {scorer.name: _mean([one.score for one in found if one.criterion == scorer.name]) for scorer in scorers}
     return ScoreReport(found, len(each) - len(answered), least, means)
 
 
@@ -119,36 +153,25 @@ def _mean(told: Iterable[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _scores(example: Example, criteria: Sequence[Criterion], judge: Judge, reference: str) -> Iterator[Score]:
-    found: Mapping[_Need, Json] = {"documents": contexts(example), "reference": reference}
-    for criterion in criteria:
-        need = criterion.needs
-        if need is not None and not found[need]:
-            yield Score(example.file, example.span, criterion.name, None, _MISSING[need])
-        else:
-            beside = {} if need is None else {need: found[need]}
-            material = {
-                "criterion": criterion.question,
-                "question": example.question,
-                "answer": _said(example),
-                **beside,
-            }
-            yield _score(example, criterion, judge(_INSTRUCTIONS, compact(material)))
+def _scores(example: Example, scorers: Sequence[Scorer], reference: Example | None) -> Iterator[Score]:
+    is_there: Mapping[Need, bool] = {"documents": bool(contexts(example)), "reference": bool(_said(reference))}
+    for scorer in scorers:
+        missing: Need | None = next((need for need in scorer.needs if not is_there[need]), None)
+        verdict = scorer.verdict(example, reference) if missing is None else (None, _MISSING[missing])
+        yield Score(example.file, example.span, scorer.name, *verdict)
 
 
-_MISSING: Final[Mapping[_Need, str]] = {
+_MISSING: Final[Mapping[Need, str]] = {
     "documents": "no documents were retrieved for it, or their content is not recorded",
     "reference": "there is no reference for its question",
 }
 
 
-def _score(example: Example, criterion: Criterion, verdict: JsonObject) -> Score:
+def _score(verdict: JsonObject) -> Verdict:
     told = integer(verdict.get("score"))
     if told is None or not 1 <= told <= _BEST:
-        problem = f"the judge gave no score from 1 to {_BEST}: {compact(verdict)}"
-        return Score(example.file, example.span, criterion.name, None, problem)
-    reason = text(verdict.get("reason")) or ""
-    return Score(example.file, example.span, criterion.name, (told - 1) / (_BEST - 1), reason)
+        return None, f"the judge gave no score from 1 to {_BEST}: {compact(verdict)}"
+    return (told - 1) / (_BEST - 1), text(verdict.get("reason")) or ""
 
 
 def write_scores(report: ScoreReport, path: Path) -> None:

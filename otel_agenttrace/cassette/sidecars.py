@@ -17,8 +17,10 @@ from otel_agenttrace.errors import CassetteError
 
 __all__ = [
     "BODIES",
+    "NOTES",
     "bodies_size",
     "copy_named",
+    "notes_path",
     "other_forms",
     "plain_name",
     "read_sidecar",
@@ -37,6 +39,9 @@ _SPILL_FROM: Final = 1 << 20
 BODIES: Final = ".bodies"
 """How the name of a folder of large bodies ends."""
 
+NOTES: Final = ".notes.jsonl"
+"""How the name of the file ends that holds what people put on the spans of a cassette."""
+
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _NAMED: Final = re.compile(rb'"([0-9a-f]{64})"')
 _OVERLAP: Final = 65
@@ -46,6 +51,11 @@ _OVERLAP: Final = 65
 def sidecar_folder(path: Path) -> Path:
     """Return the folder that holds the large bodies of a cassette or of its partial."""
     return path.with_name(plain_name(path) + BODIES)
+
+
+def notes_path(path: Path) -> Path:
+    """Return where what people put on the spans of a cassette is kept; its partial and its packed form share that."""
+    return path.with_name(plain_name(path) + NOTES)
 
 
 def plain_name(path: Path) -> str:

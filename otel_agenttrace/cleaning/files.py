@@ -17,7 +17,15 @@ from otel_agenttrace.cassette.private import refuse_link, write_private
 from otel_agenttrace.cassette.reader import Cassette, open_cassette
 from otel_agenttrace.cassette.recording import is_held
 from otel_agenttrace.cassette.rewriting import rewrite
-from otel_agenttrace.cassette.sidecars import read_sidecar, remove_unused, sidecar_folder, sidecars, spilled
+from otel_agenttrace.cassette.sidecars import (
+    NOTES,
+    notes_path,
+    read_sidecar,
+    remove_unused,
+    sidecar_folder,
+    sidecars,
+    spilled,
+)
 from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.cleaning.cassettes import CleanedCassette, cleaned_cassette
 from otel_agenttrace.cleaning.documents import cleaned_documents
@@ -40,6 +48,7 @@ __all__ = [
 
 CASSETTES: Final = (".otlp.jsonl", ".otlp.jsonl.partial")
 """How the names of cassettes end."""
+_NOTED: Final = CASSETTES[0] + NOTES
 
 _LEFT_OUT: Final = frozenset({".git", "__pycache__"})
 _SPANS: Final = b"resourceSpans"
@@ -65,15 +74,16 @@ class CleanedFile:
 
 
 def cleanable_files(path: Path) -> tuple[Path, ...]:
-    """Return the file itself, or the cassettes in and below a folder, and folders there that cannot be read, sorted.
+    """Return the file itself and the notes beside it, or those in and below a folder, and folders there that cannot be read.
 
     Raises:
         CassetteError: If no cassette is in the folder.
     """
     if not path.is_dir():
-        return (path,)
+        notes = notes_path(path)
+        return (path, notes) if notes.is_file() else (path,)
     files, unread = files_in(path)
-    found = sorted((*(each for each in files if each.name.endswith(CASSETTES)), *unread))
+    found = sorted((*(each for each in files if each.name.endswith((*CASSETTES, _NOTED))), *unread))
     if not found:
         raise CassetteError(
             f"There is no cassette in {path}.\n"
@@ -139,7 +149,7 @@ def clean(path: Path, redactor: Redactor, *, to: Path | None = None, dry_run: bo
             to = None
         if not dry_run:
             refuse_link(to or path)
-        if to is not None:
+        if to is not None and not to.name.endswith(NOTES):
             check_may_be_replaced(to, "written")
         cassette = open_own(path)
         return (

@@ -45,6 +45,12 @@ _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 )
 @click.option("--outcome", type=click.Choice(("success", "error")), help="Only runs that ended so.")
 @click.option("--model", "models", multiple=True, help="Only calls to this model; a pattern, and several are possible.")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    help="Only calls with this label, see annotate, or inside of what has it; or one of several.",
+)
 @click.option("--where", help="Only calls that a selector chooses: 'tokens<4000', 'path=planner/*'.")
 @click.option("--max-cost", type=float, help="Only runs that cost so many US dollars at most.")
 @click.option("--min-reward", type=float, help="Only calls whose evaluations, or those of their run, score so much.")
@@ -66,6 +72,7 @@ def dataset(
     per: Per,
     outcome: Literal["success", "error"] | None,
     models: tuple[str, ...],
+    labels: tuple[str, ...],
     where: str | None,
     max_cost: float | None,
     min_reward: float | None,
@@ -86,7 +93,15 @@ def dataset(
     making = Making(
         form,
         per,
-        Wanted(outcome, models, parse_selector(where) if where else None, max_cost, min_reward, reward),
+        Wanted(
+            outcome,
+            models,
+            parse_selector(where) if where else None,
+            max_cost,
+            min_reward,
+            reward,
+            labels=frozenset(labels),
+        ),
         not keep_duplicates,
         split,
         seed,

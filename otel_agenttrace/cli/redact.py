@@ -13,6 +13,7 @@ from typing import TypeVar
 import click
 from rich.progress import track
 
+from otel_agenttrace.cassette.sidecars import NOTES, notes_path
 from otel_agenttrace.cleaning.files import cleanable_files, cleaned
 from otel_agenttrace.cleaning.scanning import files_below, scanned
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
@@ -41,13 +42,16 @@ PERSONAL_TOO = click.option("--personal", is_flag=True, help="Look for personal 
 def redact(paths: tuple[Path, ...], output: Path | None, *, dry_run: bool, personal: bool, as_json: bool) -> None:
     """Remove secrets from cassettes by today's rules, or from OTLP/JSON traces of others.
 
-    FILE is written anew in its place, lines without a finding byte for byte. A folder stands for all cassettes below it.
+    FILE is written anew in its place, lines without a finding byte for byte, and so are the notes beside it. A folder
+    stands for all cassettes below it.
     """
-    files = [file for path in paths for file in cleanable_files(path)]
-    if output is not None and len(files) != 1:
+    files = list(dict.fromkeys(file for path in paths for file in cleanable_files(path)))
+    named = [file for file in files if not file.name.endswith(NOTES)] or files
+    if output is not None and len(named) != 1:
         raise click.UsageError("-o names one file, and so must FILE.")
+    places = {file: output if output is None or file in named else notes_path(output) for file in files}
     redactor = todays_redactor(personal=personal)
-    found = [cleaned(file, redactor, to=output, dry_run=dry_run) for file in tracked(files, "reading")]
+    found = [cleaned(file, redactor, to=places[file], dry_run=dry_run) for file in tracked(files, "reading")]
     for line in (json.dumps(cleaned_json(found), indent=2),) if as_json else cleaned_lines(found):
         click.echo(line)
     for problem in (file.problem for file in found if file.problem):

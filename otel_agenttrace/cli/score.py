@@ -11,8 +11,9 @@ from otel_agenttrace.api import session
 from otel_agenttrace.cli.inputs import FILE, FILES, OUTPUT, Reader, compared_with, shown
 from otel_agenttrace.datasets.examples import examples_of, last_of_conversations
 from otel_agenttrace.judges import judge_of
+from otel_agenttrace.rag_metrics import METRICS, rag_scorer
 from otel_agenttrace.report.scores import scores_page
-from otel_agenttrace.scoring import CRITERIA, criterion_of, scores, write_scores
+from otel_agenttrace.scoring import CRITERIA, criterion_of, judged, scores, write_scores
 
 __all__ = ["score"]
 
@@ -28,12 +29,19 @@ _CASSETTE = click.Path(path_type=Path, dir_okay=False)
     "--provider", type=click.Choice(("openai", "anthropic")), default="openai", show_default=True, help="Whose client."
 )
 @click.option(
+    "--scorer",
+    type=click.Choice(("judge", *METRICS)),
+    default="judge",
+    show_default=True,
+    help="Whose questions the model is asked: ours, or those of ragas or deepeval, which the extra rag installs.",
+)
+@click.option(
     "--criterion",
+    "--metric",
     "criteria",
     multiple=True,
-    default=("relevance",),
-    show_default=True,
-    help=f"What is judged: {', '.join(CRITERIA)}, or your own: 'polite=Is it polite?'; several are possible.",
+    help=f"What is judged: {', '.join(CRITERIA)}, or your own: 'polite=Is it polite?'; of ragas and deepeval the name of a "
+    "metric. Several are possible. Default: relevance; of ragas and deepeval faithfulness.",
 )
 @click.option(
     "--reference", "references", multiple=True, type=FILE, help="A run, or a folder of runs, that answered right."
@@ -59,6 +67,7 @@ def score(
     paths: tuple[Path, ...],
     model: str,
     provider: Literal["openai", "anthropic"],
+    scorer: Literal["judge", "ragas", "deepeval"],
     criteria: tuple[str, ...],
     references: tuple[Path, ...],
     cassette: Path,
@@ -72,7 +81,6 @@ def score(
 
     The judge is asked through a recorded client: a second time its cassette gives the same scores, without a network.
     """
-    wanted = [criterion_of(told) for told in criteria]
     right = [
         each
         for reference in references
@@ -82,7 +90,12 @@ def score(
     reader = Reader(paths)
     examples = [each for name, trace in reader.traces() for each in last_of_conversations(examples_of(name, trace))]
     with session(cassette, mode, quiet=True):
-        report = scores(examples, wanted, judge_of(provider, model), right, min_score)
+        judge = judge_of(provider, model)
+        if scorer == "judge":
+            scorers = [judged(criterion_of(told), judge) for told in criteria or ("relevance",)]
+        else:
+            scorers = [rag_scorer(scorer, told, judge) for told in criteria or ("faithfulness",)]
+        report = scores(examples, scorers, right, min_score)
     if output is not None:
         write_scores(report, output)
     shown(form, report, lambda: scores_page(report))

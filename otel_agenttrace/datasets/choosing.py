@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, Literal
@@ -11,16 +11,13 @@ from otel_agenttrace import semconv
 from otel_agenttrace.analyze.billing import cost_of_call
 from otel_agenttrace.analyze.evaluations import EvaluationResult, evaluation_results, results_for
 from otel_agenttrace.datasets.examples import Example
+from otel_agenttrace.library.annotations import annotations_of
 from otel_agenttrace.model import Span, Trace
 from otel_agenttrace.selectors import Selector, select
 
 __all__ = ["Wanted", "chosen"]
 
 _MODELS: Final = (semconv.GEN_AI_REQUEST_MODEL, semconv.GEN_AI_RESPONSE_MODEL)
-
-
-def _no_labels(_: Span) -> Collection[str]:
-    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +31,7 @@ class Wanted:
         max_cost: US dollars that the run cost at most; unknown is too much.
         min_reward: The least score of the evaluations of the call, or of its run if it has none of its own.
         reward: The name of the evaluations that count for it; empty for all.
-        labels: Of these the span has one.
-        labels_of: Gives the labels of a span.
+        labels: Of these, somebody put one on the call, or on a span that it is inside of.
     """
 
     outcome: Literal["success", "error"] | None = None
@@ -45,16 +41,38 @@ class Wanted:
     min_reward: float | None = None
     reward: str = ""
     labels: frozenset[str] = frozenset()
-    labels_of: Callable[[Span], Collection[str]] = _no_labels
 
 
 def chosen(trace: Trace, examples: Iterable[Example], wanted: Wanted) -> Iterator[tuple[Example, str]]:
     """Yield each example of a trace, and why it is not wanted; empty where it is."""
     results = evaluation_results(trace) if wanted.min_reward is not None else ()
     selected = None if wanted.where is None else {id(span) for span in select(trace, wanted.where)}
+    labelled = _labelled(trace, wanted.labels) if wanted.labels else None
     for example in examples:
-        is_selected = selected is None or id(example.span) in selected
-        yield example, _reason(example, wanted, results) if is_selected else "not chosen by --where"
+        if selected is not None and id(example.span) not in selected:
+            yield example, "not chosen by --where"
+        elif labelled is not None and id(example.span) not in labelled:
+            yield example, "without a wanted label"
+        else:
+            yield example, _reason(example, wanted, results)
+
+
+def _labelled(trace: Trace, labels: frozenset[str]) -> frozenset[int]:
+    """Return by `id` the spans that somebody put one of these labels on, and all inside of them."""
+    annotations = annotations_of(trace)
+    named = {(span.trace_id, span.span_id): span for span in trace.spans}
+    known: dict[int, bool] = {}
+    for span in trace.spans:
+        way: list[Span] = []
+        above: Span | None = span
+        while above is not None and id(above) not in known:
+            marked = annotations.of(above)
+            known[id(above)] = marked is not None and not labels.isdisjoint(marked.labels)
+            way.append(above)
+            above = None if known[id(above)] else named.get((above.trace_id, above.parent_span_id or ""))
+        is_inside = known[id(above or way[-1])]
+        known.update((id(each), is_inside) for each in way)
+    return frozenset(place for place, is_inside in known.items() if is_inside)
 
 
 def _reason(example: Example, wanted: Wanted, results: tuple[EvaluationResult, ...]) -> str:
@@ -63,8 +81,6 @@ def _reason(example: Example, wanted: Wanted, results: tuple[EvaluationResult, .
         return f"its run did not end with {wanted.outcome}"
     if wanted.models and not _has_model(span, wanted.models):
         return "of another model"
-    if wanted.labels and wanted.labels.isdisjoint(wanted.labels_of(span)):
-        return "without a wanted label"
     if wanted.max_cost is not None:
         cost = _cost_of_run(example)
         if cost is None or cost > wanted.max_cost:

@@ -16,7 +16,7 @@ from typing import Final, Literal, TypeAlias
 from otel_agenttrace.cassette.appending import AppendedFile, kept_still
 from otel_agenttrace.cassette.held import recordable
 from otel_agenttrace.cassette.private import write_private
-from otel_agenttrace.cassette.sidecars import other_forms, plain_name
+from otel_agenttrace.cassette.sidecars import notes_path, other_forms
 from otel_agenttrace.jsonvalue import obj, parse, text
 from otel_agenttrace.model import Span, Trace
 from otel_agenttrace.selectors import Subject, subjects
@@ -29,11 +29,12 @@ __all__ = [
     "Remark",
     "add_remarks",
     "annotations_of",
-    "annotations_path",
+    "carried",
     "delete_remarks",
     "new_remarks",
     "remarks_on",
     "remove_annotations",
+    "replace_remarks",
 ]
 
 Mark: TypeAlias = Literal["note", "label", "bookmark"]
@@ -104,11 +105,6 @@ class Annotations:
 NOTHING: Final = Annotations()
 
 
-def annotations_path(path: Path) -> Path:
-    """Return where the annotations of a cassette are kept; its partial and its packed form share them."""
-    return path.with_name(f"{plain_name(path)}.notes.jsonl")
-
-
 def annotations_of(trace: Trace) -> Annotations:
     """Return what is annotated in a run that was read from a file.
 
@@ -117,7 +113,7 @@ def annotations_of(trace: Trace) -> Annotations:
     Raises:
         OSError: If the file beside it cannot be read.
     """
-    path = None if trace.path is None else annotations_path(trace.path)
+    path = None if trace.path is None else notes_path(trace.path)
     if path is None or not path.is_file():
         return NOTHING
     remarks, damaged = _read(path.read_bytes())
@@ -164,6 +160,18 @@ def new_remarks(known: Annotations, spans: Iterable[Subject], told: Sequence[tup
     )
 
 
+def carried(sources: Iterable[Annotations], made: Trace) -> tuple[Remark, ...]:
+    """Return the remarks on the spans of a run that was made of others, each once, with its place there."""
+    known = tuple(sources)
+    found = (
+        Remark(span.trace_id, span.span_id, span.name, place, remark.mark, remark.text)
+        for span, place in ((subject.span, subject.place) for subject in subjects(made))
+        for annotations in known
+        for remark in annotations.on(span)
+    )
+    return tuple(dict.fromkeys(found))
+
+
 def remarks_on(known: Annotations, spans: Iterable[Span] | None, span_id: str = "") -> tuple[Remark, ...]:
     """Return the remarks on some spans, and those on a span that is gone, whose id began so; without spans all of them."""
     if spans is None:
@@ -180,11 +188,25 @@ def add_remarks(path: Path, remarks: Iterable[Remark]) -> None:
     Raises:
         CassetteInaccessible: If they cannot be written.
     """
-    beside = annotations_path(path)
+    beside = notes_path(path)
     with recordable(beside):
         file = AppendedFile(beside, create=True)
         for remark in remarks:
             file.append((json.dumps(asdict(remark), ensure_ascii=False) + "\n").encode(errors="backslashreplace"))
+
+
+def replace_remarks(path: Path, remarks: Sequence[Remark]) -> None:
+    """Let these remarks be beside a cassette, and no others.
+
+    Raises:
+        CassetteInaccessible: If they cannot be written.
+        OSError: If those that are there cannot be read.
+    """
+    beside = notes_path(path)
+    there = frozenset(_read(beside.read_bytes())[0] if beside.is_file() else ())
+    add_remarks(path, (remark for remark in remarks if remark not in there))
+    if not there <= frozenset(remarks):
+        delete_remarks(path, lambda remark: remark not in remarks)
 
 
 def delete_remarks(path: Path, is_meant: Callable[[Remark], bool]) -> tuple[Remark, ...]:
@@ -193,7 +215,7 @@ def delete_remarks(path: Path, is_meant: Callable[[Remark], bool]) -> tuple[Rema
     Raises:
         CassetteInaccessible: If the file cannot be written.
     """
-    beside = annotations_path(path)
+    beside = notes_path(path)
     with recordable(beside), kept_still(beside) as content:
         lines = [(line, _remark(line)) for line in content.splitlines(keepends=True)]
         deleted = tuple(remark for _, remark in lines if remark is not None and is_meant(remark))
@@ -212,4 +234,4 @@ def remove_annotations(path: Path) -> None:
         OSError: If the file cannot be removed.
     """
     if next(other_forms(path), None) is None and not path.exists():
-        annotations_path(path).unlink(missing_ok=True)
+        notes_path(path).unlink(missing_ok=True)

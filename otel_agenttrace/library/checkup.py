@@ -15,7 +15,7 @@ from otel_agenttrace.analyze.billing import cost_of_call, tokens_of
 from otel_agenttrace.analyze.findings import Severity
 from otel_agenttrace.analyze.measures import model_of
 from otel_agenttrace.cassette.places import ENDINGS
-from otel_agenttrace.cassette.sidecars import BODIES, unnamed
+from otel_agenttrace.cassette.sidecars import BODIES, NOTES, notes_path, other_forms, unnamed
 from otel_agenttrace.cassette.validation import validated
 from otel_agenttrace.cleaning.scanning import scanned
 from otel_agenttrace.library.finding import files_below, stem_of
@@ -28,7 +28,17 @@ from otel_agenttrace.selectors import select
 __all__ = ["CURES", "Checkup", "Rule", "Trouble", "checkup_of", "shelf_of", "troubles_of"]
 
 Rule: TypeAlias = Literal[
-    "damaged", "leak", "unread", "torn", "partial", "loose-bodies", "stale", "orphan", "deprecated-model", "no-price"
+    "damaged",
+    "leak",
+    "unread",
+    "torn",
+    "partial",
+    "loose-bodies",
+    "loose-notes",
+    "stale",
+    "orphan",
+    "deprecated-model",
+    "no-price",
 ]
 CURES: Final[dict[Rule, str]] = {
     "damaged": "look, then record it again: otel-agenttrace validate FILE",
@@ -37,6 +47,7 @@ CURES: Final[dict[Rule, str]] = {
     "torn": "nothing, the line is left out; record it again if the run matters to its end",
     "partial": "look what a killed run left: otel-agenttrace show FILE; then name it without .partial, or remove it",
     "loose-bodies": "remove those files: no cassette needs them",
+    "loose-notes": "name the file like the cassette that its notes are of, or remove it",
     "stale": "otel-agenttrace refresh FILE --older-than AGE -- COMMAND",
     "orphan": "remove it: otel-agenttrace prune --unplayed REPORT.json, after a look",
     "deprecated-model": "ask another model, then record it again",
@@ -79,7 +90,9 @@ class Checkup:
 def checkup_of(cassettes: int, findings: Iterable[Trouble]) -> Checkup:
     """Return findings in order."""
     order = list(CURES)
-    return Checkup(cassettes, tuple(sorted(findings, key=lambda each: (order.index(each.rule), each.path))))
+    return Checkup(
+        cassettes, tuple(sorted(dict.fromkeys(findings), key=lambda each: (order.index(each.rule), each.path)))
+    )
 
 
 def _trouble(rule: Rule, path: Path, message: str) -> Trouble:
@@ -95,13 +108,20 @@ def shelf_of(folder: Path) -> tuple[tuple[Path, ...], tuple[Trouble, ...]]:
     files, unread = files_below(folder)
     cassettes = tuple(sorted(path for path in files if path.name.endswith(ENDINGS)))
     partials = (path for path in files if path.name.endswith(f"{ENDINGS[0]}{PARTIAL}"))
+    notes = (path for path in files if path.name.endswith(f"{ENDINGS[0]}{NOTES}") and not _is_beside(path))
     bodies = sorted({path.parent for path in files if path.parent.name.endswith(f"{ENDINGS[0]}{BODIES}")})
     return cassettes, (
         *(_trouble("unread", path, "the folder cannot be read") for path in unread),
         *(_trouble("partial", path, "a run that was killed left it") for path in partials if not is_recording(path)),
+        *(_trouble("loose-notes", path, "the cassette that its notes are of is gone") for path in notes),
         *(found for path in bodies for found in _loose(path)),
         *(found for path in cassettes for found in _orphan(path)),
     )
+
+
+def _is_beside(notes: Path) -> bool:
+    owner = notes.with_name(notes.name.removesuffix(NOTES))
+    return owner.exists() or next(other_forms(owner), None) is not None
 
 
 def _loose(folder: Path) -> Iterator[Trouble]:
@@ -166,11 +186,13 @@ def _damage(problem: str, path: Path) -> str:
 
 
 def _leaks(path: Path, redactor: Redactor) -> Iterator[Trouble]:
-    for file in scanned((path,), redactor):
+    """Yield what leaks in a cassette, and in the notes beside it."""
+    notes = notes_path(path)
+    for file in scanned((path, notes) if notes.is_file() else (path,), redactor):
         kinds = Counter(leak.kind for leak in file.leaks)
         for kind, count in sorted(kinds.items()):
             first = min(leak.line for leak in file.leaks if leak.kind == kind)
-            yield _trouble("leak", path, f"{count:,} × {kind}, first in line {first:,}")
+            yield _trouble("leak", file.path, f"{count:,} × {kind}, first in line {first:,}")
 
 
 def _of_trace(path: Path, trace: Trace, now_ns: int, older_than: str) -> Iterator[Trouble]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from shlex import quote
@@ -22,9 +22,10 @@ from otel_agenttrace.cassette.pack import unpacked
 from otel_agenttrace.cassette.private import write_private
 from otel_agenttrace.cassette.reader import Cassette, open_cassette
 from otel_agenttrace.cassette.rewriting import without
-from otel_agenttrace.cassette.sidecars import copy_named, remove_unused, sidecars
+from otel_agenttrace.cassette.sidecars import copy_named, notes_path, remove_unused, sidecars
 from otel_agenttrace.cassette.writer import partial_path
-from otel_agenttrace.errors import CassetteInaccessible, ConfigError
+from otel_agenttrace.errors import CassetteError, CassetteInaccessible, ConfigError
+from otel_agenttrace.library.annotations import Annotations, add_remarks, annotations_of, carried, replace_remarks
 from otel_agenttrace.model import Span, Trace
 from otel_agenttrace.selectors import Selectable, parse_selector, select
 
@@ -47,12 +48,14 @@ class Made:
         sources: The cassettes whose large bodies it may name.
         spans: How many spans it has.
         left_out: How many spans of its sources it has not.
+        annotations: What people put on the spans of its sources.
     """
 
     content: bytes
     sources: tuple[Path, ...]
     spans: int
     left_out: int
+    annotations: tuple[Annotations, ...] = ()
 
 
 class Opened:
@@ -73,6 +76,16 @@ class Opened:
         )
         return dict(zip((at for at in places if at not in index.carriers), self._cassette.spans(), strict=True))
 
+    @cached_property
+    def trace(self) -> Trace:
+        """The spans as a trace."""
+        return Trace(tuple(sorted(self.spans.values(), key=lambda span: span.start_ns)), path=self.path)
+
+    @cached_property
+    def annotations(self) -> Annotations:
+        """What people put on the spans."""
+        return annotations_of(self.trace)
+
     def only(self, kept: Set[_Place]) -> Made:
         """Return a cassette of some of the spans, and of what they share with others."""
         found: list[bytes] = []
@@ -86,7 +99,7 @@ class Opened:
             found.append(raw)
             size += len(raw)
         content = without(self.path, b"".join(found), removed)
-        return Made(content, (self.path,), len(kept), len(self.spans) - len(kept))
+        return Made(content, (self.path,), len(kept), len(self.spans) - len(kept), (self.annotations,))
 
     def _lines_for(self, kept: Set[_Place]) -> Collection[Line]:
         """Return the lines of some spans, and those that hold what they refer to, directly or not."""
@@ -134,6 +147,7 @@ def merged(paths: Sequence[Path]) -> Made:
     """
     _check_one_kind(paths)
     contents: list[bytes] = []
+    annotations: list[Annotations] = []
     removed: list[_Place] = []
     known: set[tuple[str, str]] = set()
     size = count = 0
@@ -143,11 +157,12 @@ def merged(paths: Sequence[Path]) -> Made:
         removed += [(size + offset, position) for (offset, position), each in ids.items() if each in known]
         known.update(ids.values())
         contents.append(part.content)
+        annotations.append(part.annotations)
         size += len(part.content)
         count += len(ids)
     content = b"".join(contents)
     made = without(paths[0], content, removed) if removed else content
-    return Made(made, tuple(paths), count - len(removed), len(removed))
+    return Made(made, tuple(paths), count - len(removed), len(removed), tuple(annotations))
 
 
 def _check_one_kind(paths: Sequence[Path]) -> None:
@@ -181,7 +196,7 @@ def sliced(
     Raises:
         ConfigError: If the selector cannot be read, or chooses none.
     """
-    trace = Trace(tuple(sorted(part.spans.values(), key=lambda span: span.start_ns)), cost_of)
+    trace = replace(part.trace, cost_of=cost_of)
     chosen = select(trace, parse_selector(selector), now_ns)
     if not chosen:
         raise ConfigError(
@@ -246,7 +261,9 @@ def _names(spans: Collection[Span]) -> Mapping[str, str]:
 
 
 def write(made: Made, to: Path, *, replaces: bool) -> None:
-    """Write a cassette that was made of others, with its large bodies.
+    """Write a cassette that was made of others, with its large bodies and what people put on its spans.
+
+    What stood on spans of the file that is replaced goes with them.
 
     Raises:
         ConfigError: If something is there and is not to be replaced, or the name is that of a packed cassette.
@@ -261,12 +278,29 @@ def write(made: Made, to: Path, *, replaces: bool) -> None:
     try:
         check_may_be_replaced(to, "written")
         older = sidecars(to)
+        replaced = _annotations_at(to)
         for source in made.sources:
             copy_named(made.content, source, to)
         write_private(to, made.content, durable=True)
         remove_unused(to, older, keeps=partial_path(to).exists())
+        _write_annotations(made.annotations, replaced, to)
     except CassetteInaccessible:
         raise
     except (OSError, ValueError) as error:
         told = error.strerror if isinstance(error, OSError) else error
         raise CassetteInaccessible(to, "written", f"{told}") from error
+
+
+def _annotations_at(path: Path) -> Annotations | None:
+    """Return what people put on the spans of a file that is about to be replaced; None for nothing, or if it is damaged."""
+    try:
+        return opened(path).annotations if path.exists() and notes_path(path).is_file() else None
+    except CassetteError:
+        return None
+
+
+def _write_annotations(of_sources: Sequence[Annotations], replaced: Annotations | None, to: Path) -> None:
+    if replaced is not None:
+        replace_remarks(to, carried((*of_sources, replaced), opened(to).trace))
+    elif any(each.remarks for each in of_sources):
+        add_remarks(to, carried(of_sources, opened(to).trace))

@@ -87,6 +87,31 @@ def test_a_split_writes_two_files_and_the_report_names_each_example(tmp_path: Pa
     assert json.loads(_dataset(tmp_path, *arguments).stdout) == report
 
 
+def test_a_label_chooses_what_somebody_put_it_on_and_what_is_inside(tmp_path: Path) -> None:
+    with at.record(tmp_path / "run.otlp.jsonl", quiet=True):
+        for city in ("Bern", "Rome", "Oslo"):
+            asked = [at.Message("user", ({"type": "text", "content": f"How warm is {city}?"},))]
+            with (
+                at.span(f"trip {city}"),
+                at.span("day"),
+                at.inference("gpt-4o", provider="openai", messages=asked) as call,
+            ):
+                call.respond("21 degrees", finish_reason="stop")
+    for meant, label in (("trip Rome", "good"), ("inference[3]", "good"), ("inference[1]", "bad")):
+        command = [sys.executable, "-m", "otel_agenttrace", "annotate", "run.otlp.jsonl", meant, "--label", label]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=60)
+
+    def cities(*labels: str) -> list[str]:
+        wanted = [each for label in labels for each in ("--label", label)]
+        result = _dataset(tmp_path, "run.otlp.jsonl", "--format", "openai", *wanted, "-o", "out.jsonl")
+        assert result.returncode == 0, result.stderr
+        return [row["messages"][0]["content"][12:-1] for row in _rows(tmp_path / "out.jsonl")]
+
+    assert cities("good") == ["Rome", "Oslo"]
+    assert cities("bad", "other") == ["Bern"]
+    assert cities() == ["Bern", "Rome", "Oslo"]
+
+
 def test_a_secret_of_an_old_cassette_is_removed_and_told(tmp_path: Path, provider: Provider) -> None:
     path = tmp_path / "run.otlp.jsonl"
     _recorded(path, provider, f"My key is {_KEY}, how warm is Bern?", redact=RedactionRules(allow=(re.escape(_KEY),)))

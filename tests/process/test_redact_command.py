@@ -109,6 +109,26 @@ def test_the_json_of_redact_names_kinds_and_lines_and_no_secret(folder: Path, pr
     assert _KEY not in done.stdout + (folder / "clean.otlp.jsonl").read_text(encoding="utf-8")
 
 
+def test_notes_are_cleaned_with_their_cassette_and_go_with_a_copy(folder: Path, provider: Provider) -> None:
+    notes = _recorded(folder, provider, f"key {_KEY}").with_name(f"{_CASSETTE}.notes.jsonl")
+    remark = {"trace_id": "a" * 32, "span_id": "b" * 16, "name": "POST", "place": "#1", "mark": "note"}
+    lines = [json.dumps({**remark, "text": text}) + "\n" for text in ("clean", f"key {_KEY}")]
+    notes.write_text("".join(lines), encoding="utf-8")
+    asked = _run(folder, *_COMMAND, "redact", _CASSETTE, "--dry-run")
+    assert (asked.returncode, notes.read_text(encoding="utf-8")) == (1, "".join(lines))
+    for _ in range(2):
+        copied = _run(folder, *_COMMAND, "redact", _CASSETTE, "-o", "copy.otlp.jsonl")
+        assert copied.returncode == 0, copied.stderr
+    cleaned = _run(folder, *_COMMAND, "redact", ".")
+    assert cleaned.returncode == 0, cleaned.stderr
+    assert f"{notes.name}: 1 secret removed → {notes.name}" in cleaned.stdout
+    for path in (notes, folder / "copy.otlp.jsonl.notes.jsonl"):
+        kept, changed = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        assert kept == lines[0]
+        assert json.loads(changed)["text"].startswith("key [REDACTED:")
+        assert {**json.loads(changed), "text": ""} == {**remark, "text": ""}
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

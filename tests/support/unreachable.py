@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-__all__ = ["alone", "ended_by_watch", "is_namespace_there", "run_unreachable"]
+__all__ = ["alone", "ended_by_watch", "is_namespace_there", "run_unreachable", "watched"]
 
 ended_by_watch: Final = 99
 """The exit code of a process that asked for another machine."""
@@ -90,14 +90,10 @@ def run_unreachable(
     """
     import json
 
-    site = folder / "watch"
-    site.mkdir(exist_ok=True)
-    (site / "sitecustomize.py").write_text(_SITE, encoding="utf-8")
-    events = folder / "network-events"
-    events.touch()
+    watch = watched(folder)
     dropped = ("OTEL_", "_OTEL_", "OPENAI_", "ANTHROPIC_", "CI", "NO_COLOR", "FORCE_COLOR")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    environment |= {"PYTHONPATH": str(site), "NETWORK_EVENTS": str(events), "NO_COLOR": "1", **variables}
+    environment |= {**watch, "NO_COLOR": "1", **variables}
     result = subprocess.run(
         [*alone(), sys.executable, "-c", _INSIDE, json.dumps(commands)],
         cwd=folder,
@@ -107,4 +103,14 @@ def run_unreachable(
         timeout=120,
         check=False,
     )
-    return result, events.read_text(encoding="utf-8")
+    return result, Path(watch["NETWORK_EVENTS"]).read_text(encoding="utf-8")
+
+
+def watched(folder: Path) -> dict[str, str]:
+    """Return the variables of a Python process that dies of another machine's address, told in the file `NETWORK_EVENTS`."""
+    site = folder / "watch"
+    site.mkdir(exist_ok=True)
+    (site / "sitecustomize.py").write_text(_SITE, encoding="utf-8")
+    events = folder / "network-events"
+    events.touch()
+    return {"PYTHONPATH": str(site), "NETWORK_EVENTS": str(events)}

@@ -319,9 +319,6 @@ def test_only_what_is_wanted_is_kept() -> None:
     assert _filtered(Wanted(outcome="error"), *spans) == ["1: its run did not end with error"]
     assert _filtered(Wanted(models=("gpt-*",)), *spans) == ["2: of another model"]
     assert _filtered(Wanted(where=parse_selector("inference[2]")), *spans) == ["1: not chosen by --where"]
-    labels: Mapping[str, set[str]] = {good.span_id: {"pass"}, bad.span_id: {"fail"}}
-    by_label = Wanted(labels=frozenset({"pass"}), labels_of=lambda each: labels[each.span_id])
-    assert _filtered(by_label, *spans) == ["2: without a wanted label"]
 
 
 def test_a_cost_that_is_not_known_is_too_much() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -244,6 +245,18 @@ def test_what_killed_runs_left_is_told_and_what_a_run_records_to_is_not() -> Non
     recording = Recording(Path("c.otlp.jsonl"))
     assert [found[2] for found in _found()] == ["a.otlp.jsonl", "b.otlp.jsonl.partial"]
     recording.leave()
+
+
+def test_notes_that_leak_or_whose_cassette_is_gone_are_told_once() -> None:
+    token = "sk-" + "proj-" + base64.b64encode(secrets.token_bytes(36)).decode().replace("+", "a").replace("/", "b")
+    pack(_write("a.otlp.jsonl", _call(1)))
+    for name, text in (("a", f"my key is {token}"), ("gone", "see")):
+        remark = {"trace_id": "", "span_id": "", "name": "chat", "place": "inference[1]", "mark": "note", "text": text}
+        Path(f"{name}.otlp.jsonl.notes.jsonl").write_text(json.dumps(remark) + "\n", encoding="utf-8")
+    assert _found() == [
+        ("critical", "leak", "a.otlp.jsonl.notes.jsonl"),
+        ("warning", "loose-notes", "gone.otlp.jsonl.notes.jsonl"),
+    ]
 
 
 def test_old_recordings_models_that_are_given_up_and_prices_that_are_not_known_are_warnings() -> None:
