@@ -15,6 +15,7 @@ from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.billing import tokens_of
+from otel_agenttrace.analyze.evaluations import run_passed, verdicts_on
 from otel_agenttrace.analyze.measures import model_of
 from otel_agenttrace.analyze.streams import SpanStream, inferences_once
 from otel_agenttrace.analyze.tool_calls import arguments_of, asks_for_tools, told_arguments, tool_name
@@ -80,6 +81,7 @@ class Run:
         start_ns: When its first span began.
         end_ns: When its last span ended; None if one did not end.
         untold: Calls to models that asked for tools which nobody tells.
+        passed: Whether its evaluations say that it passed; None if none says it.
     """
 
     file: str
@@ -89,11 +91,19 @@ class Run:
     start_ns: int
     end_ns: int | None
     untold: int = 0
+    passed: bool | None = None
 
     @property
     def duration_s(self) -> float | None:
         """Seconds from the first start to the last end."""
         return None if self.end_ns is None else (self.end_ns - self.start_ns) / 1e9
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it passed; where no evaluation says it, whether no call of it failed."""
+        if self.passed is not None:
+            return self.passed
+        return all(act.error is None for act in self.acts if act.kind != "agent")
 
     def of(self, kind: ActKind) -> tuple[Act, ...]:
         """Return the acts of a kind."""
@@ -103,19 +113,21 @@ class Run:
 class _Open:
     """A run of which more may come. Of a large file there may be many: acts are kept as bytes, a third of what objects take."""
 
-    __slots__ = ("asked", "end_ns", "is_open", "parents", "rows", "start_ns", "trace_id")
+    __slots__ = ("asked", "end_ns", "is_open", "parents", "rows", "start_ns", "trace_id", "verdicts")
 
     def __init__(self, span: Span) -> None:
         self.trace_id = span.trace_id
         self.rows: list[str] = []
         self.asked: dict[str, Callable[[], _Asked]] = {}
         self.parents: dict[str, str | None] = {}
+        self.verdicts: list[tuple[str | None, bool]] = []
         self.start_ns, self.end_ns, self.is_open = span.start_ns, span.start_ns, False
 
     def note(self, span: Span) -> None:
         self.start_ns = min(self.start_ns, span.start_ns)
         self.end_ns = max(self.end_ns, span.end_ns or span.start_ns)
         self.is_open = self.is_open or span.end_ns is None
+        self.verdicts += verdicts_on(span)
 
     def keep(
         self,
@@ -242,7 +254,16 @@ def _closed(file: str, run: _Open) -> Run:
         is_told = act.kind == "tool" or (act.kind == "agent" and is_told)
         acts.append(act)
     end_ns = None if run.is_open else run.end_ns
-    return Run(file, run.trace_id, tuple(reversed(acts)), run.parents, run.start_ns, end_ns, untold)
+    return Run(
+        file, run.trace_id, tuple(reversed(acts)), run.parents, run.start_ns, end_ns, untold, _passed(run, acts)
+    )
+
+
+def _passed(run: _Open, acts: Sequence[Act]) -> bool | None:
+    if not run.verdicts:
+        return None
+    parents = {**run.parents, **{act.span_id: act.parent for act in acts}}
+    return run_passed(run.verdicts, parents, {act.span_id for act in acts if act.kind == "agent"})
 
 
 def _asked_tool(model: Act, name: str, arguments: int | None) -> Act:
