@@ -24,6 +24,7 @@ from otel_agenttrace.cassette.reader import Cassette, open_cassette
 from otel_agenttrace.cassette.rewriting import without
 from otel_agenttrace.cassette.sidecars import copy_named, remove_unused, sidecars
 from otel_agenttrace.cassette.writer import partial_path
+from otel_agenttrace.dialects.translating import translated
 from otel_agenttrace.errors import CassetteInaccessible, ConfigError
 from otel_agenttrace.model import Span, Trace
 from otel_agenttrace.selectors import Selectable, parse_selector, select
@@ -63,6 +64,11 @@ class Opened:
         self.content = content
         self._cassette = cassette
         self._line_at = {line.offset: line for line in cassette.index.lines}
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether a recorded call is in it."""
+        return bool(self._cassette.index.calls)
 
     @cached_property
     def spans(self) -> Mapping[_Place, Span]:
@@ -181,7 +187,9 @@ def sliced(
     Raises:
         ConfigError: If the selector cannot be read, or chooses none.
     """
-    trace = Trace(tuple(sorted(part.spans.values(), key=lambda span: span.start_ns)), cost_of)
+    told = part.spans.values() if part.has_calls else translated(part.spans.values())
+    spans = dict(zip(part.spans, told, strict=True))
+    trace = Trace(tuple(sorted(spans.values(), key=lambda span: span.start_ns)), cost_of)
     chosen = select(trace, parse_selector(selector), now_ns)
     if not chosen:
         raise ConfigError(
@@ -189,7 +197,7 @@ def sliced(
             f"  to fix   look what is there: otel-agenttrace show {quote(str(part.path))}; docs/selectors.md lists the terms"
         )
     kept = {id(span) for span in _family(chosen, trace.spans, with_inside=with_inside)}
-    return part.only({at for at, span in part.spans.items() if id(span) in kept})
+    return part.only({at for at, span in spans.items() if id(span) in kept})
 
 
 def _family(chosen: Sequence[Span], spans: Sequence[Span], *, with_inside: bool) -> Iterator[Span]:
