@@ -47,8 +47,8 @@ class Phase:
         targets: Files and commands, each once, in order.
         agents: The subagents that ran, by the ids of their spans.
         failed: How many calls failed.
-        offset_ns: From the start of the run to the start of the phase.
-        duration_ns: From its first start to its last end.
+        offset_ns: From the start of the run to the start of the phase; None where no time is told.
+        duration_ns: From its first start to its last end; None where no call tells how long it took.
         totals: With everything below.
     """
 
@@ -57,8 +57,8 @@ class Phase:
     targets: tuple[Touch, ...]
     agents: tuple[str, ...]
     failed: int
-    offset_ns: int
-    duration_ns: int
+    offset_ns: int | None
+    duration_ns: int | None
     totals: Totals
 
 
@@ -151,7 +151,7 @@ def explain(trace: Trace, *, name: str = "") -> Explanation:
 def _wasted(trace: Trace, calls: Iterable[ToolCall], resent: Iterable[Attempts]) -> Wasted:
     failed = [span for span in trace.inferences if span.is_error]
     failed += [call.span for call in calls if call.is_executed and failure_of(call) is not None]
-    lost = [Interval(span.start_ns, span.end_ns) for span in failed if span.end_ns is not None]
+    lost = [Interval(span.start_ns, span.end_ns) for span in failed if span.end_ns is not None and span.has_time]
     again = [
         Interval(each.span.start_ns, each.span.start_ns + each.wasted_ns) for each in resent if not each.span.is_error
     ]
@@ -240,6 +240,8 @@ class _Teller:
             prompts = conversation_of(unit.span).prompts if unit.span.is_inference else ()
             now = (len(prompts), prompts[-1].text) if prompts else None
             is_next = now is not None and (said is None or now[1] != said[1] or now[0] > said[0])
+            if now is not None and turns and turns[-1][1] and _is_result(now[1], turns[-1][1][-1]):
+                said, is_next = now, False
             if not turns or (is_next and (said is not None or turns[-1][0] is not None)):
                 turns.append((None, []))
             if now is not None and is_next:
@@ -281,10 +283,16 @@ class _Teller:
             targets=tuple(dict.fromkeys(touch for call in calls for touch in touches(call))),
             agents=tuple(unit.agent.span_id for unit in units if unit.agent is not None),
             failed=sum(failures),
-            offset_ns=start - self._start,
-            duration_ns=end - start,
+            offset_ns=start - self._start if units[0].span.has_time else None,
+            duration_ns=end - start if any(unit.span.duration_ns is not None for unit in units) else None,
             totals=sum((self._sums.get(id(unit.span)) or self._tally.of(unit.span) for unit in units), NOTHING),
         )
+
+
+def _is_result(prompt: str, before: _Unit) -> bool:
+    """Whether what stands as a message of the user is what the tool before it gave: some agents hand it on so."""
+    results = (str(call.result).strip() for call in before.calls if isinstance(call.result, str | int | float))
+    return any(result and prompt.strip().startswith(result) for result in results)
 
 
 def _activity(calls: Sequence[ToolCall]) -> str:

@@ -43,7 +43,7 @@ class Act:
         kind: What it is.
         name: Of the agent or the tool, or the model as it called itself.
         start_ns: When it began.
-        end_ns: When it ended; None if that is not told.
+        end_ns: When it ended; None if that is not told. Where `has_duration` is false, it gives the order and no more.
         span_id: Its span; of a tool without one, that of the model that asked for it.
         parent: The span above it.
         error: What it failed with; None if it did not fail.
@@ -62,11 +62,12 @@ class Act:
     arguments: int | None = None
     usage: Usage = _NOT_TOLD
     cost_usd: float | None = None
+    has_duration: bool = True
 
     @property
     def duration_s(self) -> float | None:
-        """How long it took, in seconds."""
-        return None if self.end_ns is None else (self.end_ns - self.start_ns) / 1e9
+        """How long it took, in seconds; None if that is not told."""
+        return (self.end_ns - self.start_ns) / 1e9 if self.end_ns is not None and self.has_duration else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Run:
         acts: In order of their start.
         parents: The span above each span that is no act.
         start_ns: When its first span began.
-        end_ns: When its last span ended; None if one did not end.
+        end_ns: When its last span ended; None if one did not end, or no time is told.
         untold: Calls to models that asked for tools which nobody tells.
         passed: Whether its evaluations say that it passed; None if none says it.
     """
@@ -113,7 +114,7 @@ class Run:
 class _Open:
     """A run of which more may come. Of a large file there may be many: acts are kept as bytes, a third of what objects take."""
 
-    __slots__ = ("asked", "end_ns", "is_open", "parents", "rows", "start_ns", "trace_id", "verdicts")
+    __slots__ = ("asked", "end_ns", "is_open", "is_timed", "parents", "rows", "start_ns", "trace_id", "verdicts")
 
     def __init__(self, span: Span) -> None:
         self.trace_id = span.trace_id
@@ -121,12 +122,13 @@ class _Open:
         self.asked: dict[str, Callable[[], _Asked]] = {}
         self.parents: dict[str, str | None] = {}
         self.verdicts: list[tuple[str | None, bool]] = []
-        self.start_ns, self.end_ns, self.is_open = span.start_ns, span.start_ns, False
+        self.start_ns, self.end_ns, self.is_open, self.is_timed = span.start_ns, span.start_ns, False, False
 
     def note(self, span: Span) -> None:
         self.start_ns = min(self.start_ns, span.start_ns)
         self.end_ns = max(self.end_ns, span.end_ns or span.start_ns)
         self.is_open = self.is_open or span.end_ns is None
+        self.is_timed = self.is_timed or span.has_time
         self.verdicts += verdicts_on(span)
 
     def keep(
@@ -140,15 +142,16 @@ class _Open:
     ) -> None:
         place = (span.start_ns, span.end_ns, span.span_id, span.parent_span_id)
         tokens = None if usage is None else tuple(getattr(usage, each) for each in Usage.__slots__)
-        self.rows.append(_written((kind, name, *place, _error(span), arguments, tokens, cost)))
+        has_duration = semconv.AGENTTRACE_TIME_UNKNOWN not in span.attributes
+        self.rows.append(_written((kind, name, *place, _error(span), arguments, tokens, cost, has_duration)))
 
     def acts(self) -> list[Act]:
         acts: list[Act] = []
         for row in self.rows:
-            kind, name, start, end, span_id, parent, error, arguments, tokens, cost = loads(row)
+            kind, name, start, end, span_id, parent, error, arguments, tokens, cost, told = loads(row)
             usage = _NOT_TOLD if tokens is None else Usage(*tokens)
             place = (start, end, span_id, parent)
-            acts.append(Act(kind, intern(name), *place, error and intern(error), arguments, usage, cost))
+            acts.append(Act(kind, intern(name), *place, error and intern(error), arguments, usage, cost, told))
         return sorted(acts, key=lambda act: (act.start_ns, act.kind, act.name, act.span_id))
 
 
@@ -253,10 +256,8 @@ def _closed(file: str, run: _Open) -> Run:
             acts += [_asked_tool(act, name, arguments) for name, arguments in reversed(asked)]
         is_told = act.kind == "tool" or (act.kind == "agent" and is_told)
         acts.append(act)
-    end_ns = None if run.is_open else run.end_ns
-    return Run(
-        file, run.trace_id, tuple(reversed(acts)), run.parents, run.start_ns, end_ns, untold, _passed(run, acts)
-    )
+    end_ns = run.end_ns if run.is_timed and not run.is_open else None
+    return Run(file, run.trace_id, tuple(reversed(acts)), run.parents, run.start_ns, end_ns, untold, _passed(run, acts))
 
 
 def _passed(run: _Open, acts: Sequence[Act]) -> bool | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
-from rich.progress import track
+from rich.progress import Progress
 
 from otel_agenttrace.analyze.streams import SpanStream
 from otel_agenttrace.api import load, pricing_here
@@ -80,10 +80,7 @@ class Reader:
     def _each(self, read: Callable[[Path], _Read]) -> Iterator[tuple[str, _Read]]:
         with ExitStack() as kept:
             sources = [Source(str(file), kept.enter_context(readable(file))) for file in self._files()]
-            told = console(sys.stderr)
-            is_short = len(sources) == 1 or not told.is_terminal
-            each = track(sources, "reading", console=told, transient=True, disable=is_short)
-            for found in read_each(each, read, self._unread):
+            for found in read_each(_with_progress(sources), read, self._unread):
                 self._count += 1
                 yield found
 
@@ -108,6 +105,20 @@ class Reader:
     def tell_unread(self) -> None:
         """Name the files that could not be read."""
         tell_unread(self._unread)
+
+
+def _with_progress(sources: Sequence[Source]) -> Iterator[Source]:
+    """Yield the files, with a bar on a terminal until the last one is read: what follows may be the report.
+
+    The standard output passes by the bar only where it goes to the terminal too: into a file it goes as it is.
+    """
+    told = console(sys.stderr)
+    is_short = len(sources) < 2 or not told.is_terminal
+    with Progress(console=told, transient=True, disable=is_short, redirect_stdout=sys.stdout.isatty()) as progress:
+        for place, source in enumerate(progress.track(sources, description="reading"), 1):
+            if place == len(sources):
+                progress.stop()
+            yield source
 
 
 def _which(name: str, runs: Sequence[str]) -> str:

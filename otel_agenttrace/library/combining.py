@@ -16,6 +16,7 @@ from typing import Final, Literal, TypeAlias
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.beginning import check_may_be_replaced, is_ours
 from otel_agenttrace.cassette.exchanges import reference_of
+from otel_agenttrace.cassette.foreign import refuse_log
 from otel_agenttrace.cassette.index import Line
 from otel_agenttrace.cassette.pack import SUFFIX as PACKED
 from otel_agenttrace.cassette.pack import unpacked
@@ -114,6 +115,7 @@ def opened(path: Path) -> Opened:
     Raises:
         CassetteError: If it cannot be read, or a line is not what the format promises.
     """
+    refuse_log(path)
     cassette = open_cassette(path, strict=True)
     try:
         content = b"".join(unpacked(path)) if path.suffix == PACKED else path.read_bytes()
@@ -158,6 +160,7 @@ def merged(paths: Sequence[Path]) -> Made:
 
 def _check_one_kind(paths: Sequence[Path]) -> None:
     for path in paths:
+        refuse_log(path)
         open_cassette(path)  # what is no trace at all is named as that
     foreign = [path for path in paths if path.suffix != PACKED and not is_ours(path)]
     if foreign and len(foreign) < len(paths):
