@@ -113,12 +113,16 @@ def _with_progress(sources: Sequence[Source]) -> Iterator[Source]:
     The standard output passes by the bar only where it goes to the terminal too: into a file it goes as it is.
     """
     told = console(sys.stderr)
-    is_short = len(sources) < 2 or not told.is_terminal
-    with Progress(console=told, transient=True, disable=is_short, redirect_stdout=sys.stdout.isatty()) as progress:
-        for place, source in enumerate(progress.track(sources, description="reading"), 1):
-            if place == len(sources):
-                progress.stop()
-            yield source
+    if len(sources) < 2 or not told.is_terminal:
+        yield from sources
+        return
+    progress = Progress(console=told, transient=True, redirect_stdout=sys.stdout.isatty())
+    progress.start()
+    try:
+        yield from progress.track(sources[:-1], len(sources), description="reading")
+    finally:
+        progress.stop()
+    yield sources[-1]
 
 
 def _which(name: str, runs: Sequence[str]) -> str:

@@ -128,8 +128,8 @@ def test_every_analyzer_reads_the_file(
         if words[0] in _JSON:
             _json(*words)
     if not is_raw:
-        _told("slice", file, "tool", "-o", tmp_path / "sliced.otlp.jsonl")
-        assert "execute_tool" in _told("show", tmp_path / "sliced.otlp.jsonl")
+        _told("slice", file, "inference[1]", "-o", tmp_path / "sliced.otlp.jsonl")
+        assert _json("stats", tmp_path / "sliced.otlp.jsonl")["total"]["llm_calls"] == 1
 
 
 @pytest.mark.parametrize("name", _FILES)
@@ -235,6 +235,20 @@ def test_which_commands_swe_agent_ran(imported: Mapping[str, Path]) -> None:
     assert report["tool_counts"] == dict(Counter(each.split()[0] for each in actions))
 
 
+def test_which_result_held_the_path_that_swe_agent_opened(imported: Mapping[str, Path]) -> None:
+    """It opens `src/marshmallow/fields.py`: only the result of `find_file` before that has the path, told in full."""
+    steps = _raw("swe-agent")["trajectory"]
+    (opened,) = (step for step in steps if step["action"].startswith("open "))
+    path = opened["action"].split()[1]
+    (holder,) = (step for step in steps[: steps.index(opened)] if path in step["observation"])
+    edges = _json("why", _cassette(imported, "swe-agent"), "open")["edges"]
+    told = [each for each in edges if each["to"]["name"] == "execute_tool open"]
+    held = {each["from"]["name"] for each in told if each["evidence"]["text"] == "marshmallow/fields.py"}
+    assert held == {f"execute_tool {holder['action'].split()[0]}"}
+    asked = [each["evidence"]["text"] for each in told if each["kind"] == "asked"]
+    assert asked == [opened["action"].strip()]
+
+
 def test_a_log_of_several_runs_is_not_taken_for_one() -> None:
     file = CORPORA / _FILES["tau-bench"][1]
     assert len(_json("explain", file)["runs"]) == len(_tau())
@@ -273,7 +287,9 @@ def test_a_page_of_a_real_file_is_like_golden(name: str, monkeypatch: pytest.Mon
     for short, (_, file, _) in _FILES.items():
         (tmp_path / short).symlink_to(CORPORA / file)
     monkeypatch.chdir(tmp_path)
-    words = ("tau-bench#0-1" if word == "{tau-bench}" and name == "tau-bench.explain" else word for word in _PAGES[name])
+    words = (
+        "tau-bench#0-1" if word == "{tau-bench}" and name == "tau-bench.explain" else word for word in _PAGES[name]
+    )
     told = _told(*(word.replace("{", "").replace("}", "") for word in words))
     golden = _GOLDEN / f"{name}.txt"
     text = "".join(f"{line.rstrip()}\n" for line in told.splitlines())
