@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from otel_agenttrace.analyze.pattern_report import good_runs
 from otel_agenttrace.counting import counted
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, integer, number, obj, text
 
@@ -77,6 +78,7 @@ _TOLD: Final = {
     "token_inflation": "Use fewer tokens: {ratio:.1f} times as many as in the baseline",
     "cost_inflation": "Spend less: a run costs {ratio:.1f} times as much as in the baseline",
     "llm_call_inflation": "Come to an answer in fewer calls to the model: {ratio:.1f} times as many as in the baseline",
+    "success_rate": "Check the result before the end: {after:.0%} of runs pass, in the baseline {before:.0%}",
     "error_rate": "Check arguments before a call: {after:.0%} of calls fail, in the baseline {before:.0%}",
     "loop_tendency": "Stop when the same calls come again: {after:.0%} of runs go in circles, in the baseline {before:.0%}",
     "duplicate_calls": "Keep what a tool gave: {after:.0%} of calls repeat an earlier one, in the baseline {before:.0%}",
@@ -124,6 +126,7 @@ def _of_patterns(report: JsonObject) -> Iterator[tuple[Piece, ...]]:
             tool = Name(text(row.get("tool")) or "")
             yield "Do not call ", tool, f" again with the same arguments: {repeated:,} of {calls:,} calls were repeats."
     yield from _failing(report)
+    good = good_runs(_count(report, "evaluated"), _count(report, "trace_count"))
     for row in [obj(each) for each in array(report.get("orders"))][:_MOST_ORDERS]:
         first, then = Name(text(row.get("first")) or ""), Name(text(row.get("then")) or "")
         yield (
@@ -131,7 +134,7 @@ def _of_patterns(report: JsonObject) -> Iterator[tuple[Piece, ...]]:
             first,
             " before ",
             then,
-            f": {_count(row, 'traces'):,} of {_count(row, 'among'):,} runs without an error do.",
+            f": {_count(row, 'traces'):,} of {_count(row, 'among'):,} runs that {good} call it before.",
         )
 
 

@@ -53,7 +53,7 @@ class _Counted:
     """What was counted so far: figures and sequences of names, no spans."""
 
     def __init__(self, window: int) -> None:
-        self.files = self.traces = self.untold = self.failed_runs = 0
+        self.files = self.traces = self.untold = self.failed_runs = self.passed = self.evaluated = 0
         self.window = window
         self.tools = Counter[str]()
         self.ngrams, self.ngram_runs = Counter[_Sequence](), Counter[_Sequence]()
@@ -70,6 +70,8 @@ class _Counted:
     def take(self, run: Run) -> None:
         self.traces += 1
         self.untold += run.untold
+        self.passed += run.passed is True
+        self.evaluated += run.passed is not None
         steps = tuple(tool_steps(run))
         names = tuple(step.name for step in steps)
         self.runs.append((names, run.file))
@@ -109,7 +111,7 @@ class _Counted:
         if any(act.kind != "agent" for act in failed):
             self.failed_runs += 1
             self._before(run, steps)
-        else:
+        if run.is_good:
             self._orders(steps)
 
     def _before(self, run: Run, steps: Sequence[Act]) -> None:
@@ -140,6 +142,8 @@ class _Counted:
             out_of[source] += count
         report = Patterns(
             trace_count=self.traces,
+            passed=self.passed,
+            evaluated=self.evaluated,
             files=self.files,
             window=self.window,
             top=top,

@@ -17,6 +17,7 @@ from otel_agenttrace.analyze.estimates import (
     sample_of,
     welch_interval,
 )
+from otel_agenttrace.analyze.evaluations import passed_by_evaluation
 from otel_agenttrace.analyze.measures import MEASURES, RunFigures, run_figures
 from otel_agenttrace.model import Trace
 
@@ -127,8 +128,10 @@ class RunsDiff:
         new: Name of the new ones.
         old_runs: How many there are.
         new_runs: The same of the new ones.
-        old_successes: How many of them ended without an error.
+        old_successes: How many of them passed by their evaluations; of those without one, how many ended without an error.
         new_successes: The same of the new ones.
+        old_evaluated: Of how many of them evaluations say whether they passed.
+        new_evaluated: The same of the new ones.
         chance: How likely so different rates of success are if nothing changed, by Fisher's exact test to the side it is on.
         success: The verdict on the rate of success.
         measures: By the names of `measures.MEASURES`, of the runs that succeeded.
@@ -142,6 +145,8 @@ class RunsDiff:
     new_runs: int
     old_successes: int
     new_successes: int
+    old_evaluated: int
+    new_evaluated: int
     chance: float
     success: Verdict
     measures: Mapping[str, MeasureDiff]
@@ -161,7 +166,7 @@ _FIGURES: Final = {"tokens": "total_tokens", "cost": "cost_usd", "latency": "dur
 
 def runs_diff(old: Iterable[Trace], new: Iterable[Trace], names: tuple[str, str]) -> RunsDiff:
     """Return how runs of one task differ from earlier ones, at least one on each side."""
-    before, after = _trials(old), _trials(new)
+    (before, old_evaluated), (after, new_evaluated) = _trials(old), _trials(new)
     was, now = envelope_from(before), envelope_from(after)
     ours, theirs = _figures(before), _figures(after)
     chance, success = _success(was, now)
@@ -173,6 +178,8 @@ def runs_diff(old: Iterable[Trace], new: Iterable[Trace], names: tuple[str, str]
         new_runs=now.trials,
         old_successes=was.successes,
         new_successes=now.successes,
+        old_evaluated=old_evaluated,
+        new_evaluated=new_evaluated,
         chance=chance,
         success=success,
         measures={name: _measured(name, ours, theirs, was) for name in MEASURES},
@@ -184,8 +191,11 @@ def runs_diff(old: Iterable[Trace], new: Iterable[Trace], names: tuple[str, str]
     )
 
 
-def _trials(traces: Iterable[Trace]) -> list[Trial]:
-    return [Trial(trace, not _failed(trace)) for trace in traces]
+def _trials(traces: Iterable[Trace]) -> tuple[list[Trial], int]:
+    """Return the trials, and how many of them are evaluated."""
+    found = [(trace, passed_by_evaluation(trace)) for trace in traces]
+    trials = [Trial(trace, passed if passed is not None else not _failed(trace)) for trace, passed in found]
+    return trials, sum(passed is not None for _, passed in found)
 
 
 def _failed(trace: Trace) -> bool:

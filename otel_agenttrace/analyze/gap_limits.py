@@ -42,6 +42,7 @@ LIMITS: Final[Mapping[str, Limits]] = {
     "cost_inflation": Limits(1.1, 1.25, 1.5),
     "llm_call_inflation": Limits(1.1, 1.25, 2.0),
     "latency_inflation": Limits(1.25, 1.5, 3.0),
+    "success_rate": Limits(_ANY, 0.1, 0.25),
     "error_rate": Limits(0.01, 0.05, 0.15),
     "missing_tool": Limits(0.2, 0.5),
     "extra_tool": Limits(_ANY, 0.5),

@@ -39,6 +39,7 @@ class RunRecord:
         arguments_unknown: Calls of tools whose arguments are not told.
         prompts: Digests of the instructions that models were given, each with a span; None where no content is recorded.
         untold: Calls to models that asked for tools which nobody tells.
+        passed: Whether its evaluations say that it passed; None if none says it.
     """
 
     task: str
@@ -57,6 +58,7 @@ class RunRecord:
     arguments_unknown: int
     prompts: Mapping[str, str] | None
     untold: int
+    passed: bool | None
 
 
 def records_of(traces: Iterable[tuple[str, str, Trace]]) -> Iterator[RunRecord]:
@@ -103,6 +105,7 @@ def _record(task: str, run: Run, spans: Mapping[str, Span]) -> RunRecord:
         arguments_unknown=sum(each.unknown for each in repeats),
         prompts=_prompts(spans[act.span_id] for act in models if act.span_id in spans),
         untold=run.untold,
+        passed=run.passed,
     )
 
 

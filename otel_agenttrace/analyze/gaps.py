@@ -169,6 +169,7 @@ class _Comparison:
     def gaps(self) -> Iterator[Gap]:
         for rule, (measure, told) in _INFLATIONS.items():
             yield from self._inflation(rule, measure, told)
+        yield from self._success()
         yield from self._errors()
         yield from self._tools()
         yield from self._models()
@@ -236,6 +237,19 @@ class _Comparison:
         ]
         if told:
             self._skip(rule, f"not known of {', and of '.join(told)}")
+
+    def _success(self) -> Iterator[Gap]:
+        left, right = ([run for run in side if run.passed is not None] for side in self._sides)
+        if left or right:
+            self._unknown("success_rate", len(left), len(right))
+        if not left or not right:
+            return
+        failed = [sum(run.passed is False for run in side) for side in (left, right)]
+        before, after = (1 - count / len(side) for count, side in zip(failed, (left, right), strict=True))
+        message = f"{after:.0%} of runs pass by their evaluations instead of {before:.0%}"
+        test = share_test(failed[0], len(left), failed[1], len(right))
+        shown = _evidence("candidate", right, lambda run: () if run.passed else (run.greatest["llm_calls"],))
+        yield from self._gap("success_rate", before - after, (before, after), message, test, shown)
 
     def _errors(self) -> Iterator[Gap]:
         shares = [_share(sum(len(run.failed) for run in side), sum(run.calls for run in side)) for side in self._sides]

@@ -14,8 +14,9 @@ from otel_agenttrace.analyze.linking import predecessor
 from otel_agenttrace.analyze.quoting import identifiers
 from otel_agenttrace.analyze.run_index import Edge, EdgeKind, Evidence, RunIndex, Source, nearest_before
 from otel_agenttrace.analyze.tool_calls import ToolCall, asks_for_tools, executed_tool
-from otel_agenttrace.jsonvalue import canonical, compact
+from otel_agenttrace.jsonvalue import canonical, compact, text
 from otel_agenttrace.model import Span
+from otel_agenttrace.wire.recorded import output_messages
 
 __all__ = ["inferred_edges"]
 
@@ -24,6 +25,8 @@ _MOST_VALUES: Final = 5
 """Values of one call that are followed: the longest say most."""
 
 _MOST_TOOLS: Final = 100
+_SHORTEST: Final = 4
+"""Letters of an argument that stands in an answer, so that it says something."""
 
 
 def inferred_edges(index: RunIndex, span: Span, certain: Sequence[Edge]) -> Iterator[Edge]:
@@ -74,6 +77,7 @@ def _asked(index: RunIndex, call: ToolCall) -> Iterator[Edge]:
     elsewhere = [each for each in index.asked_anywhere.get(call.call_id or "-", ()) if _fits(each, call)]
     if (found := nearest_before(elsewhere, span.start_ns)) and found.span.trace_id != span.trace_id:
         yield _edge(found.span, span, "asked", call.call_id or "", "the same id of a call, in another trace")
+    yield from _asked_in_words(index, call)
     yield from _asked_in_order(index, span)
 
 
@@ -81,11 +85,26 @@ def _fits(asked: Source, call: ToolCall) -> bool:
     return asked.call.name == call.name or not asked.call.name
 
 
-def _asked_in_order(index: RunIndex, span: Span) -> Iterator[Edge]:
-    """Yield the last call to a model of the same agent, if it asked for a tool and does not tell for which."""
+def _asked_in_words(index: RunIndex, call: ToolCall) -> Iterator[Edge]:
+    """Yield the last call to a model of the same agent, if all that the tool was called with stands in what it said."""
+    newest = _newest(index, call.span)
+    words = [leaf.text.strip() for leaf in leaf_texts(call.arguments)]
+    if newest is None or not all(len(each) >= _SHORTEST for each in words) or not words:
+        return
+    said = "\n".join(text(part.get("content")) or "" for message in output_messages(newest) for part in message.parts)
+    if all(each in said for each in words):
+        yield _edge(newest, call.span, "asked", words[0], "the arguments, in the text of the answer")
+
+
+def _newest(index: RunIndex, span: Span) -> Span | None:
     before = index.by_scope.get(index.kin.scope(span), [])
     place = bisect_right(before, span.start_ns, key=lambda each: each.start_ns)
-    newest = before[place - 1] if place else None
+    return before[place - 1] if place else None
+
+
+def _asked_in_order(index: RunIndex, span: Span) -> Iterator[Edge]:
+    """Yield the last call to a model of the same agent, if it asked for a tool and does not tell for which."""
+    newest = _newest(index, span)
     if newest is not None and asks_for_tools(newest) and id(newest) not in index.telling:
         yield _edge(newest, span, "order", "asked for a tool", "how the last answer before it finished")
 

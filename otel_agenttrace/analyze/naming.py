@@ -26,7 +26,8 @@ def span_named(trace: Trace, told: str) -> Span:
     """
     ordered = sorted(trace.spans, key=lambda span: span.start_ns)
     if told in ("last", "last-error"):
-        found = [span for span in ordered if told == "last" or span.is_error][-1:]
+        done = [span for span in ordered if span.attributes.get(semconv.AGENTTRACE_OPERATION) != "evaluation"]
+        found = [span for span in done if told == "last" or span.is_error][-1:]
     else:
         found = _by_id(ordered, told) or _by_name(ordered, told) or _selected(trace, told)
     if len(found) == 1:

@@ -10,7 +10,14 @@ from otel_agenttrace.analyze.percentiles import Percentiles
 from otel_agenttrace.analyze.repetitions import Loop, Repeats, Retries
 from otel_agenttrace.analyze.stats import ModelFigures
 
-__all__ = ["BeforeError", "Errors", "Ngram", "Order", "Patterns", "Transition"]
+__all__ = ["BeforeError", "Errors", "Ngram", "Order", "Patterns", "Transition", "good_runs"]
+
+
+def good_runs(evaluated: int, runs: int) -> str:
+    """Return what makes runs good, of which so many are evaluated: words that follow `runs that`."""
+    if not evaluated:
+        return "had no error"
+    return "passed" if evaluated >= runs else "passed or, where nobody evaluated them, had no error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """In `traces` of the `among` runs without an error that call `then`, `first` had been called before it."""
+    """In `traces` of the `among` good runs that call `then`, `first` had been called before it."""
 
     first: str
     then: str
@@ -78,13 +85,15 @@ class Patterns:
 
     Attributes:
         trace_count: Runs.
+        passed: Those whose evaluations say that they passed.
+        evaluated: Those of which evaluations say whether they did.
         files: Files they are from.
         window: The longest sequence that is counted.
         top: How many rows of a kind are kept at most; `dropped` tells of how many more there were.
         tool_counts: How often each tool was called, most often first.
         ngrams: Sequences of two tools or more, most frequent first.
         transitions: Which tool came right after which, most frequent first.
-        orders: Which tool good runs call before which.
+        orders: Which tool good runs call before which: those that passed; of those that nobody evaluated, those without an error.
         models: By model, most calls first.
         errors: What failed.
         before_errors: Sequences whose end failed, most errors first.
@@ -99,6 +108,8 @@ class Patterns:
     """
 
     trace_count: int
+    passed: int
+    evaluated: int
     files: int
     window: int
     top: int

@@ -153,7 +153,7 @@ def _wasted(trace: Trace, calls: Iterable[ToolCall], resent: Iterable[Attempts])
         return Wasted(None, None, None)
     failed = [span for span in trace.inferences if span.is_error]
     failed += [call.span for call in calls if call.is_executed and failure_of(call) is not None]
-    lost = [Interval(span.start_ns, span.end_ns) for span in failed if span.end_ns is not None]
+    lost = [Interval(span.start_ns, span.end_ns) for span in failed if span.end_ns is not None and span.has_time]
     again = [
         Interval(each.span.start_ns, each.span.start_ns + each.wasted_ns) for each in resent if not each.span.is_error
     ]
@@ -242,6 +242,8 @@ class _Teller:
             prompts = conversation_of(unit.span).prompts if unit.span.is_inference else ()
             now = (len(prompts), prompts[-1].text) if prompts else None
             is_next = now is not None and (said is None or now[1] != said[1] or now[0] > said[0])
+            if now is not None and turns and turns[-1][1] and _is_result(now[1], turns[-1][1][-1]):
+                said, is_next = now, False
             if not turns or (is_next and (said is not None or turns[-1][0] is not None)):
                 turns.append((None, []))
             if now is not None and is_next:
@@ -287,6 +289,12 @@ class _Teller:
             duration_ns=Trace(tuple(unit.span for unit in units)).duration_ns,
             totals=sum((self._sums.get(id(unit.span)) or self._tally.of(unit.span) for unit in units), NOTHING),
         )
+
+
+def _is_result(prompt: str, before: _Unit) -> bool:
+    """Whether what stands as a message of the user is what the tool before it gave: some agents hand it on so."""
+    results = (str(call.result).strip() for call in before.calls if isinstance(call.result, str | int | float))
+    return any(result and prompt.strip().startswith(result) for result in results)
 
 
 def _activity(calls: Sequence[ToolCall]) -> str:

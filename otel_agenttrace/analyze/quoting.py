@@ -87,6 +87,9 @@ def identifiers(texts: Sequence[str]) -> Iterator[str]:
             if len(name) < _SHORTEST or len(name) > _LONGEST_NAME or name.isalpha():
                 continue
             yield name
+            folder, slash, file = name.rpartition("/")
+            if slash and file and folder.strip("./"):  # one may tell the path in full, another from where it stands
+                yield f"{folder.rpartition('/')[2]}/{file}"
             yield from (part for part in _WORD.findall(name) if _is_name(part, name))
 
 

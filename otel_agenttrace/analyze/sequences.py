@@ -15,6 +15,7 @@ from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.billing import cost_of_call, usage_of
+from otel_agenttrace.analyze.evaluations import run_passed, verdicts_on
 from otel_agenttrace.analyze.measures import model_of
 from otel_agenttrace.analyze.streams import SpanStream
 from otel_agenttrace.analyze.tool_calls import arguments_of, asks_for_tools, told_arguments, tool_name
@@ -43,7 +44,7 @@ class Act:
         kind: What it is.
         name: Of the agent or the tool, or the model as it called itself.
         start_ns: When it began.
-        end_ns: When it ended; None if that is not told.
+        end_ns: When it ended; None if that is not told. Where `has_duration` is false, it gives the order and no more.
         span_id: Its span; of a tool without one, that of the model that asked for it.
         parent: The span above it.
         error: What it failed with; None if it did not fail.
@@ -62,11 +63,12 @@ class Act:
     arguments: int | None = None
     usage: Usage = _NOT_TOLD
     cost_usd: float | None = None
+    has_duration: bool = True
 
     @property
     def duration_s(self) -> float | None:
-        """How long it took, in seconds."""
-        return None if self.end_ns is None else (self.end_ns - self.start_ns) / 1e9
+        """How long it took, in seconds; None if that is not told."""
+        return (self.end_ns - self.start_ns) / 1e9 if self.end_ns is not None and self.has_duration else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,9 @@ class Run:
         acts: In order of their start.
         parents: The span above each span that is no act.
         start_ns: When its first span began.
-        end_ns: When its last span ended; None if one did not end, or tells no time.
+        end_ns: When its last span ended; None if one did not end, or no time is told.
         untold: Calls to models that asked for tools which nobody tells.
+        passed: Whether its evaluations say that it passed; None if none says it.
     """
 
     file: str
@@ -90,11 +93,19 @@ class Run:
     start_ns: int
     end_ns: int | None
     untold: int = 0
+    passed: bool | None = None
 
     @property
     def duration_s(self) -> float | None:
         """Seconds from the first start to the last end."""
         return None if self.end_ns is None else (self.end_ns - self.start_ns) / 1e9
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it passed; where no evaluation says it, whether no call of it failed."""
+        if self.passed is not None:
+            return self.passed
+        return all(act.error is None for act in self.acts if act.kind != "agent")
 
     def of(self, kind: ActKind) -> tuple[Act, ...]:
         """Return the acts of a kind."""
@@ -104,19 +115,22 @@ class Run:
 class _Open:
     """A run of which more may come. Of a large file there may be many: acts are kept as bytes, a third of what objects take."""
 
-    __slots__ = ("asked", "end_ns", "is_open", "parents", "rows", "start_ns", "trace_id")
+    __slots__ = ("asked", "end_ns", "is_open", "is_timed", "parents", "rows", "start_ns", "trace_id", "verdicts")
 
     def __init__(self, span: Span) -> None:
         self.trace_id = span.trace_id
         self.rows: list[str] = []
         self.asked: dict[int, Callable[[], _Asked]] = {}
         self.parents: dict[str, str | None] = {}
-        self.start_ns, self.end_ns, self.is_open = span.start_ns, span.start_ns, False
+        self.verdicts: list[tuple[str | None, bool]] = []
+        self.start_ns, self.end_ns, self.is_open, self.is_timed = span.start_ns, span.start_ns, False, False
 
     def note(self, span: Span) -> None:
         self.start_ns = min(self.start_ns, span.start_ns)
         self.end_ns = max(self.end_ns, span.end_ns or span.start_ns)
-        self.is_open = self.is_open or span.end_ns is None or not span.has_time
+        self.is_open = self.is_open or span.end_ns is None
+        self.is_timed = self.is_timed or span.has_time
+        self.verdicts += verdicts_on(span)
 
     def keep(
         self,
@@ -128,21 +142,23 @@ class _Open:
         cost: float | None = None,
         number: int | None = None,
     ) -> None:
-        end_ns = None if span.duration_ns is None else span.end_ns
-        place = (span.start_ns, end_ns, span.span_id, span.parent_span_id)
+        place = (span.start_ns, span.end_ns, span.span_id, span.parent_span_id)
         tokens = None if usage is None else tuple(getattr(usage, each) for each in Usage.__slots__)
-        self.rows.append(_written((kind, name, *place, _error(span), arguments, tokens, cost, number)))
+        has_duration = semconv.AGENTTRACE_TIME_UNKNOWN not in span.attributes
+        self.rows.append(_written((kind, name, *place, _error(span), arguments, tokens, cost, has_duration, number)))
 
     def acts(self, left_out: frozenset[int]) -> list[tuple[Act, int | None]]:
         """Return the acts, and of calls to models their number in the file, without those whose number is left out."""
         acts: list[tuple[Act, int | None]] = []
         for row in self.rows:
-            kind, name, start, end, span_id, parent, error, arguments, tokens, cost, number = loads(row)
+            kind, name, start, end, span_id, parent, error, arguments, tokens, cost, told, number = loads(row)
             if number in left_out:
                 continue
             usage = _NOT_TOLD if tokens is None else Usage(*tokens)
             place = (start, end, span_id, parent)
-            acts.append((Act(kind, intern(name), *place, error and intern(error), arguments, usage, cost), number))
+            acts.append(
+                (Act(kind, intern(name), *place, error and intern(error), arguments, usage, cost, told), number)
+            )
         return sorted(acts, key=lambda act: (act[0].start_ns, act[0].kind, act[0].name, act[0].span_id))
 
 
@@ -247,8 +263,15 @@ def _closed(file: str, run: _Open, taken: Sequence[tuple[Act, int | None]]) -> R
             acts += [_asked_tool(act, name, arguments) for name, arguments in reversed(asked)]
         is_told = act.kind == "tool" or (act.kind == "agent" and is_told)
         acts.append(act)
-    end_ns = None if run.is_open else run.end_ns
-    return Run(file, run.trace_id, tuple(reversed(acts)), run.parents, run.start_ns, end_ns, untold)
+    end_ns = run.end_ns if run.is_timed and not run.is_open else None
+    return Run(file, run.trace_id, tuple(reversed(acts)), run.parents, run.start_ns, end_ns, untold, _passed(run, acts))
+
+
+def _passed(run: _Open, acts: Sequence[Act]) -> bool | None:
+    if not run.verdicts:
+        return None
+    parents = {**run.parents, **{act.span_id: act.parent for act in acts}}
+    return run_passed(run.verdicts, parents, {act.span_id for act in acts if act.kind == "agent"})
 
 
 def _asked_tool(model: Act, name: str, arguments: int | None) -> Act:

@@ -82,10 +82,12 @@ class AgentFigures:
 
 @dataclass(frozen=True, slots=True)
 class FileFigures:
-    """What the runs of one file took."""
+    """What the runs of one file took. Of `evaluated` runs evaluations say whether they passed, of `passed` that they did."""
 
     file: str
     runs: int
+    passed: int
+    evaluated: int
     figures: Figures
     duration_s: Percentiles
 
@@ -96,6 +98,8 @@ class Stats:
 
     Attributes:
         runs: How many runs.
+        passed: Those whose evaluations say that they passed.
+        evaluated: Those of which evaluations say whether they did.
         include_subagents: Whether the figures count what subagents did.
         total: Of all files.
         subagents: What subagents did; it is part of `total` only if `include_subagents`.
@@ -108,6 +112,8 @@ class Stats:
     """
 
     runs: int
+    passed: int
+    evaluated: int
     include_subagents: bool
     total: Figures
     subagents: Figures
@@ -201,7 +207,7 @@ class _AgentTally:
 class _Tally:
     def __init__(self, *, include_subagents: bool) -> None:
         self._include = include_subagents
-        self._runs = self._untold = 0
+        self._untold = 0
         self._total, self._subagents, self._duration = _Calls(), _Calls(), Amounts()
         self._files: list[FileFigures] = []
         self._models = defaultdict[str, ModelTally](ModelTally)
@@ -209,15 +215,16 @@ class _Tally:
         self._agents = defaultdict[tuple[str | None, bool], _AgentTally](_AgentTally)
 
     def read(self, stream: SpanStream) -> None:
-        runs, calls, duration = 0, _Calls(), Amounts()
+        runs, passed, evaluated, calls, duration = 0, 0, 0, _Calls(), Amounts()
         for run in runs_in(stream):
             runs += 1
+            passed += run.passed is True
+            evaluated += run.passed is not None
             self._untold += run.untold
             for each in (duration, self._duration):
                 each.add(run.duration_s)
             self._take(run, calls)
-        self._runs += runs
-        self._files.append(FileFigures(stream.name, runs, calls.figures, duration.percentiles))
+        self._files.append(FileFigures(stream.name, runs, passed, evaluated, calls.figures, duration.percentiles))
 
     def _take(self, run: Run, of_file: _Calls) -> None:
         for act, agents in _below_agents(run):
@@ -245,7 +252,9 @@ class _Tally:
         tools = sorted(self._tools.items(), key=lambda each: (-each[1].calls, each[0]))
         agents = sorted(self._agents.items(), key=lambda each: (-each[1].calls.count, each[0][0] or "", each[0][1]))
         return Stats(
-            runs=self._runs,
+            runs=sum(each.runs for each in self._files),
+            passed=sum(each.passed for each in self._files),
+            evaluated=sum(each.evaluated for each in self._files),
             include_subagents=self._include,
             total=self._total.figures,
             subagents=self._subagents.figures,

@@ -23,7 +23,7 @@ from otel_agenttrace.errors import CassetteCorrupt, IngestError, LogOfAnotherToo
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, obj, parse, text
 from otel_agenttrace.model import Event, Span, Trace
 
-__all__ = ["Opened", "foreign_spans", "open_trace", "spans_in"]
+__all__ = ["Opened", "foreign_spans", "open_trace", "refuse_log", "spans_in"]
 
 _JSON: Final = b"{["
 _MESSAGE: Final = 0x0A
@@ -54,7 +54,7 @@ def open_trace(path: Path, *, strict: bool = False) -> Opened:
     """
     failure: CassetteCorrupt | None = None
     cassette: Cassette | None = None
-    _refuse_log(path)
+    refuse_log(path)
     try:
         cassette = open_cassette(path, strict=strict)
         if cassette.index.calls:
@@ -72,8 +72,12 @@ def open_trace(path: Path, *, strict: bool = False) -> Opened:
     return Opened(path, cassette, spans)
 
 
-def _refuse_log(path: Path) -> None:
-    """Say what to do with a log of another tool: it is no trace, but can be made one."""
+def refuse_log(path: Path) -> None:
+    """Say what to do with a log of another tool: it is no trace, but can be made one.
+
+    Raises:
+        LogOfAnotherTool: If the file is one.
+    """
     try:
         form = form_of(path) if path.suffix != SUFFIX else None
     except OSError:

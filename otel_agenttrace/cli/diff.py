@@ -90,7 +90,7 @@ def _files(old: Path, new: Path, form: str, kinds: frozenset[str], compare: _Com
     if str(old) == str(new) == "-":
         raise click.UsageError("only one of the two can come from the standard input")
     reader = Reader((old, new))
-    traces = reader.traces()  # not read to its end before the report is made: then the standard input is gone
+    traces = reader.traces(one=True)  # not read to its end before the report is made: then the standard input is gone
     was, now = next(traces, None), next(traces, None)
     if was is None or now is None:
         reader.end(needs_more=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
-from rich.progress import track
+from rich.progress import Progress
 
 from otel_agenttrace.analyze.streams import SpanStream
 from otel_agenttrace.api import load, pricing_here
@@ -22,6 +22,7 @@ from otel_agenttrace.cli.look import readable
 from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.errors import CassetteError, IngestError
 from otel_agenttrace.library.finding import traces_at
+from otel_agenttrace.library.loading import RUN, runs_at
 from otel_agenttrace.library.reading import Source, Unread, forgiven, read_each
 from otel_agenttrace.library.streaming import opened_stream
 from otel_agenttrace.model import Trace
@@ -50,13 +51,20 @@ class Reader:
         self._unread: list[Unread] = []
         self._count = 0
 
-    def traces(self, *, whole: bool = False) -> Iterator[tuple[str, Trace]]:
-        """Yield the name and the trace of each file that can be read.
+    def traces(self, *, whole: bool = False, one: bool = False) -> Iterator[tuple[str, Trace]]:
+        """Yield the name and the trace of each file that can be read; of a log that tells several runs, of each of them.
 
-        A recorded call that turns out to be damaged when its content is read is told, and not known; with `whole` it raises.
+        Args:
+            whole: A recorded call that turns out to be damaged when its content is read raises; else it is told, and not known.
+            one: A log that tells several runs is refused.
         """
-        for name, trace in self._each(load):
-            yield name, trace if whole else replace(trace, spans=tuple(forgiven(trace.spans, _log.warning)))
+        prices = pricing_here()
+        for name, runs in self._each(lambda path: runs_at(path, prices)):
+            if one and len(runs) > 1:
+                raise click.UsageError(_which(name, tuple(runs)))
+            for run, trace in runs.items():
+                spans = trace.spans if whole else tuple(forgiven(trace.spans, _log.warning))
+                yield f"{name}{RUN}{run}" if run else name, replace(trace, spans=spans)
 
     def streams(self) -> Iterator[SpanStream]:
         """Yield the spans of each file that can be read, priced by the settings of the folder."""
@@ -72,10 +80,7 @@ class Reader:
     def _each(self, read: Callable[[Path], _Read]) -> Iterator[tuple[str, _Read]]:
         with ExitStack() as kept:
             sources = [Source(str(file), kept.enter_context(readable(file))) for file in self._files()]
-            told = console(sys.stderr)
-            is_short = len(sources) == 1 or not told.is_terminal
-            each = track(sources, "reading", console=told, transient=True, disable=is_short)
-            for found in read_each(each, read, self._unread):
+            for found in read_each(_with_progress(sources), read, self._unread):
                 self._count += 1
                 yield found
 
@@ -90,7 +95,7 @@ class Reader:
 
     def _files(self) -> Iterator[Path]:
         for path in self._paths:
-            yield from traces_at(path)
+            yield from traces_at(path, with_logs=True)
 
     def end(self, *, findings: bool = False, needs_more: bool = False) -> NoReturn:
         """Name the files that could not be read, and exit: 3 if none could, or more were needed, 1 on findings, else 0."""
@@ -100,6 +105,29 @@ class Reader:
     def tell_unread(self) -> None:
         """Name the files that could not be read."""
         tell_unread(self._unread)
+
+
+def _with_progress(sources: Sequence[Source]) -> Iterator[Source]:
+    """Yield the files, with a bar on a terminal until the last one is read: what follows may be the report.
+
+    The standard output passes by the bar only where it goes to the terminal too: into a file it goes as it is.
+    """
+    told = console(sys.stderr)
+    if len(sources) < 2 or not told.is_terminal:
+        yield from sources
+        return
+    progress = Progress(console=told, transient=True, redirect_stdout=sys.stdout.isatty())
+    progress.start()
+    try:
+        yield from progress.track(sources[:-1], len(sources), description="reading")
+    finally:
+        progress.stop()
+    yield sources[-1]
+
+
+def _which(name: str, runs: Sequence[str]) -> str:
+    told = f"{name} tells {len(runs):,} runs, and one is meant: {', '.join(runs)}"
+    return escaped_lines(f"{told}\n  to fix   name it: {name}{RUN}{runs[0]}")
 
 
 def tell_unread(files: Sequence[Unread]) -> None:
@@ -115,7 +143,7 @@ def compared_with(path: Path) -> Iterator[tuple[str, Trace]]:
     Raises:
         CassetteError: If one cannot be read: what is missing there would pass for what is new.
     """
-    for file in traces_at(path):
+    for file in traces_at(path, with_logs=True):
         with readable(file) as kept:
             yield str(file), load(kept)
 

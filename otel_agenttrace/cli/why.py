@@ -31,7 +31,7 @@ def why(path: Path, span: str, *, depth: int, form: str) -> None:
     SPAN is the beginning of an id, a name, a selector that chooses one span, `last`, or `last-error`.
     """
     reader = Reader((path,))
-    for name, trace in reader.traces():
+    for name, trace in reader.traces(one=True):
         found = causes_of(trace, span_named(trace, span), depth=depth, name=name)
         shown(form, found, lambda found=found: causes_page(found))
     reader.end()

@@ -59,8 +59,8 @@ class Format:
                     yield Ingested(redacted_span(span, redactor), run=name)
         yield from recorded_calls(interactions, trace_id_of(content), redactor)
 
-    def spans(self, content: bytes, left_out: list[LeftOut]) -> Iterator[Span]:
-        """Yield the spans that a file tells, not redacted, to be looked at; what is left out is added to a list.
+    def runs(self, content: bytes, left_out: list[LeftOut]) -> Iterator[tuple[str, Iterator[Span]]]:
+        """Yield the name and the spans of each run of a log, not redacted, to be looked at; what is left out is added to a list.
 
         Raises:
             NotReadable: If the file is not of this format.
@@ -69,7 +69,7 @@ class Format:
             if isinstance(found, LeftOut):
                 left_out.append(found)
             elif not isinstance(found, Interaction):
-                yield from found[1]
+                yield found
 
     def _with_ids(self, content: bytes) -> Iterator[Interaction | LeftOut | tuple[str, Iterator[Span]]]:
         """Yield what a file tells, the runs and spans of it as spans, with the name of their cassette, if they need one."""

@@ -21,6 +21,8 @@ SUFFIXES: Final = (".json",)
 
 _FAILED: Final = "Error:"
 """How the environment of tau-bench answers where a tool failed."""
+_NEAR_ONE: Final = 1e-6
+"""How tau-bench itself counts: a run with a reward of 1 passed."""
 
 
 def read(content: bytes) -> Iterator[Run | LeftOut]:
@@ -50,7 +52,8 @@ def _run(_: int, entry: Mapping[str, object]) -> Run:
     _tell(run, agent, [obj(message) for message in array(entry["traj"])])
     reward = number(entry.get("reward"))
     if reward is not None:
-        add_evaluation(run, agent, "reward", float(reward))
+        label = "pass" if abs(reward - 1) <= _NEAR_ONE else "fail"
+        add_evaluation(run, agent, "reward", float(reward), label=label)
     return run
 
 

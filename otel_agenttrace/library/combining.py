@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from shlex import quote
@@ -16,6 +16,7 @@ from typing import Final, Literal, TypeAlias
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.beginning import check_may_be_replaced, is_ours
 from otel_agenttrace.cassette.exchanges import reference_of
+from otel_agenttrace.cassette.foreign import refuse_log
 from otel_agenttrace.cassette.index import Line
 from otel_agenttrace.cassette.pack import SUFFIX as PACKED
 from otel_agenttrace.cassette.pack import unpacked
@@ -24,6 +25,7 @@ from otel_agenttrace.cassette.reader import Cassette, open_cassette
 from otel_agenttrace.cassette.rewriting import without
 from otel_agenttrace.cassette.sidecars import copy_named, notes_path, remove_unused, sidecars
 from otel_agenttrace.cassette.writer import partial_path
+from otel_agenttrace.dialects.translating import translated
 from otel_agenttrace.errors import CassetteError, CassetteInaccessible, ConfigError
 from otel_agenttrace.library.annotations import Annotations, add_remarks, annotations_of, carried, replace_remarks
 from otel_agenttrace.model import Span, Trace
@@ -66,6 +68,11 @@ class Opened:
         self.content = content
         self._cassette = cassette
         self._line_at = {line.offset: line for line in cassette.index.lines}
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether a recorded call is in it."""
+        return bool(self._cassette.index.calls)
 
     @cached_property
     def spans(self) -> Mapping[_Place, Span]:
@@ -121,6 +128,7 @@ def opened(path: Path) -> Opened:
     Raises:
         CassetteError: If it cannot be read, or a line is not what the format promises.
     """
+    refuse_log(path)
     cassette = open_cassette(path, strict=True)
     try:
         content = b"".join(unpacked(path)) if path.suffix == PACKED else path.read_bytes()
@@ -167,6 +175,7 @@ def merged(paths: Sequence[Path]) -> Made:
 
 def _check_one_kind(paths: Sequence[Path]) -> None:
     for path in paths:
+        refuse_log(path)
         open_cassette(path)  # what is no trace at all is named as that
     foreign = [path for path in paths if path.suffix != PACKED and not is_ours(path)]
     if foreign and len(foreign) < len(paths):
@@ -196,7 +205,9 @@ def sliced(
     Raises:
         ConfigError: If the selector cannot be read, or chooses none.
     """
-    trace = replace(part.trace, cost_of=cost_of)
+    told = part.spans.values() if part.has_calls else translated(part.spans.values())
+    spans = dict(zip(part.spans, told, strict=True))
+    trace = Trace(tuple(sorted(spans.values(), key=lambda span: span.start_ns)), cost_of)
     chosen = select(trace, parse_selector(selector), now_ns)
     if not chosen:
         raise ConfigError(
@@ -204,7 +215,7 @@ def sliced(
             f"  to fix   look what is there: otel-agenttrace show {quote(str(part.path))}; docs/selectors.md lists the terms"
         )
     kept = {id(span) for span in _family(chosen, trace.spans, with_inside=with_inside)}
-    return part.only({at for at, span in part.spans.items() if id(span) in kept})
+    return part.only({at for at, span in spans.items() if id(span) in kept})
 
 
 def _family(chosen: Sequence[Span], spans: Sequence[Span], *, with_inside: bool) -> Iterator[Span]:

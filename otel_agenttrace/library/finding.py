@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from otel_agenttrace import semconv
+from otel_agenttrace.cassette.forms import form_of
 from otel_agenttrace.cassette.pack import SUFFIX as PACKED
 from otel_agenttrace.cassette.places import ENDINGS, NO_PLACE, UNNAMED, newest_cassette, runs_below
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cleaning.files import files_in
 from otel_agenttrace.errors import CassetteError, CassetteNotFound, RunAmbiguous
+from otel_agenttrace.ingest.formats import format_of
+from otel_agenttrace.library.loading import RUN
 from otel_agenttrace.model import Span
 
 __all__ = ["LATEST", "files_below", "run_named", "stem_of", "traces_at"]
@@ -28,21 +31,45 @@ _NEAR: Final = 0.75
 """From which likeness on, of 1, a name may be a slip for another."""
 
 
-def traces_at(path: Path) -> tuple[Path, ...]:
+def traces_at(path: Path, *, with_logs: bool = False) -> tuple[Path, ...]:
     """Return the file itself, or the cassettes in and below a folder, packed ones too, and folders there that cannot be read.
 
+    Args:
+        path: A file or a folder.
+        with_logs: Whether the logs of other tools are meant in a folder that has no cassette.
+
     Raises:
-        CassetteError: If no cassette is in the folder.
+        CassetteError: If there is nothing in the folder.
     """
     if not path.is_dir():
         return (path,)
     files, unread = files_below(path)
     found = sorted((*(each for each in files if each.name.endswith(ENDINGS)), *unread))
+    if not found and with_logs:
+        found = _logs(files)
     if not found:
         raise CassetteError(
-            f"There is no cassette in {path}.\n  to fix   name a trace, or a folder with files whose names end in {' or '.join(ENDINGS)}"
+            f"There is no cassette in {path}.\n  to fix   name a trace, or a folder with files whose names end in {' or '.join(ENDINGS)}; "
+            "otel-agenttrace ingest makes them of what other tools wrote"
         )
     return tuple(found)
+
+
+_LOGS: Final = (".json", ".jsonl", ".ndjson", ".traj", ".yaml", ".yml")
+
+
+def _logs(files: Iterable[Path]) -> list[Path]:
+    """Return the logs of other tools, known by their content; those that are read with another one are left out."""
+    forms = {file: form for file in sorted(files) if file.name.endswith(_LOGS) and (form := _form(file)) is not None}
+    beside = {each for file, form in forms.items() for each in format_of(form).beside(file)}
+    return [file for file in forms if file not in beside]
+
+
+def _form(file: Path) -> str | None:
+    try:
+        return form_of(file)
+    except OSError:
+        return None
 
 
 def files_below(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
@@ -61,7 +88,7 @@ def _is_left_out(name: str) -> bool:
 
 
 def run_named(name: str, folder: Path) -> Path:
-    """Return the file that a user means by a name: a path that is there, `latest`, or a recording in or below a folder.
+    """Return the file that a user means by a name: a path that is there, `latest`, or a recording in or below a folder; each with `#RUN` for one run in it.
 
     A recording is found by the name of its file, with or without its ending; else by the beginning of its run id or of a
     trace id, 4 hex digits or more; else by the name of the agent that stands above all in it. A name that nothing is
@@ -72,6 +99,9 @@ def run_named(name: str, folder: Path) -> Path:
         CassetteNotFound: If none is, but one has a name that is nearly the same; or there is none for `latest`.
     """
     path = Path(name)
+    file, mark, run = name.rpartition(RUN)
+    if mark and file and not path.exists():
+        return Path(f"{run_named(file, folder)}{RUN}{run}")
     if name == "-" or path.name != name or path.exists() or path.is_symlink():
         return path
     if name == LATEST:

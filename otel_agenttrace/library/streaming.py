@@ -11,7 +11,7 @@ from typing import Final
 from otel_agenttrace.analyze.streams import SpanStream, streamed
 from otel_agenttrace.cassette.streaming import SpanLines
 from otel_agenttrace.dialects.translating import translated
-from otel_agenttrace.library.loading import trace_at
+from otel_agenttrace.library.loading import run_in, trace_at
 from otel_agenttrace.model import Span
 
 __all__ = ["opened_stream"]
@@ -31,6 +31,8 @@ def opened_stream(path: Path, cost_of: Callable[[Span], float | None], warn: Cal
     Raises:
         CassetteError: If there is no file, or nothing in it is readable, or a later release wrote it.
     """
+    if run_in(path) is not None:
+        return streamed(trace_at(path, cost_of), str(path))
     lines = SpanLines(path, warn)
     if not lines.has_lines:
         return streamed(trace_at(path, cost_of))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from otel_agenttrace.analyze.pattern_report import Patterns
+from otel_agenttrace.analyze.pattern_report import Patterns, good_runs
 from otel_agenttrace.analyze.percentiles import Percentiles
 from otel_agenttrace.analyze.stats import ModelFigures
 from otel_agenttrace.report.amounts import AMOUNTS, amounts_blocks, shown_share, told
 from otel_agenttrace.report.page import Block, Cell, Column, Heading, Line, Table, Told
 from otel_agenttrace.report.text import counted
 
-__all__ = ["models_blocks", "patterns_page", "sequence_cell", "titled"]
+__all__ = ["evaluated_blocks", "models_blocks", "patterns_page", "sequence_cell", "titled"]
 
 _MOST: Final = 10
 """Rows of a table; the rest is in the JSON."""
@@ -21,6 +21,7 @@ _MOST: Final = 10
 def patterns_page(report: Patterns) -> Iterator[Block]:
     """Yield the report, without the tables that would be empty."""
     yield Line((f"{counted(report.trace_count, 'run')} in {counted(report.files, 'file')}: {_failed(report)}",), "bold")
+    yield from evaluated_blocks(report.passed, report.evaluated, report.trace_count)
     if report.untold_calls:
         asked = counted(report.untold_calls, "call")
         yield Line((f"{asked} to models asked for tools that nobody tells: they are missing here",), "yellow")
@@ -41,6 +42,13 @@ def patterns_page(report: Patterns) -> Iterator[Block]:
             ],
             report.dropped.get("clusters", 0),
         )
+
+
+def evaluated_blocks(passed: int, evaluated: int, runs: int) -> Iterator[Block]:
+    """Yield how many runs passed, if evaluations say it of any."""
+    if evaluated:
+        among = f", {runs - evaluated:,} of {counted(runs, 'run')} have none" if evaluated < runs else ""
+        yield Line((f"passed by evaluation: {passed:,} of {counted(evaluated, 'run')}{among}",))
 
 
 def _calls(amounts: Mapping[str, Percentiles]) -> list[tuple[str, Percentiles]]:
@@ -103,7 +111,7 @@ def _tools(report: Patterns) -> Iterator[Block]:
         ],
     )
     yield from titled(
-        "Order in runs without an error",
+        f"Order in runs that {good_runs(report.evaluated, report.trace_count)}",
         (Column("first"), Column("then"), Column("runs", "right")),
         [(Told(each.first), Told(each.then), f"{each.traces:,} of {each.among:,}") for each in report.orders],
         report.dropped.get("orders", 0),

@@ -190,7 +190,7 @@ def runs_page(diff: RunsDiff) -> Iterator[Block]:
     yield Line(("old  ", Told(diff.old)), "dim")
     yield Line(("new  ", Told(diff.new)), "dim")
     rates = f"{diff.old_successes:,} of {diff.old_runs:,} → {diff.new_successes:,} of {diff.new_runs:,}"
-    yield Line((f"ended without an error: {rates}, {diff.success} (p = {diff.chance:.2g}, one-sided)",))
+    yield Line((f"{_succeeded(diff)}: {rates}, {diff.success} (p = {diff.chance:.2g}, one-sided)",))
     yield Heading("Means, within ± with 95 %")
     columns = (Column(""), *(Column(title, "right") for title in ("old", "new", "difference")), Column("verdict"))
     yield Table(columns, tuple(_measure_row(MEASURES[name], each) for name, each in diff.measures.items()))
@@ -208,6 +208,14 @@ def runs_page(diff: RunsDiff) -> Iterator[Block]:
     for side, models in diff.models.items():
         for model in models:
             yield Line((f"only the {side} runs called ", Told(model)))
+
+
+def _succeeded(diff: RunsDiff) -> str:
+    evaluated, runs = diff.old_evaluated + diff.new_evaluated, diff.old_runs + diff.new_runs
+    if not evaluated:
+        return "ended without an error"
+    rest = "" if evaluated == runs else f" ({evaluated:,} of {runs:,} runs; the others: ended without an error)"
+    return f"passed by evaluation{rest}"
 
 
 def _measure_row(measure: Measure, each: MeasureDiff) -> tuple[str, ...]:

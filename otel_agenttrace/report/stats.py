@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from otel_agenttrace.analyze.percentiles import Percentiles
 from otel_agenttrace.analyze.stats import AgentFigures, Figures, Stats
 from otel_agenttrace.report.amounts import amounts_blocks, shown_share, told
-from otel_agenttrace.report.behaviour import models_blocks, titled
+from otel_agenttrace.report.behaviour import evaluated_blocks, models_blocks, titled
 from otel_agenttrace.report.page import Block, Cell, Column, Line, Told
 from otel_agenttrace.report.text import counted
 
@@ -20,6 +20,7 @@ def stats_page(report: Stats) -> Iterator[Block]:
     """Yield the report, without the tables that would be empty."""
     total = report.total
     yield Line((f"{counted(report.runs, 'run')} in {counted(len(report.files), 'file')}: {_calls(total)}",), "bold")
+    yield from evaluated_blocks(report.passed, report.evaluated, report.runs)
     yield from _warnings(report)
     yield from amounts_blocks(_amounts(report))
     yield from models_blocks(report.models)

@@ -46,7 +46,7 @@ def test_patterns_advise_order_repeats_loops_and_care() -> None:
     assert _lines(_patterns(usual, usual, usual, again)) == [
         "- Do not call `read` with the same arguments again and again: 1 run went in that circle.",
         "- Do not call `read` again with the same arguments: 3 of 4 calls were repeats.",
-        "- Call `search` before `answer`: 3 of 3 runs without an error do.",
+        "- Call `search` before `answer`: 3 of 3 runs that had no error call it before.",
     ]
     assert _lines(_patterns([("book", {"n": 1}), ("book", {"n": 2})], [("book", {})], failing={0})) == [
         "- Check the arguments of `book`: 2 of 3 calls failed; called again at once it worked 1 of 1 times."
@@ -65,7 +65,7 @@ def test_gaps_advise_what_the_baseline_does() -> None:
 
 def test_advice_of_several_reports_tells_each_line_once() -> None:
     report = _patterns(*[[("a", {}), ("b", {})]] * 3)
-    assert _lines(report, report) == ["- Call `a` before `b`: 3 of 3 runs without an error do."]
+    assert _lines(report, report) == ["- Call `a` before `b`: 3 of 3 runs that had no error call it before."]
     assert _lines(_patterns([])) == ["Nothing stood out in the runs that were looked at."]
 
 
