@@ -23,7 +23,9 @@ from otel_agenttrace.analyze.estimates import (
 __all__ = ["ENOUGH", "Tested", "inflation_test", "share_test"]
 
 ENOUGH: Final = 5
-"""So many runs of each side, or so many tasks of both, are tested."""
+"""Shares of so many runs of each side are tested; of amounts, tasks of both are paired from so many on."""
+_LEAST: Final = 3
+"""Amounts of so many runs of each side are tested: of two, no inflation would be more than chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +55,14 @@ def inflation_test(baseline: Mapping[str, Sequence[float]], candidate: Mapping[s
     right = [amount for amounts in candidate.values() for amount in amounts]
     if min(*left, *right) <= 0:
         return Tested("none", note="not tested: a run took none")
-    if baseline.keys() == candidate.keys() and len(baseline) >= ENOUGH:
+    fewest = min(len(left), len(right))
+    if baseline.keys() == candidate.keys() and len(baseline) >= (_LEAST if fewest < ENOUGH else ENOUGH):
         ratios = [_mean_log(candidate[task]) - _mean_log(amounts) for task, amounts in baseline.items()]
         sample = sample_of(ratios)
         reach = t_quantile(sample.n - 1, LEVEL) * (sample.deviation or 0.0) / math.sqrt(sample.n)
         return _told("paired t", Interval(sample.mean - reach, sample.mean + reach))
-    if min(len(left), len(right)) < ENOUGH:
-        return _too_few(len(left), len(right))
+    if fewest < _LEAST:
+        return _too_few(len(left), len(right), _LEAST)
     interval = welch_interval(sample_of([*map(math.log, left)]), sample_of([*map(math.log, right)]))
     return Tested("none") if interval is None else _told("Welch", interval)
 
@@ -76,10 +79,10 @@ def _told(method: Literal["paired t", "Welch"], logs: Interval) -> Tested:
 def share_test(baseline: int, of_baseline: int, candidate: int, of_candidate: int) -> Tested:
     """Return whether a greater share of the candidate's runs has something than of the baseline's."""
     if min(of_baseline, of_candidate) < ENOUGH:
-        return _too_few(of_baseline, of_candidate)
+        return _too_few(of_baseline, of_candidate, ENOUGH)
     p = chance_of_so_few(of_candidate - candidate, of_candidate, of=of_baseline - baseline, among=of_baseline)
     return Tested("Fisher", p < 1 - LEVEL, p=round(p, 6))
 
 
-def _too_few(baseline: int, candidate: int) -> Tested:
-    return Tested("none", note=f"too few runs to test: {baseline} against {candidate}, {ENOUGH} of each are needed")
+def _too_few(baseline: int, candidate: int, needed: int) -> Tested:
+    return Tested("none", note=f"too few runs to test: {baseline} against {candidate}, {needed} of each are needed")

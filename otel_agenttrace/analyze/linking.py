@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
 from otel_agenttrace import semconv
-from otel_agenttrace.analyze.conversations import HeldCall, HeldResult
+from otel_agenttrace.analyze.conversations import HeldCall, HeldResult, text_of_value
 from otel_agenttrace.analyze.kinship import is_agent
-from otel_agenttrace.analyze.run_index import Edge, Evidence, RunIndex, Source
-from otel_agenttrace.analyze.tool_calls import executed_tool
-from otel_agenttrace.jsonvalue import canonical, text
+from otel_agenttrace.analyze.run_index import Edge, Evidence, RunIndex, Source, is_counted
+from otel_agenttrace.analyze.tool_calls import ToolCall, executed_tool
+from otel_agenttrace.jsonvalue import Json, canonical, obj, text
 from otel_agenttrace.model import Span
 from otel_agenttrace.wire.recorded import asked_of
 
 __all__ = ["certain_edges", "predecessor"]
 
 _CALL_ID: Final = "the id of the call"
+_WORD: Final = re.compile(r"\w+")
 
 
 def certain_edges(index: RunIndex, span: Span) -> Iterator[Edge]:
@@ -40,7 +42,9 @@ def _asked(index: RunIndex, span: Span) -> Iterator[Edge]:
     ran = _only(index.tools_by_id.get((span.trace_id, call.call_id or "")))
     if asked is None or ran is None or ran.span is not span:
         return
-    if _agree(asked.call.name, call.name) and asked.span.start_ns <= span.start_ns:
+    if _agree(asked.call.name, call.name) and asked.span.start_ns <= span.start_ns and not _differ(asked.call, call):
+        if index.is_doubtful(call.call_id or "", span):
+            return
         where = f"{_CALL_ID}, in the answer and on the tool"
         yield Edge(asked.span, span, "asked", "certain", Evidence(call.call_id or "", where))
 
@@ -65,18 +69,40 @@ def _ran(index: RunIndex, span: Span, held: HeldResult) -> Source | None:
     asked = index.asked_by_id.get(place, [])
     if ran is None or not held.is_single or len(asked) > 1:
         return None
-    if ran.span.start_ns > span.start_ns or (ran.span.end_ns or span.start_ns) > span.start_ns:
+    if not _has_ended(ran, span):
         return None
     names = [each.call.name for each in asked] + ([held.call.name] if held.call is not None else [])
     if not all(_agree(name, ran.call.name) for name in names):
         return None
-    is_told_otherwise = held.call is not None and not asked and _differ(held.call, ran)
-    return None if is_told_otherwise else ran
+    told = [each.call for each in asked] or [ran.call]
+    is_told_otherwise = held.call is not None and any(_differ(held.call, each) for each in told)
+    if is_told_otherwise or _is_another_text(held.text, ran.call.result) or index.is_doubtful(held.call_id or "", span):
+        return None
+    return ran
 
 
-def _differ(held: HeldCall, ran: Source) -> bool:
-    told = ran.call.arguments
-    return told is not None and held.arguments is not None and canonical(told) != canonical(held.arguments)
+def _has_ended(ran: Source, span: Span) -> bool:
+    return max(ran.span.start_ns, ran.span.end_ns or 0) <= span.start_ns
+
+
+def _is_of_another(index: RunIndex, span: Span, held: HeldResult) -> bool:
+    """Whether a result is none that the tool with its id gave: the id is counted, and the conversation another one."""
+    ran = _only(index.tools_by_id.get((span.trace_id, held.call_id or "")))
+    if ran is None or not is_counted(held.call_id or "") or not _has_ended(ran, span):
+        return False
+    return held.call is not None and held.call.name == ran.call.name and _is_another_text(held.text, ran.call.result)
+
+
+def _differ(one: HeldCall | ToolCall, other: ToolCall) -> bool:
+    """Whether two calls are told with different arguments: what only one of them tells may be a default of the tool."""
+    left, right = obj(one.arguments), obj(other.arguments)
+    return any(canonical(left[name]) != canonical(right[name]) for name in left.keys() & right.keys())
+
+
+def _is_another_text(held: str, result: Json) -> bool:
+    """Whether a text has hardly a word of a result: not one that was cut off, wrapped or written in another form."""
+    words, told = (set(_WORD.findall(each)) for each in (held, text_of_value(result)))
+    return bool(words and told) and len(words & told) <= min(len(words), len(told)) / 2
 
 
 def predecessor(index: RunIndex, span: Span) -> Span | None:
@@ -86,11 +112,15 @@ def predecessor(index: RunIndex, span: Span) -> Span | None:
 
 
 def _predecessors(index: RunIndex, span: Span) -> Iterator[tuple[Source, HeldCall]]:
-    calls = index.conversation(span).calls
+    conversation = index.conversation(span)
+    calls = conversation.calls
     counts = Counter(each.call_id for each in calls)
+    other = {held.call_id for held in conversation.results if _is_of_another(index, span, held)}
     for held in reversed(calls):
         asked = _only(index.asked_by_id.get((span.trace_id, held.call_id or "")))
         if asked is None or counts[held.call_id] > 1 or asked.span is span or asked.span.start_ns > span.start_ns:
+            continue
+        if held.call_id in other or index.is_doubtful(held.call_id or "", span):
             continue
         if _agree(asked.call.name, held.name) and canonical(asked.call.arguments) == canonical(held.arguments):
             yield asked, held
@@ -105,7 +135,8 @@ def _answers(index: RunIndex, span: Span) -> Iterator[Edge]:
         semconv.GEN_AI_REQUEST_PREVIOUS_RESPONSE_ID
     )
     named = index.responses.get((span.trace_id, text(previous) or ""), [])
-    if len(named) == 1 and named[0] is not span and (found is None or found[0].span is not named[0]):
+    is_before = len(named) == 1 and named[0] is not span and named[0].start_ns <= span.start_ns
+    if is_before and (found is None or found[0].span is not named[0]):
         evidence = Evidence(text(previous) or "", "the id of the response that the request goes on from")
         yield Edge(named[0], span, "answer", "certain", evidence)
 

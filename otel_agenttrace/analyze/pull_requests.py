@@ -143,7 +143,9 @@ def pull_request_of(answer: Json, files: Iterable[Json]) -> PullRequest:
 
 def stored_form(pull: PullRequest) -> bytes:
     """Return a pull request as a file: its attributes as JSON, and the `version` of this form."""
-    return (json.dumps({"version": _VERSION, **asdict(pull)}, indent=2, ensure_ascii=False) + "\n").encode()
+    return (json.dumps({"version": _VERSION, **asdict(pull)}, indent=2, ensure_ascii=False) + "\n").encode(
+        errors="backslashreplace"
+    )
 
 
 def stored_pull_request(content: bytes) -> PullRequest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -12,6 +12,7 @@ from typing import Final
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.kinship import Kinship, kinship
 from otel_agenttrace.analyze.leaves import leaf_texts
+from otel_agenttrace.analyze.questions import told_question
 from otel_agenttrace.analyze.tool_calls import ToolCall, executed_tool
 from otel_agenttrace.jsonvalue import Json, canonical, obj, text
 from otel_agenttrace.model import Span, Trace
@@ -25,7 +26,12 @@ _REMEMBERED: Final = 5
 """Failed calls of one tool and agent that wait for a retry."""
 _COMPARED: Final = 400
 _BETWEEN: Final = "\n"
-_FAILED_TEXT: Final = re.compile(r"\s*(error\b|traceback \(most recent call last\)|exit code:? [1-9])", re.IGNORECASE)
+_FAILED_TEXT: Final = re.compile(
+    r"\s*(error(?:\s*(?:[:!.-]|$)| (?:code|executing|calling|invoking|running|reading|occurred)\b)|traceback \(most recent call last\)|exit code:? [1-9])",
+    re.IGNORECASE,
+)
+_WORD: Final = re.compile(r"\w+")
+_DIGIT: Final = re.compile(r"\d")
 _FLAGS: Final = ("isError", "is_error")
 _CODES: Final = ("exit_code", "exitCode", "returncode")
 
@@ -133,8 +139,17 @@ def _likeness(left: Json, right: Json) -> float:
     if canonical(left) == canonical(right):
         return 1.0
     told = [_BETWEEN.join(each.text for each in leaf_texts(side))[:_COMPARED] for side in (left, right)]
+    if _name_others(*told):
+        return 0.0
     matcher = SequenceMatcher(None, *told, autojunk=False)
     return matcher.ratio() if all(told) and matcher.quick_ratio() >= ALIKE else 0.0
+
+
+def _name_others(one: str, other: str) -> bool:
+    """Whether two texts differ only in numbers and words with digits, each in its own: they are about another thing of the kind."""
+    left, right = (Counter(word.lstrip("0") for word in _WORD.findall(each)) for each in (one, other))
+    only = (left - right, right - left)
+    return all(only) and all(_DIGIT.search(word) for words in only for word in words)
 
 
 def _model_retries(trace: Trace, of: Kinship) -> Iterator[Retry]:
@@ -142,8 +157,9 @@ def _model_retries(trace: Trace, of: Kinship) -> Iterator[Retry]:
     for span in trace.inferences:
         asked = _asked(span)
         key = (of.scope(span), asked or span.attributes.get(semconv.GEN_AI_REQUEST_MODEL))
-        previous = failed.pop(key, None)
+        previous = failed.get(key)
         if previous is not None and (previous.end_ns or previous.start_ns) <= span.start_ns:
+            del failed[key]
             failure = previous.status_message or str(previous.attributes.get(semconv.ERROR_TYPE) or "error")
             yield Retry(span, previous, failure, 1.0 if asked else None, span.is_error)
         if span.is_error:
@@ -153,7 +169,7 @@ def _model_retries(trace: Trace, of: Kinship) -> Iterator[Retry]:
 def _asked(span: Span) -> str:
     """Return what tells a request apart: its key where it is recorded, else its messages; empty where neither is."""
     call = span.call
-    return call.key if call is not None else text(span.attributes.get(semconv.GEN_AI_INPUT_MESSAGES)) or ""
+    return call.key if call is not None else told_question(span) or ""
 
 
 def attempts(trace: Trace) -> tuple[Attempts, ...]:

@@ -24,12 +24,14 @@ from otel_agenttrace.jsonvalue import canonical, text
 from otel_agenttrace.model import Span, Trace
 from otel_agenttrace.wire.recorded import output_messages
 
-__all__ = ["Edge", "EdgeKind", "Evidence", "RunIndex", "Source", "nearest_before"]
+__all__ = ["Edge", "EdgeKind", "Evidence", "RunIndex", "Source", "is_counted", "nearest_before"]
 
 EdgeKind: TypeAlias = Literal[
     "asked", "result", "answer", "parent", "subagent", "link", "retry", "value", "file", "text", "order"
 ]
 Certainty: TypeAlias = Literal["certain", "inferred"]
+_LENGTH_OF_UNIQUE: Final = 20
+"""Ids of calls that are as long are drawn by lot, by whatever provider; shorter ones may be counted."""
 _MOST_SOURCES: Final = 1_000
 """Results that hold one identifier; what stands in more tells nothing."""
 
@@ -78,6 +80,11 @@ def nearest_before(spans: Sequence[Source], start_ns: int) -> Source | None:
     return spans[place - 1] if place else None
 
 
+def is_counted(call_id: str) -> bool:
+    """Whether an id of a call may be one that is given again in another conversation, as `call_0`."""
+    return len(call_id) < _LENGTH_OF_UNIQUE
+
+
 class RunIndex:
     """One trace, read for the causes of its spans. Texts and ids of different traces in one file are kept apart."""
 
@@ -120,6 +127,19 @@ class RunIndex:
     def telling(self) -> frozenset[int]:
         """The `id()` of the calls to models that tell for which tools they asked."""
         return frozenset(id(each.span) for each in self.asked)
+
+    @cached_property
+    def _silent(self) -> dict[str, int]:
+        """When the first call to a model started that may have asked for tools and does not tell, by trace."""
+        found: dict[str, int] = {}
+        for span in self.inferences:
+            if not (span.is_error or span.operation == semconv.OPERATION_EMBEDDINGS or output_messages(span)):
+                found.setdefault(span.trace_id, span.start_ns)
+        return found
+
+    def is_doubtful(self, call_id: str, span: Span) -> bool:
+        """Whether an id of a call, as `call_0`, may be that of another call too: one that a model asked for before, and does not tell."""
+        return is_counted(call_id) and self._silent.get(span.trace_id, span.start_ns) < span.start_ns
 
     @cached_property
     def by_scope(self) -> dict[tuple[str, str], list[Span]]:

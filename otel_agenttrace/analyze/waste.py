@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from otel_agenttrace import semconv
+from otel_agenttrace.analyze.questions import told_question
 from otel_agenttrace.analyze.spending import PricedSpan, Spending, Tally
 from otel_agenttrace.model import Span
 
@@ -16,6 +17,8 @@ _REQUEST: Final = (
     semconv.GEN_AI_REQUEST_MODEL,
     semconv.GEN_AI_SYSTEM_INSTRUCTIONS,
     semconv.GEN_AI_INPUT_MESSAGES,
+    semconv.GEN_AI_CONVERSATION_ID,
+    semconv.GEN_AI_REQUEST_PREVIOUS_RESPONSE_ID,
     semconv.GEN_AI_TOOL_DEFINITIONS,
 )
 
@@ -114,9 +117,10 @@ class WasteTally:
             if call.span.is_error:
                 self._failed.add(self._file, call)
             return
-        before = self._open.pop(asked, None)
-        if before is not None:
-            self._retried.add(self._file, before)
+        before = self._open.get(asked)
+        if before is not None and (call.span.is_error or _follows(call.span, before.span)):
+            (self._retried if _follows(call.span, before.span) else self._failed).add(self._file, before)
+            del self._open[asked]
         if call.span.is_error:
             self._open[asked] = call
         elif asked in self._answered:
@@ -134,6 +138,11 @@ class WasteTally:
         return Wasted(*kinds, together.spending, share, self._further, self._unjudged)
 
 
+def _follows(span: Span, failed: Span) -> bool:
+    """Whether a call began after a failed one had ended: one beside it tries nothing again."""
+    return (failed.end_ns or failed.start_ns) <= span.start_ns
+
+
 def _attempts(span: Span) -> int:
     return sum(event.name == semconv.EVENT_AGENTTRACE_EXCHANGE for event in span.events)
 
@@ -143,6 +152,6 @@ def _request(span: Span) -> int | None:
     key = span.attributes.get(semconv.AGENTTRACE_CALL_KEY)
     if isinstance(key, str):
         return hash(key)
-    if not span.attributes.get(semconv.GEN_AI_INPUT_MESSAGES):
+    if told_question(span) is None:
         return None
     return hash(tuple(repr(span.attributes.get(name)) for name in _REQUEST))

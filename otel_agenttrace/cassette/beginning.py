@@ -43,6 +43,8 @@ def check_may_be_replaced(path: Path, purpose: str, *, is_fork: bool = False) ->
     """
     if not path.exists():
         return
+    if not (path.is_file() or path.is_dir()):
+        raise CassetteInaccessible(path, purpose, "it is no file but a pipe, a socket or a device")
     kind = _kind(path)
     if kind == "trace":
         raise CassetteInaccessible(path, purpose, "it is a trace that others exported, which would be replaced")

@@ -53,9 +53,12 @@ def runs_below(folder: Path) -> tuple[Path, ...]:
 
 
 def cassettes_below(folder: Path) -> tuple[Path, ...]:
-    """Return the cassettes in and below a folder, sorted, but for those in hidden folders; none where there is no folder."""
+    """Return the cassettes in and below a folder, sorted, but for those in hidden folders; none where there is no folder.
+
+    A pipe of such a name is none: who opens it waits for ever.
+    """
     found: list[Path] = []
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".") and name not in NO_PLACE]
         found += [Path(place, name) for name in files if name.endswith(ENDINGS)]
-    return tuple(sorted(found))
+    return tuple(sorted(path for path in found if not path.is_fifo()))

@@ -19,6 +19,8 @@ _PLACE: Final = re.compile(
     r"(?:(?:/pull/|\#)(?P<number>\d{1,9})(?:[/?#].*)?|/pulls|/)?",
     re.ASCII,
 )
+_WRITABLE: Final = re.compile(r"[!-~]+")
+"""What may stand in a header. An HTTP client that refuses another one quotes it."""
 _GITHUB: Final = ("github.com", "www.github.com")
 _OF_GITHUB: Final = ("GH_TOKEN", "GITHUB_TOKEN")
 _OF_OTHERS: Final = ("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
@@ -86,17 +88,22 @@ def token_for(api: str, environ: Mapping[str, str]) -> Token:
     """Return the token for an API: each host has variables of its own, so that none gets the token of another.
 
     Raises:
-        ConfigError: If the address cannot be one, or there is a token that would go unencrypted to another machine.
+        ConfigError: If the address cannot be one, or there is a token that cannot be one, or that would go unencrypted to
+            another machine.
     """
     address = urlsplit(api)
     if address.scheme not in ("http", "https") or not address.hostname or address.username is not None:
         raise ConfigError("The address of the API is none.\n  to fix   --api https://github.example.com/api/v3")
     is_github = address.hostname == "api.github.com" or address.hostname.endswith(".ghe.com")
     names = _OF_GITHUB if is_github else _OF_OTHERS
-    value = next((told for name in names if (told := environ.get(name, "").strip())), None)
+    name, value = next(((name, told) for name in names if (told := environ.get(name, "").strip())), (names[0], None))
+    if value is not None and not _WRITABLE.fullmatch(value):
+        raise ConfigError(
+            f"{name} is no token: it holds characters that none has.\n  to fix   set it again, or unset it"
+        )
     if value is not None and address.scheme == "http" and not _is_this_machine(address.hostname):
         raise ConfigError(
-            f"A token is not sent unencrypted, to {address.netloc}.\n  to fix   use https, or unset {names[0]}"
+            f"A token is not sent unencrypted, to {address.netloc}.\n  to fix   use https, or unset {name}"
         )
     return Token(value, names)
 

@@ -68,7 +68,7 @@ class Cleaner:
         return clean
 
     def texts(self, texts: Iterable[str]) -> tuple[str, ...]:
-        """Return what people wrote beside a span, without secrets."""
+        """Return what people wrote beside a span, or named a file, without secrets."""
         return tuple(map(self._redactor.redact_text, texts))
 
 
@@ -80,7 +80,7 @@ def exported(runs: _Runs, form: str, cleaner: Cleaner) -> Iterator[str]:
         form: One of `FORMS`.
         cleaner: What all texts pass.
     """
-    return FORMS[form](runs, cleaner)
+    return FORMS[form](((cleaner.texts((name,))[0], trace) for name, trace in runs), cleaner)
 
 
 # --- OTLP ---------------------------------------------------------------------------------------------------------------

@@ -383,6 +383,60 @@ def _parents_in_a_circle_and_ids_that_two_spans_have() -> Case:
 
 
 @_case
+def _a_counted_id_where_another_call_does_not_tell_what_it_asked_for() -> Case:
+    run = Made()
+    one, other = run.agent("one"), run.agent("other")
+    call = ("call_0", "weather", {"city": "Bern"})
+    run.chat("m1", [said("user", "Bern?")], asks(call), inside=one)
+    run.chat("m2", inside=other, told={"gen_ai.response.finish_reasons": ("tool_calls",)})
+    run.tool("t2", "weather", {"city": "Bern"}, "sun over all of it", call_id="call_0", inside=other)
+    run.chat("m3", [said("user", "Bern?"), asks(call), gave("call_0", "sun over all of it")], inside=other)
+    parents = {
+        (agent, "parent", each) for agent, of in (("one", ("m1",)), ("other", ("m2", "t2", "m3"))) for each in of
+    }
+    return Case(run.trace, parents, {("m1", "asked", "t2")}, set())
+
+
+@_case
+def _an_id_that_is_drawn_by_lot_where_another_call_does_not_tell_what_it_asked_for() -> Case:
+    run = Made()
+    call_id = "call_" + "x7Qa" * 6
+    call = (call_id, "weather", {"city": "Bern"})
+    run.chat("m1", told={"gen_ai.response.finish_reasons": ("tool_calls",)})
+    run.chat("m2", [said("user", "Bern?")], asks(call))
+    run.tool("t2", "weather", {"city": "Bern", "unit": "C"}, "sun over all of it", call_id=call_id)
+    run.chat("m3", [said("user", "Bern?"), asks(call), gave(call_id, "Result: sun over all of it")])
+    certain = {("m2", "asked", "t2"), ("t2", "result", "m3"), ("m2", "answer", "m3")}
+    return Case(run.trace, certain, set(), {("m1", "asked", "t2")})
+
+
+@_case
+def _a_tool_that_ran_with_other_arguments_than_were_asked_for() -> Case:
+    run = Made()
+    run.chat("m1", [said("user", "Bern?")], asks(("call_0", "weather", {"city": "Bern"})))
+    run.tool("t1", "weather", {"city": "Rome"}, "sun", call_id="call_0")
+    return Case(run.trace, set(), {("m1", "asked", "t1")}, set())
+
+
+@_case
+def _a_conversation_that_began_elsewhere_and_counts_its_calls_the_same() -> Case:
+    run = Made()
+    call = ("call_0", "clock", {})
+    run.chat("m1", [said("user", "time?")], asks(call))
+    run.tool("t1", "clock", {}, "it is twelve noon", call_id="call_0")
+    run.chat("m2", [said("user", "else"), asks(call), gave("call_0", "midnight has just passed")])
+    return Case(run.trace, {("m1", "asked", "t1")}, set(), {("t1", "result", "m2")})
+
+
+@_case
+def _a_request_that_goes_on_from_a_later_response() -> Case:
+    run = Made()
+    run.chat("m2", [said("user", "and?")], told={"gen_ai.request.previous_response.id": "resp_1"})
+    run.chat("m1", [said("user", "hi")], said("assistant", "hello"), told={"gen_ai.response.id": "resp_1"})
+    return Case(run.trace, set(), set(), {("m1", "answer", "m2")})
+
+
+@_case
 def _links() -> Case:
     run = Made()
     first = run.chat("m1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -11,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from otel_agenttrace.cassette.beginning import check_may_be_replaced
+from otel_agenttrace.cassette.places import runs_below
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.validation import validated
 from otel_agenttrace.cassette.writer import RecordedCall, Writer
@@ -144,6 +147,15 @@ def test_recordings_and_exported_traces_are_not_mixed(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"foreign\.otlp\.jsonl is a trace that others exported"):
         merged([_GOLDEN, foreign])
     assert merged([foreign, foreign]).content == foreign.read_bytes()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no named pipes in folders")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.otlp.jsonl"
+    os.mkfifo(pipe)
+    with pytest.raises(CassetteInaccessible, match="it is no file but a pipe"):
+        check_may_be_replaced(pipe, "written")
+    assert runs_below(tmp_path) == ()
 
 
 def test_what_is_no_cassette_is_not_replaced(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Prices that the sums are made of, in US dollars per million tokens: gpt-4o-mini 
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from otel_agenttrace.library.streaming import opened_stream
 from otel_agenttrace.model import AttributeValue, Call, Event, Span
 from otel_agenttrace.pricing import ModelPrice, Pricing, price_table
 from tests.support.corpus import CORPORA
+from tests.support.made_runs import said
 
 _DAY = datetime(2026, 11, 1, tzinfo=timezone.utc)
 _BEGIN = int(_DAY.timestamp()) * 1_000_000_000
@@ -284,9 +286,38 @@ def test_the_same_request_in_another_file_is_another_run() -> None:
 
 
 def test_a_request_of_others_is_known_by_its_messages() -> None:
-    spans = [_call(1, gen_ai__input__messages="[1]"), _call(2, gen_ai__input__messages="[1]"), _call(3)]
-    wasted = _costs(*spans, _call(4, gen_ai__input__messages="[2]")).wasted
+    one, two = _said("one"), _said("two")
+    spans = [_call(1, gen_ai__input__messages=one), _call(2, gen_ai__input__messages=one), _call(3)]
+    wasted = _costs(*spans, _call(4, gen_ai__input__messages=two)).wasted
     assert ([each.span_id[-1] for each in wasted.repeated.evidence], wasted.unjudged_calls) == (["2"], 1)
+
+
+def _said(text: str) -> str:
+    return json.dumps([said("user", text)])
+
+
+@pytest.mark.parametrize("messages", ["[REDACTED]", _said("a long text")[:30], "[]", '[{"role": "user", "parts": []}]'])
+def test_requests_that_were_cut_off_or_taken_out_are_not_told_as_the_same(messages: str) -> None:
+    spans = [_call(number, gen_ai__input__messages=messages) for number in (1, 2, 3)]
+    wasted = _costs(_failed(spans[0]), *spans[1:]).wasted
+    assert (wasted.failed.spent.calls, wasted.together.calls, wasted.unjudged_calls) == (1, 1, 3)
+
+
+@pytest.mark.parametrize("name", [semconv.GEN_AI_CONVERSATION_ID, semconv.GEN_AI_REQUEST_PREVIOUS_RESPONSE_ID])
+def test_the_same_words_in_another_conversation_are_another_request(name: str) -> None:
+    spans = [_call(number, gen_ai__input__messages=_said("go on")) for number in (1, 2)]
+    told = (replace(span, attributes={**span.attributes, name: span.span_id}) for span in spans)
+    assert _costs(*told).wasted.together.calls == 0
+
+
+def test_a_call_beside_a_failed_one_does_not_make_it_again() -> None:
+    first = _failed(_keyed(_call(1), "a"))
+    beside, after = _keyed(_call(2), "a"), _keyed(_call(9), "a")
+    first = replace(first, end_ns=beside.start_ns + 5)
+    wasted = _costs(first, beside).wasted
+    assert (wasted.failed.spent.calls, wasted.retried.spent.calls) == (1, 0)
+    wasted = _costs(first, _failed(beside), after).wasted
+    assert (wasted.failed.spent.calls, wasted.retried.spent.calls, wasted.together.calls) == (1, 1, 2)
 
 
 # --- real traces --------------------------------------------------------------------------------------------------------

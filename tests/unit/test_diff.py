@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from random import Random
 from typing import Any, Final
 
 import pytest
@@ -261,6 +262,45 @@ def test_a_planted_change_is_found_and_only_it(name: str) -> None:
     assert [(change.kind, change.what) for change in diff.changes] == [expected]
     assert diff.has(frozenset({expected[0]}))
     assert not diff.is_same
+
+
+def _with_groups(seed: int) -> list[Span]:
+    """Return a run of a model and groups of parallel tools, some of which fail and are tried again."""
+    chance, spans, place = Random(seed), [_root(2_000)], 0
+    while len(spans) < 200:
+        place += 1
+        spans.append(_inference(5 * place, [_said("user", "Where is it warm?")], f"thought {place}"))
+        for beside in range(chance.choice((1, 1, 2, 3, 4))):
+            number = len(spans) + 1_000
+            asked = {"q": chance.choice(("Rome", "Bern", f"city {number}"))}
+            tool = _tool(number, chance.choice(("search", "book")), asked, {"found": f"town {number}"})
+            start = (50 * place + 10 + beside) * _MS
+            if chance.random() < 0.15:
+                failed = replace(tool, span_id=f"{number + 5_000:016x}", start_ns=start, end_ns=start + 5 * _MS)
+                spans.append(replace(failed, status="ERROR", status_message="no"))
+                start += 6 * _MS
+            spans.append(replace(tool, start_ns=start, end_ns=start + 20 * _MS))
+    return spans
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(["", "added", "arguments", "error", "removed", "result"]))
+def test_a_change_among_parallel_groups_and_retries_is_found_and_only_it(seed: int, kind: str) -> None:
+    spans = _with_groups(seed)
+    place = Random(seed).choice([at for at, span in enumerate(spans) if "execute" in span.name and not span.is_error])
+    tool = spans[place]
+    later = replace(tool, span_id="e" * 16, start_ns=(tool.end_ns or 0) + 1, end_ns=(tool.end_ns or 0) + 2)
+    planted = {
+        "": spans,
+        "added": [*spans, _with(later, **{f"{_TOLD}arguments": '{"q": "extra"}'})],
+        "arguments": _put(spans, place, _with(tool, **{f"{_TOLD}arguments": '{"q": "elsewhere"}'})),
+        "error": _put(spans, place, replace(tool, status="ERROR", status_message="no")),
+        "removed": [*spans[:place], *spans[place + 1 :]],
+        "result": _put(spans, place, _with(tool, **{f"{_TOLD}result": '{"found": "nothing"}'})),
+    }
+    one, two = _trace(spans), _trace(planted[kind])
+    assert [change.kind for change in diff_of(one, two).changes] == ([kind] if kind else [])
+    assert [change.kind for change in diff_of(two, one).changes] == ([_TURNED.get(kind, kind)] if kind else [])
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,51 @@ def test_retries_lost_time_and_files_are_those_of_the_run() -> None:
     assert (told.files.read, told.files.written, told.files.run) == (("a.py",), ("a.py",), ("pytest",))
 
 
+def test_the_next_of_many_is_no_retry_of_the_one_that_failed() -> None:
+    run = Made()
+    run.tool("t1", "get", {"url": "https://shop.test/v1/customers/1001"}, status="ERROR", status_message="404")
+    run.tool("t2", "get", {"url": "https://shop.test/v1/customers/1002"}, "found")
+    run.tool("t3", "order", {"id": "W1001"}, "Error: order not found")
+    run.tool("t4", "order", {"id": "#W1001"}, "found")
+    run.tool("t5", "days", {"from": "2026-5-01"}, "Error: no date")
+    run.tool("t6", "days", {"from": "2026-05-01"}, "found")
+    assert [(each.previous.name, each.span.name) for each in explain(run.trace).retries] == [("t3", "t4"), ("t5", "t6")]
+
+
+@pytest.mark.parametrize(
+    ("result", "failed"),
+    [
+        ("Error: no such file", 1),
+        ("error code 404", 1),
+        ("Error", 1),
+        ("Error executing tool", 1),
+        ("Error log of Monday: nothing", 0),
+        ("Error handling in Go is by values.", 0),
+    ],
+)
+def test_a_text_about_errors_is_no_failure(result: str, failed: int) -> None:
+    run = Made()
+    run.tool("t1", "read", {"path": "log.txt"}, result)
+    run.tool("t2", "read", {"path": "log.txt"}, "nothing")
+    assert len(explain(run.trace).retries) == failed
+
+
+def test_a_model_that_is_asked_again_is_found_beside_one_that_ran_with_the_failed_call() -> None:
+    run = Made()
+    run.chat("m1", [said("user", "hi")], status="ERROR", status_message="overloaded")
+    run.together()
+    run.chat("m2", [said("user", "hi")], said("assistant", "hello"))
+    run.chat("m3", [said("user", "hi")], said("assistant", "hello"))
+    assert [(each.previous.name, each.span.name) for each in explain(run.trace).retries] == [("m1", "m3")]
+
+
+def test_requests_that_were_taken_out_are_not_told_as_the_same() -> None:
+    run = Made()
+    run.chat("m1", told={"gen_ai.input.messages": "[REDACTED]"}, status="ERROR", status_message="overloaded")
+    run.chat("m2", told={"gen_ai.input.messages": "[REDACTED]"})
+    assert [each.likeness for each in explain(run.trace).retries] == [None]
+
+
 def test_the_attempts_inside_a_call_are_told_with_what_was_lost() -> None:
     """In the file each call has two attempts that begin 1.5 ms apart: one broke off, one was a 429."""
     found = attempts(load(_GOLDEN))

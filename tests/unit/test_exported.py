@@ -126,6 +126,13 @@ def test_no_cell_of_csv_is_a_formula(begin: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_a_secret_in_the_name_of_a_file_is_replaced(form: str) -> None:
+    secret = "ghp_" + secrets.token_hex(18)
+    run = Trace((span(1, genai_attributes([said("user", "hi")], [said("assistant", "ho")])),))
+    assert secret not in "".join(exported([(f"runs/{secret}.jsonl", run)], form, Cleaner(redactor({}))))
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_a_secret_that_older_rules_left_is_replaced_and_its_span_counted(form: str) -> None:
     secret = "ghp_" + secrets.token_hex(18)
     attributes = genai_attributes([said("user", f"my token is {secret}")], [said("assistant", "ho")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from random import Random
 from typing import Any
 
 import pytest
@@ -118,7 +119,7 @@ def test_few_runs_are_not_tested_and_the_size_alone_counts() -> None:
         ("token_inflation", "critical", "none"),
         ("cost_inflation", "critical", "none"),
     ]
-    assert report.gaps[0].test.note == "too few runs to test: 2 against 2, 5 of each are needed"
+    assert report.gaps[0].test.note == "too few runs to test: 2 against 2, 3 of each are needed"
 
 
 def test_a_gap_that_may_be_chance_is_one_step_milder() -> None:
@@ -195,6 +196,35 @@ def test_pairs_show_an_inflation_that_differences_between_tasks_would_hide() -> 
     assert (paired.low or 0) < 2 < (paired.high or 0)
     unpaired = inflation_test(baseline, {f"x{task}": amounts for task, amounts in doubled.items()})
     assert (unpaired.method, unpaired.significant) == ("Welch", False)
+
+
+def test_three_runs_of_each_are_tested() -> None:
+    alike = inflation_test({"a": [100, 110, 95]}, {"b": [310, 290, 300]})
+    assert (alike.method, alike.significant) == ("Welch", True)
+    assert inflation_test({"a": [100, 400, 90]}, {"b": [310, 120, 900]}).significant is False
+    paired = inflation_test({"a": [1], "b": [10], "c": [100]}, {"a": [2], "b": [21], "c": [198]})
+    assert (paired.method, paired.significant) == ("paired t", True)
+    assert inflation_test({"a": [100, 110]}, {"a": [300, 310]}).method == "none"
+
+
+@pytest.mark.parametrize("count", [3, 6])
+def test_two_halves_of_the_same_runs_are_rarely_critical(count: int) -> None:
+    """Of 60 splits of runs whose tokens, tools, errors and times vary, at most six."""
+    chance = Random(count)
+
+    def varied(number: int) -> tuple[str, str, Trace]:
+        tools = [(chance.choice(("search", "search", "read", "edit")), {"q": chance.randrange(6)}) for _ in range(5)]
+        tokens = (int(chance.lognormvariate(5, 0.6)), int(chance.lognormvariate(3, 0.6)))
+        failing = {place for place in range(5) if chance.random() < 0.12}
+        made = _run(number, tools, tokens=tokens, failing=failing, latency_s=chance.lognormvariate(0, 0.7))
+        return f"t{number}", f"side/t{number}", traced(made)
+
+    critical = 0
+    for _ in range(60):
+        runs = [varied(number) for number in range(2 * count)]
+        report = gaps_between(records_of(runs[:count]), records_of(runs[count:]), LIMITS)
+        critical += any(gap.severity == "critical" for gap in report.gaps)
+    assert critical <= 6
 
 
 def test_shares_are_tested_by_fisher() -> None:

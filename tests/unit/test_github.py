@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from otel_agenttrace.analyze.pull_requests import PullRequest
-from otel_agenttrace.errors import GitHubError, GitHubLimited
+from otel_agenttrace.errors import ConfigError, GitHubError, GitHubLimited
 from otel_agenttrace.github.addresses import place_of, token_for
 from otel_agenttrace.github.client import GitHub
 from otel_agenttrace.github.reading import chosen, with_files
@@ -113,6 +113,14 @@ def test_no_other_host_gets_the_token(where: str) -> None:
         assert server.requests[0].header("authorization") == f"Bearer {token}"
     assert len(heard) == (1 if where == "redirect" else 0)
     assert all(token not in str(request.headers) for request in heard)
+
+
+@pytest.mark.parametrize("damage", ["\n", "\0", "\u00e9", " "])
+def test_a_token_that_no_header_may_hold_is_refused_and_not_shown(damage: str) -> None:
+    token = f"{secrets.token_hex(10)}{damage}{secrets.token_hex(10)}"
+    with FakeGitHub(_PULLS) as server, pytest.raises(ConfigError, match="GH_ENTERPRISE_TOKEN is no token") as raised:
+        _read(server, environ={"GH_ENTERPRISE_TOKEN": token})
+    assert token[:20] not in str(raised.value)
 
 
 # --- limits ---------------------------------------------------------------------------------------------------------

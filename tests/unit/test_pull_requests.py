@@ -125,6 +125,11 @@ def test_a_file_without_its_counts_is_refused() -> None:
 # --- kept -----------------------------------------------------------------------------------------------------------
 
 
+def test_half_a_character_in_what_github_tells_is_kept(tmp_path: Path) -> None:
+    found = _pull(changed("a\ud83d.py"), title="half a \ud83d face")
+    assert read_stored(store(found, tmp_path, str)) == found
+
+
 def test_what_is_kept_is_read_again_the_same(tmp_path: Path) -> None:
     found = _pull(changed("b.py", status="renamed", previous_filename="a.py"), body="Zürich 🦊")
     path = store(found, tmp_path, lambda told: told)
