@@ -288,7 +288,7 @@ def _call_cost(seen: _Seen, source: str | None) -> CallCost:
         trace_id=span.trace_id,
         span_id=span.span_id,
         name=span.name,
-        time=_time(span).isoformat() if span.start_ns else None,
+        time=_time(span).isoformat() if span.start_ns and span.has_time else None,
         model=model_of(span),
         agent=seen.agent,
         phase=seen.phase,
@@ -314,4 +314,4 @@ def _time(span: Span) -> datetime:
 
 
 def _day(span: Span) -> str | None:
-    return _time(span).date().isoformat() if span.start_ns else None
+    return _time(span).date().isoformat() if span.start_ns and span.has_time else None

@@ -49,6 +49,7 @@ class Act:
         arguments: A number that two calls of a tool share in one process if they have the same arguments; None where these are not known.
         usage: The tokens of a call to a model.
         cost_usd: What that call cost; None where it is not known.
+        duration_ns: How long it took; None where its source does not tell that: start and end are the order then, no more.
     """
 
     kind: ActKind
@@ -61,11 +62,12 @@ class Act:
     arguments: int | None = None
     usage: Usage = _NOT_TOLD
     cost_usd: float | None = None
+    duration_ns: int | None = None
 
     @property
     def duration_s(self) -> float | None:
         """How long it took, in seconds."""
-        return None if self.end_ns is None else (self.end_ns - self.start_ns) / 1e9
+        return None if self.duration_ns is None else self.duration_ns / 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Run:
         acts: In order of their start.
         parents: The span above each span that is no act.
         start_ns: When its first span began.
-        end_ns: When its last span ended; None if one did not end.
+        end_ns: When its last span ended; None if one did not end, or its source tells no times.
         untold: Calls to models that asked for tools which nobody tells.
     """
 
@@ -115,7 +117,7 @@ class _Open:
     def note(self, span: Span) -> None:
         self.start_ns = min(self.start_ns, span.start_ns)
         self.end_ns = max(self.end_ns, span.end_ns or span.start_ns)
-        self.is_open = self.is_open or span.end_ns is None
+        self.is_open = self.is_open or span.end_ns is None or not span.has_time
 
     def keep(
         self,
@@ -128,15 +130,15 @@ class _Open:
     ) -> None:
         place = (span.start_ns, span.end_ns, span.span_id, span.parent_span_id)
         tokens = None if usage is None else tuple(getattr(usage, each) for each in Usage.__slots__)
-        self.rows.append(_written((kind, name, *place, _error(span), arguments, tokens, cost)))
+        self.rows.append(_written((kind, name, *place, _error(span), arguments, tokens, cost, span.duration_ns)))
 
     def acts(self) -> list[Act]:
         acts: list[Act] = []
         for row in self.rows:
-            kind, name, start, end, span_id, parent, error, arguments, tokens, cost = loads(row)
+            kind, name, start, end, span_id, parent, error, arguments, tokens, cost, took = loads(row)
             usage = _NOT_TOLD if tokens is None else Usage(*tokens)
             place = (start, end, span_id, parent)
-            acts.append(Act(kind, intern(name), *place, error and intern(error), arguments, usage, cost))
+            acts.append(Act(kind, intern(name), *place, error and intern(error), arguments, usage, cost, took))
         return sorted(acts, key=lambda act: (act.start_ns, act.kind, act.name, act.span_id))
 
 
