@@ -47,8 +47,8 @@ class Phase:
         targets: Files and commands, each once, in order.
         agents: The subagents that ran, by the ids of their spans.
         failed: How many calls failed.
-        offset_ns: From the start of the run to the start of the phase.
-        duration_ns: From its first start to its last end.
+        offset_ns: From the start of the run to the start of the phase; None where a span in it does not tell when it was.
+        duration_ns: From its first start to its last end; None likewise.
         totals: With everything below.
     """
 
@@ -57,8 +57,8 @@ class Phase:
     targets: tuple[Touch, ...]
     agents: tuple[str, ...]
     failed: int
-    offset_ns: int
-    duration_ns: int
+    offset_ns: int | None
+    duration_ns: int | None
     totals: Totals
 
 
@@ -151,7 +151,7 @@ def explain(trace: Trace, *, name: str = "") -> Explanation:
 def _wasted(trace: Trace, calls: Iterable[ToolCall], resent: Iterable[Attempts]) -> Wasted:
     failed = [span for span in trace.inferences if span.is_error]
     failed += [call.span for call in calls if call.is_executed and failure_of(call) is not None]
-    lost = [Interval(span.start_ns, span.end_ns) for span in failed if span.end_ns is not None]
+    lost = [Interval(span.start_ns, span.start_ns + took) for span in failed if (took := span.duration_ns) is not None]
     again = [
         Interval(each.span.start_ns, each.span.start_ns + each.wasted_ns) for each in resent if not each.span.is_error
     ]
@@ -272,6 +272,7 @@ class _Teller:
 
     def _phase(self, units: Sequence[_Unit]) -> Phase:
         calls = [call for unit in units for call in unit.calls]
+        is_timed = all(unit.span.has_time for unit in units)
         start = min(unit.span.start_ns for unit in units)
         end = max(unit.span.end_ns or unit.span.start_ns for unit in units)
         failures = (unit.span.is_error or any(failure_of(call) for call in unit.calls) for unit in units)
@@ -281,8 +282,8 @@ class _Teller:
             targets=tuple(dict.fromkeys(touch for call in calls for touch in touches(call))),
             agents=tuple(unit.agent.span_id for unit in units if unit.agent is not None),
             failed=sum(failures),
-            offset_ns=start - self._start,
-            duration_ns=end - start,
+            offset_ns=start - self._start if is_timed else None,
+            duration_ns=end - start if is_timed else None,
             totals=sum((self._sums.get(id(unit.span)) or self._tally.of(unit.span) for unit in units), NOTHING),
         )
 

@@ -25,7 +25,7 @@ class Bar:
         span: The span.
         parent_span_id: The span it runs in, as told.
         offset_ns: From the start of the run to its start.
-        duration_ns: How long it took; None while it is open.
+        duration_ns: How long it took; None while it is open, and where its source does not tell.
         first_chunk_ns: From its start to the first chunk of the answer; None where that is not told.
         is_error: Whether it failed.
         is_critical: Whether it is on the critical path: the spans that end last, one after another, backwards from the end.
@@ -55,14 +55,14 @@ class Timeline:
     Attributes:
         name: The file.
         start_ns: When it began, in nanoseconds since 1970.
-        duration_ns: From the first start to the last end.
+        duration_ns: From the first start to the last end; None if no span tells a time: then they stand in order, no more.
         bars: The spans in order of their start.
         gaps: The times in which no call ran.
     """
 
     name: str
     start_ns: int
-    duration_ns: int
+    duration_ns: int | None
     bars: tuple[Bar, ...]
     gaps: tuple[Gap, ...]
 
@@ -86,7 +86,7 @@ def timeline(trace: Trace, *, name: str = "") -> Timeline:
         for span in sorted(trace.spans, key=lambda each: each.start_ns)
     )
     idle = (Gap(each.start_ns - start, each.duration_ns) for each in gaps(trace.spans))
-    return Timeline(name, start, trace.duration_ns or 0, tuple(bars), tuple(idle))
+    return Timeline(name, start, trace.duration_ns, tuple(bars), tuple(idle))
 
 
 def first_chunk_ns(span: Span) -> int | None:

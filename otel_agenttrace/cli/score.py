@@ -23,7 +23,7 @@ _CASSETTE = click.Path(path_type=Path, dir_okay=False)
     epilog="Example: otel-agenttrace score runs --model gpt-4o-mini --criterion faithfulness --min-score 0.7"
 )
 @FILES
-@click.option("--model", required=True, help="The model that judges.")
+@click.option("--model", required=True, metavar="NAME", help="The model that judges.")
 @click.option(
     "--provider", type=click.Choice(("openai", "anthropic")), default="openai", show_default=True, help="Whose client."
 )
@@ -31,6 +31,7 @@ _CASSETTE = click.Path(path_type=Path, dir_okay=False)
     "--criterion",
     "criteria",
     multiple=True,
+    metavar="NAME[=QUESTION]",
     default=("relevance",),
     show_default=True,
     help=f"What is judged: {', '.join(CRITERIA)}, or your own: 'polite=Is it polite?'; several are possible.",
@@ -50,7 +51,9 @@ _CASSETTE = click.Path(path_type=Path, dir_okay=False)
     type=click.Choice(("none", "once", "new", "all")),
     help="How that cassette is used; none answers from it alone, with no network. Default: once, and none under CI=true.",
 )
-@click.option("--min-score", type=click.FloatRange(0, 1), help="Exit 1 if a score is lower, or not known.")
+@click.option(
+    "--min-score", type=click.FloatRange(0, 1), metavar="0..1", help="Exit 1 if a score is lower, or not known."
+)
 @click.option(
     "-o", "--output", type=_CASSETTE, help="Write the scores here, as evaluations in a cassette of their own."
 )

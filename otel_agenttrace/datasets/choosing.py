@@ -54,7 +54,7 @@ def chosen(trace: Trace, examples: Iterable[Example], wanted: Wanted) -> Iterato
     selected = None if wanted.where is None else {id(span) for span in select(trace, wanted.where)}
     for example in examples:
         is_selected = selected is None or id(example.span) in selected
-        yield example, _reason(example, wanted, results) if is_selected else "not chosen by --where"
+        yield example, _reason(example, wanted, results) if is_selected else "not chosen by --filter"
 
 
 def _reason(example: Example, wanted: Wanted, results: tuple[EvaluationResult, ...]) -> str:

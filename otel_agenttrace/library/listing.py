@@ -30,7 +30,7 @@ class Listed:
 
     Attributes:
         name: Its path, as the user named it.
-        recorded_at: When the newest span in it was recorded, in UTC; None without spans.
+        recorded_at: When the newest span in it was recorded, in UTC; None if no span tells.
         age_s: How long ago that was, in seconds.
         calls: Calls to models.
         tokens: Of input and output, of the calls that tell them; None if none does.
@@ -95,8 +95,9 @@ def listing(rows: Iterable[Listed], sort: Sort) -> Listing:
 
 
 def recorded_ns(span: Span) -> int:
-    """Return when a span was recorded: one that was made again keeps its place in the run, and tells when that was."""
-    return integer(span.attributes.get(semconv.AGENTTRACE_RECORDED_TIME_UNIX_NANO)) or span.start_ns
+    """Return when a span was recorded, 0 if its source does not tell: one that was made again tells it beside its place in the run."""
+    told = integer(span.attributes.get(semconv.AGENTTRACE_RECORDED_TIME_UNIX_NANO))
+    return told or (span.start_ns if span.has_time else 0)
 
 
 @dataclass(slots=True)

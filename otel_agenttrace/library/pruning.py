@@ -87,8 +87,8 @@ def pruned(
     """
     for name, trace in traces:
         path = Path(name)
-        newest_ns = max(map(recorded_ns, trace.spans), default=None)
-        age_s = None if newest_ns is None else (now_ns - newest_ns) / 1_000_000_000
+        newest_ns = max(map(recorded_ns, trace.spans), default=0)
+        age_s = (now_ns - newest_ns) / 1_000_000_000 if newest_ns else None
         old = trace.spans if older_than is None else select(trace, f"age>{older_than}", now_ns)
         is_old = len(old) == len(trace.spans)
         if is_old and is_unused(path.with_name(path.name.removesuffix(PARTIAL))) and not is_recording(path):

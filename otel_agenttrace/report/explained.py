@@ -57,7 +57,7 @@ def _rows(turn: Turn, names: Mapping[str, str]) -> Iterator[tuple[str | Told, ..
 def _row(phase: Phase, names: Mapping[str, str]) -> tuple[str | Told, ...]:
     calls = phase.totals.model_calls + phase.totals.tool_calls
     return (
-        duration(phase.offset_ns) if phase.offset_ns else "0",
+        "0" if phase.offset_ns == 0 else duration(phase.offset_ns),
         phase.activity,
         Told(_what(phase, names)),
         f"{calls:,}",

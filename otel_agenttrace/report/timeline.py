@@ -42,7 +42,7 @@ def timeline_page(of: Timeline, width: int, depth: int = 0) -> Iterator[Block]:
     rows = [(bar, level) for bar, level in shown if not depth or level < depth]
     texts = [_axis(of, names, room), *(_row(of, bar, level, names, room) for bar, level in rows)]
     styles = ["dim", *("red" if bar.is_error else "" for bar, _ in rows)]
-    gaps = [gap for gap in of.gaps if gap.duration_ns >= of.duration_ns * _IDLE]
+    gaps = [gap for gap in of.gaps if gap.duration_ns >= _extent(of) * _IDLE]
     if gaps:
         texts.append(_idle(of, gaps, names, room))
         styles.append("dim")
@@ -53,6 +53,8 @@ def timeline_page(of: Timeline, width: int, depth: int = 0) -> Iterator[Block]:
 
 
 def _axis(of: Timeline, names: int, room: int) -> str:
+    if of.duration_ns is None:
+        return " " * names + "in order: no time is told".ljust(room)
     end = duration(of.duration_ns)
     middle = duration(of.duration_ns // 2)
     place = room // 2 - len(middle) // 2
@@ -62,12 +64,12 @@ def _axis(of: Timeline, names: int, room: int) -> str:
 
 def _row(of: Timeline, bar: Bar, level: int, names: int, room: int) -> str:
     name = set_cell_size(f"{'  ' * min(level, _DEEPEST)}{first_line(bar.span.name)}", names - 1) + " "
-    took = "not ended" if bar.duration_ns is None else duration(bar.duration_ns)
+    took = "not ended" if bar.span.end_ns is None else duration(bar.duration_ns)
     return f"{name}{_bar(of, bar, room)} {took}{' !' if bar.is_error else ''}"
 
 
 def _bar(of: Timeline, bar: Bar, room: int) -> str:
-    end = of.duration_ns if bar.duration_ns is None else bar.offset_ns + bar.duration_ns
+    end = _extent(of) if bar.span.end_ns is None else bar.span.end_ns - of.start_ns
     first, last = _places(of, bar.offset_ns, end, room)
     sign = "█" if bar.is_critical else "▒"
     waited = 0
@@ -77,9 +79,16 @@ def _bar(of: Timeline, bar: Bar, room: int) -> str:
     return (" " * first + drawn).ljust(room)
 
 
+def _extent(of: Timeline) -> int:
+    """Return how far the drawing reaches: as long as the run was, or without times to the last end in its order."""
+    if of.duration_ns is not None:
+        return of.duration_ns
+    return max(bar.span.end_ns or bar.span.start_ns for bar in of.bars) - of.start_ns
+
+
 def _places(of: Timeline, start_ns: int, end_ns: int, room: int) -> tuple[int, int]:
     """Return the first cell and the one after the last: what is short has one cell all the same."""
-    whole = max(of.duration_ns, 1)
+    whole = max(_extent(of), 1)
     first = min(start_ns * room // whole, room - 1)
     return first, min(room, max(first + 1, round(end_ns * room / whole)))
 

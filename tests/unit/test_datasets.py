@@ -318,7 +318,7 @@ def test_only_what_is_wanted_is_kept() -> None:
     assert _filtered(Wanted(outcome="success"), *spans) == ["2: its run did not end with success"]
     assert _filtered(Wanted(outcome="error"), *spans) == ["1: its run did not end with error"]
     assert _filtered(Wanted(models=("gpt-*",)), *spans) == ["2: of another model"]
-    assert _filtered(Wanted(where=parse_selector("inference[2]")), *spans) == ["1: not chosen by --where"]
+    assert _filtered(Wanted(where=parse_selector("inference[2]")), *spans) == ["1: not chosen by --filter"]
     labels: Mapping[str, set[str]] = {good.span_id: {"pass"}, bad.span_id: {"fail"}}
     by_label = Wanted(labels=frozenset({"pass"}), labels_of=lambda each: labels[each.span_id])
     assert _filtered(by_label, *spans) == ["2: without a wanted label"]
