@@ -162,8 +162,11 @@ class CassetteCorrupt(CassetteError, ValueError):
 
     def __init__(self, path: Path, line: int | None, reason: str) -> None:
         where = f"{path}" if line is None else f"{path}:{line}"
-        command = f"otel-agenttrace validate {shlex.quote(str(path))}"
-        super().__init__(f"{where}: {reason}\n  to fix   look: {command}, or record it again")
+        named = shlex.quote(str(path))
+        cure = f"look: otel-agenttrace validate {named}, or record it again"
+        if ".otlp.jsonl" not in path.name:
+            cure = f"make a cassette of what another tool wrote: otel-agenttrace ingest otlp {named} -o FOLDER"
+        super().__init__(f"{where}: {reason}\n  to fix   {cure}")
         self.path = path
         self.line = line
         self.reason = reason
@@ -366,7 +369,7 @@ class NotClean(AgentTraceError, ValueError):
     def __init__(self, span_id: str, kind: str) -> None:
         super().__init__(
             f"The row of span {span_id} cannot be cleaned: the rules find something of the kind {kind!r} in what is left.\n"
-            f"  to fix   mend the rule that finds it, or leave the span out: --where '!id={span_id}'; nothing was written"
+            f"  to fix   mend the rule that finds it, or leave the span out: --filter '!id={span_id}'; nothing was written"
         )
         self.span_id = span_id
         self.kind = kind

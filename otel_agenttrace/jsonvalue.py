@@ -24,6 +24,7 @@ __all__ = [
     "parse",
     "quoted",
     "text",
+    "told_wrong",
 ]
 
 Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
@@ -56,6 +57,13 @@ def parse(source: bytes | str, number: Callable[[str], object] | None = None) ->
     if _opened(source) > _DEEPEST and not _is_shallow(value):
         raise ValueError(_TOO_DEEP)
     return cast("Json", value)
+
+
+def told_wrong(error: ValueError) -> str:
+    """Return what is wrong with a text, for people: that it is no JSON, else what whoever looked for more says."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is not JSON: {error.msg}, line {error.lineno}, column {error.colno}"
+    return "it is not JSON, but binary" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def _opened(source: bytes | str) -> int:

@@ -57,7 +57,7 @@ def working(spans: Iterable[Span]) -> Iterator[Interval]:
 
 def gaps(spans: Iterable[Span]) -> tuple[Interval, ...]:
     """Return the times between the first start and the last end in which nothing worked; none where nothing ever did."""
-    held = tuple(spans)
+    held = tuple(span for span in spans if span.has_time)
     busy = merged(working(held))
     if not busy:
         return ()

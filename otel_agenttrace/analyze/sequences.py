@@ -51,6 +51,7 @@ class Act:
         arguments: A number that two calls of a tool share in one process if they have the same arguments; None where these are not known.
         usage: The tokens of a call to a model.
         cost_usd: What that call cost; None where it is not known.
+        duration_ns: How long it took; None where its source does not tell that: start and end are the order then, no more.
     """
 
     kind: ActKind

@@ -12,6 +12,7 @@ import click
 
 from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.config import resolve
+from otel_agenttrace.errors import CassetteInaccessible
 from otel_agenttrace.library.combining import Made, SplitBy, merged, opened, sliced, write
 from otel_agenttrace.library.combining import split as split_up
 from otel_agenttrace.library.finding import stem_of, traces_at
@@ -61,7 +62,10 @@ def merge(paths: tuple[Path, ...], output: Path, *, force: bool) -> None:
 def split(file: Path, folder: Path, by: SplitBy, *, force: bool) -> None:
     """Write a cassette for each trace of FILE, or for each agent; each shows and replays on its own."""
     part = opened(file)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CassetteInaccessible(folder, "made", f"{error.strerror}", "give another folder with -o") from error
     taken: set[str] = set()
     for name, made in split_up(part, by):
         output = folder / f"{_free(f'{stem_of(file)}-{_safe(name)}', taken)}.otlp.jsonl"

@@ -38,7 +38,14 @@ _DOLLARS = click.FloatRange(min=0)
     "--input-price", type=_DOLLARS, metavar="USD", help="Take this price of a million input tokens for all calls."
 )
 @click.option("--output-price", type=_DOLLARS, metavar="USD", help="The same of output tokens; both go together.")
-@click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="Rows of a table; JSON has all.")
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=20,
+    show_default=True,
+    help="Rows of a table; JSON has all.",
+)
 @OUTPUT
 def cost(
     paths: tuple[Path, ...],

@@ -44,22 +44,44 @@ _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
     help="One example for each conversation, its last call, or for each call; csv and ndjson have each call.",
 )
 @click.option("--outcome", type=click.Choice(("success", "error")), help="Only runs that ended so.")
-@click.option("--model", "models", multiple=True, help="Only calls to this model; a pattern, and several are possible.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME",
+    help="Only calls to this model; a pattern, and several are possible.",
+)
 @click.option(
     "--label",
     "labels",
     multiple=True,
+    metavar="NAME",
     help="Only calls with this label, see annotate, or inside of what has it; or one of several.",
 )
-@click.option("--where", help="Only calls that a selector chooses: 'tokens<4000', 'path=planner/*'.")
-@click.option("--max-cost", type=float, help="Only runs that cost so many US dollars at most.")
-@click.option("--min-reward", type=float, help="Only calls whose evaluations, or those of their run, score so much.")
-@click.option("--reward", default="", help="The name of the evaluations that count for --min-reward; all if not given.")
+@click.option(
+    "--filter", "where", metavar="SELECTOR", help="Only calls that it chooses: 'tokens<4000', 'path=planner/*'."
+)
+@click.option("--max-cost", type=float, metavar="USD", help="Only runs that cost so much at most.")
+@click.option(
+    "--min-reward",
+    type=float,
+    metavar="NUMBER",
+    help="Only calls whose evaluations, or those of their run, score so much.",
+)
+@click.option(
+    "--reward",
+    default="",
+    metavar="NAME",
+    help="The name of the evaluations that count for --min-reward; all if not given.",
+)
 @click.option("--keep-duplicates", is_flag=True, help="Keep examples that say the same as another.")
 @click.option(
-    "--split", type=_SHARE, help="Write two files: about this share of the tasks to train on, the rest to test."
+    "--split",
+    type=_SHARE,
+    metavar="SHARE",
+    help="Write two files: about this share of the tasks to train on, the rest to test.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Chooses another split.")
+@click.option("--seed", type=int, metavar="N", default=0, show_default=True, help="Chooses another split.")
 @click.option(
     "--reference", "references", multiple=True, type=FILE, help="A run, or a folder of runs, that answered right."
 )

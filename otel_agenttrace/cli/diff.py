@@ -30,13 +30,16 @@ _BY_MEANING = 0.85
 _RUN_GATES = frozenset({"any", "cost", "latency", "model", "outcome", "tokens"})
 
 
-@click.command(
-    epilog="Example: otel-agenttrace diff main/run.otlp.jsonl run.otlp.jsonl --fail-on added --fail-on arguments"
-)
+@click.command(epilog="Example: otel-agenttrace diff main/run.otlp.jsonl run.otlp.jsonl --fail-on arguments")
 @click.argument("old", type=FILE)
 @click.argument("new", type=FILE)
 @click.option("--semantic", is_flag=True, help="Ask whether both came to the same, whatever the order.")
-@click.option("--threshold", type=click.FloatRange(0, 1), help="From which similarity on two answers are the same.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    metavar="0..1",
+    help="From which similarity on two answers are the same.",
+)
 @click.option("--ignore", "ignored", multiple=True, metavar="WHAT", help="A kind of change, or a selector of spans.")
 @click.option(
     "--fail-on",

@@ -24,7 +24,9 @@ __all__ = ["explain", "timeline", "tree"]
 
 _Report = TypeVar("_Report")
 _MARKDOWN_WIDTH = 100
-_DEPTH = click.option("--depth", type=click.IntRange(min=0), default=0, help="Levels that are shown; 0 for all.")
+_DEPTH = click.option(
+    "--depth", type=click.IntRange(min=0), metavar="N", default=0, help="Levels that are shown; 0 for all."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,9 @@ def tree(paths: tuple[Path, ...], *, depth: int, form: str) -> None:
 @click.command(epilog="Example: otel-agenttrace timeline run.otlp.jsonl")
 @FILES
 @_DEPTH
-@click.option("--width", type=click.IntRange(min=40), help="Of a line; that of the terminal if it is not given.")
+@click.option(
+    "--width", type=click.IntRange(min=40), metavar="N", help="Of a line; that of the terminal if it is not given."
+)
 @OUTPUT
 def timeline(paths: tuple[Path, ...], *, depth: int, width: int | None, form: str) -> None:
     """Draw the spans of a run over time: what was parallel, what failed, what the run waited for."""

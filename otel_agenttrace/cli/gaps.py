@@ -45,6 +45,8 @@ def gaps(
     Each is a folder of cassettes, a cassette, a trace that others exported, or - for the standard input. Limits stand in
     pyproject.toml too, as [tool.otel-agenttrace.gaps]. Exits 1 if a gap is critical, 3 if a side has no run that could be read.
     """
+    if str(baseline) == str(candidate) == "-":
+        raise click.UsageError("only one of the two can come from the standard input")
     table = pyproject_settings(Path.cwd()).get("gaps", {})
     limits = limits_from(cast("Mapping[str, object]", table), thresholds)
     left, right = Reader((baseline,)), Reader((candidate,))

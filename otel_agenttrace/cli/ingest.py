@@ -44,7 +44,13 @@ Exits 3 if nothing could be read, and with --strict 1 if anything was left out.
 )
 @click.argument("name", metavar="FORMAT", type=click.Choice(list(FORMATS)))
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder for the cassettes.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="The folder for the cassettes.",
+)
 @click.option("--force", is_flag=True, help="Replace cassettes that are there.")
 @click.option("--strict", is_flag=True, help="Exit 1 if anything was left out.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")

@@ -24,6 +24,7 @@ from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
 from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.errors import CassetteCorrupt, CassetteTooLarge, CassetteTooNew
 from otel_agenttrace.library.annotations import annotations_of
+from otel_agenttrace.library.finding import traces_at
 from otel_agenttrace.model import Trace
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.report.annotated import unplaced_lines
@@ -107,14 +108,14 @@ def readable(path: Path) -> Generator[Path]:
 
 
 @click.command(epilog="Example: otel-agenttrace validate run.otlp.jsonl")
-@click.argument("cassettes", nargs=-1, required=True, type=CASSETTE_OR_INPUT)
+@click.argument("cassettes", metavar="FILE…", nargs=-1, required=True, type=RunPath(allow_dash=True))
 @JSON
 def validate(cassettes: tuple[Path, ...], *, as_json: bool) -> None:
-    """Read every line and every recorded call of each CASSETTE.
+    """Read every line and every recorded call of each cassette.
 
-    Exits 1 if something is damaged, 3 if that is only what cannot be read at all.
+    A folder stands for all cassettes below it. Exits 1 if something is damaged, 3 if that is only what cannot be read at all.
     """
-    reports = [_validated(path) for path in cassettes]
+    reports = [_validated(path) for place in cassettes for path in traces_at(place)]
     if as_json:
         click.echo(json.dumps([asdict(report) for report in reports], indent=2))
     else:

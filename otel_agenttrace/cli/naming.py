@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from otel_agenttrace.library.finding import run_named
+from otel_agenttrace.library.finding import run_named, traces_at
+from otel_agenttrace.report.text import counted, escaped
 
 __all__ = ["RunPath"]
 
@@ -20,4 +21,11 @@ class RunPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path of the recording that is meant."""
-        return super().convert(run_named(str(value), Path()), param, ctx)
+        path = run_named(str(value), Path())
+        if str(path) == "-" and not self.allow_dash:
+            self.fail("the standard input is not read here: name a file.", param, ctx)
+        if not self.dir_okay and path.is_dir():
+            found = traces_at(path)
+            there = f"{escaped(str(path))} is a folder, and one file is wanted: {counted(len(found), 'cassette')} in it"
+            self.fail(f"{there}, such as {escaped(str(found[0]))}.", param, ctx)
+        return super().convert(path, param, ctx)

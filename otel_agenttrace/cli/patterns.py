@@ -20,10 +20,20 @@ __all__ = ["patterns"]
 @click.command(epilog="Example: otel-agenttrace patterns tests/cassettes -o patterns.json")
 @FILES
 @click.option(
-    "--window", type=click.IntRange(2, 20), default=3, show_default=True, help="The longest sequence of tools to count."
+    "--window",
+    type=click.IntRange(2, 20),
+    metavar="N",
+    default=3,
+    show_default=True,
+    help="The longest sequence of tools to count.",
 )
 @click.option(
-    "--top", type=click.IntRange(min=1), default=10, show_default=True, help="How many rows of a kind are kept."
+    "--top",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=10,
+    show_default=True,
+    help="How many rows of a kind are kept.",
 )
 @OUTPUT_FILE
 @SKILLS

@@ -34,9 +34,16 @@ _SPEED = click.FloatRange(min=0)
 
 @click.command(epilog="Example: otel-agenttrace play run.otlp.jsonl --speed 2 --filter 'inference | tool'")
 @click.argument("cassette", metavar="[FILE]", required=False, type=CASSETTE_OR_INPUT)
-@click.option("--speed", type=_SPEED, default=1.0, show_default=True, help="Twice as fast: 2. At once: 0.")
 @click.option(
-    "--pause", type=_SPEED, default=2.0, show_default=True, help="Seconds to wait at most; 0: as long as it was."
+    "--speed", type=_SPEED, metavar="FACTOR", default=1.0, show_default=True, help="Twice as fast: 2. At once: 0."
+)
+@click.option(
+    "--pause",
+    type=_SPEED,
+    metavar="SECONDS",
+    default=2.0,
+    show_default=True,
+    help="Seconds to wait at most; 0: as long as it was.",
 )
 @click.option("--filter", "chosen", metavar="SELECTOR", help="Show these spans only (docs/selectors.md).")
 @click.option("--live", is_flag=True, help="Follow a run that is being recorded to FILE, until it ends or Ctrl-C.")

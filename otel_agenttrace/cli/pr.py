@@ -38,7 +38,13 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 )
 @click.option("--root", type=_FOLDER, help="The repository's folder: where --diff looks, and below which --run wrote.")
 @click.option(
-    "-n", "most", type=click.IntRange(1, 1_000), default=20, show_default=True, help="How many of a repository."
+    "-n",
+    "most",
+    type=click.IntRange(1, 1_000),
+    metavar="N",
+    default=20,
+    show_default=True,
+    help="How many of a repository.",
 )
 @click.option("--no-bots", is_flag=True, help="Without those of bots and dependency updates.")
 @click.option("-o", "--output", type=_FOLDER, help="Keep each as a JSON file in this folder.")
@@ -48,6 +54,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     "--timeout",
     "timeout_s",
     type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
     default=30.0,
     show_default=True,
     help="How long to wait for one answer, in seconds.",

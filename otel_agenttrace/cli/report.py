@@ -19,7 +19,7 @@ from otel_agenttrace.checks.files import checked_files_of
 from otel_agenttrace.cli import CLEAN, UNREADABLE
 from otel_agenttrace.cli.look import JSON, readable
 from otel_agenttrace.errors import IngestError
-from otel_agenttrace.jsonvalue import Json, parse
+from otel_agenttrace.jsonvalue import Json, parse, told_wrong
 from otel_agenttrace.report.markdown import review_markdown
 from otel_agenttrace.report.review import Review, review_json
 from otel_agenttrace.report.review_terminal import review_renderables
@@ -92,7 +92,7 @@ def _read(path: Path, read: Callable[[Json], _Read]) -> _Read:
     except OSError as error:
         raise IngestError(path, None, f"it cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise IngestError(path, None, str(error)) from error
+        raise IngestError(path, None, told_wrong(error)) from error
 
 
 def _changes(folders: tuple[Path, ...], base: Path | None) -> Changes:

@@ -67,9 +67,30 @@ class _WithSnapshot(click.Command):
 @click.command(cls=_WithSnapshot, epilog="Example: otel-agenttrace retrieval runs --baseline baseline --fail-on drift")
 @FILES
 @click.option("--baseline", type=FILE, help="A trace, or a folder of them, that retrieved what it should.")
-@click.option("--tolerance", type=_SHARE, default=_DEFAULT.set, show_default=True, help="Documents that may change.")
-@click.option("--order-tolerance", type=_SHARE, default=_DEFAULT.order, show_default=True, help="Pairs that may swap.")
-@click.option("--score-tolerance", type=float, default=_DEFAULT.score, show_default=True, help="How a score may move.")
+@click.option(
+    "--tolerance",
+    type=_SHARE,
+    metavar="SHARE",
+    default=_DEFAULT.set,
+    show_default=True,
+    help="Documents that may change.",
+)
+@click.option(
+    "--order-tolerance",
+    type=_SHARE,
+    metavar="SHARE",
+    default=_DEFAULT.order,
+    show_default=True,
+    help="Pairs that may swap.",
+)
+@click.option(
+    "--score-tolerance",
+    type=float,
+    metavar="NUMBER",
+    default=_DEFAULT.score,
+    show_default=True,
+    help="How a score may move.",
+)
 @click.option(
     "--fail-on", type=click.Choice((_ANY, *get_args(DriftKind))), multiple=True, help="Exit 1 on this; drift is any."
 )

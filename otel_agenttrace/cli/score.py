@@ -24,7 +24,7 @@ _CASSETTE = click.Path(path_type=Path, dir_okay=False)
     epilog="Example: otel-agenttrace score runs --model gpt-4o-mini --criterion faithfulness --min-score 0.7"
 )
 @FILES
-@click.option("--model", required=True, help="The model that judges.")
+@click.option("--model", required=True, metavar="NAME", help="The model that judges.")
 @click.option(
     "--provider", type=click.Choice(("openai", "anthropic")), default="openai", show_default=True, help="Whose client."
 )
@@ -40,6 +40,7 @@ _CASSETTE = click.Path(path_type=Path, dir_okay=False)
     "--metric",
     "criteria",
     multiple=True,
+    metavar="NAME[=QUESTION]",
     help=f"What is judged: {', '.join(CRITERIA)}, or your own: 'polite=Is it polite?'; of ragas and deepeval the name of a "
     "metric. Several are possible. Default: relevance; of ragas and deepeval faithfulness.",
 )
@@ -58,7 +59,9 @@ _CASSETTE = click.Path(path_type=Path, dir_okay=False)
     type=click.Choice(("none", "once", "new", "all")),
     help="How that cassette is used; none answers from it alone, with no network. Default: once, and none under CI=true.",
 )
-@click.option("--min-score", type=click.FloatRange(0, 1), help="Exit 1 if a score is lower, or not known.")
+@click.option(
+    "--min-score", type=click.FloatRange(0, 1), metavar="0..1", help="Exit 1 if a score is lower, or not known."
+)
 @click.option(
     "-o", "--output", type=_CASSETTE, help="Write the scores here, as evaluations in a cassette of their own."
 )

@@ -42,7 +42,9 @@ _NO_PROXY: Final = ("NO_PROXY", "no_proxy")
     epilog="Example: otel-agenttrace serve run.otlp.jsonl -- node agent.js",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
-@click.option("--port", default=0, type=click.IntRange(0, 65535), help="The port; 0, the default, takes a free one.")
+@click.option(
+    "--port", default=0, type=click.IntRange(0, 65535), metavar="N", help="The port; 0, the default, takes a free one."
+)
 @click.option(
     "--fail-on",
     multiple=True,

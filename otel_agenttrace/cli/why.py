@@ -22,7 +22,12 @@ _DEPTH: Final = 6
 @click.argument("path", metavar="FILE", type=CASSETTE_OR_INPUT)
 @click.argument("span", metavar="SPAN")
 @click.option(
-    "--depth", type=click.IntRange(min=0), default=_DEPTH, show_default=True, help="Steps back; 0 follows all."
+    "--depth",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=_DEPTH,
+    show_default=True,
+    help="Steps back; 0 follows all.",
 )
 @OUTPUT
 def why(path: Path, span: str, *, depth: int, form: str) -> None:

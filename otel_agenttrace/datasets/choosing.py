@@ -50,7 +50,7 @@ def chosen(trace: Trace, examples: Iterable[Example], wanted: Wanted) -> Iterato
     labelled = _labelled(trace, wanted.labels) if wanted.labels else None
     for example in examples:
         if selected is not None and id(example.span) not in selected:
-            yield example, "not chosen by --where"
+            yield example, "not chosen by --filter"
         elif labelled is not None and id(example.span) not in labelled:
             yield example, "without a wanted label"
         else:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from otel_agenttrace.analyze.pull_requests import PullRequest, stored_form, stored_pull_request
 from otel_agenttrace.cassette.private import write_private
 from otel_agenttrace.errors import ConfigError, IngestError
+from otel_agenttrace.jsonvalue import told_wrong
 
 __all__ = ["read_stored", "store", "stored_files"]
 
@@ -66,4 +67,4 @@ def read_stored(path: Path) -> PullRequest:
     except OSError as error:
         raise IngestError(path, None, f"it cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise IngestError(path, None, str(error)) from error
+        raise IngestError(path, None, told_wrong(error)) from error

@@ -51,8 +51,14 @@ def _read(source: Source, read: Callable[[Path], _Read], unread: list[Unread]) -
     try:
         return source.name, read(source.path)
     except (CassetteError, IngestError) as error:
-        unread.append(Unread(source.name, str(error)))
+        unread.append(Unread(source.name, _told(error, source)))
         return None
+
+
+def _told(error: Exception, source: Source) -> str:
+    """Return what is wrong; of the standard input without the file that it is kept in, which is gone when somebody reads this."""
+    told = str(error)
+    return told if source.name == str(source.path) else told.partition("\n")[0].replace(str(source.path), source.name)
 
 
 def forgiven(spans: Iterable[Span], tell: Callable[[str], object]) -> Iterator[Span]:

@@ -55,7 +55,8 @@ def played(
         if id(span) in chosen:
             is_whole = len(roots) == 1 and span is roots[0]
             at_ns = _shown_ns(span) - begun_ns
-            line = Text.assemble((f"{f'+{duration(at_ns)}':>{_WIDTH}}  ", "dim"))
+            at = f"+{duration(at_ns)}" if span.has_time else "?"
+            line = Text.assemble((f"{at:>{_WIDTH}}  ", "dim"))
             yield Played(
                 at_ns, line.append_text(span_line(span, 0 if is_whole else 1, trace, excerpt, annotations.of(span)))
             )

@@ -318,7 +318,7 @@ def test_only_what_is_wanted_is_kept() -> None:
     assert _filtered(Wanted(outcome="success"), *spans) == ["2: its run did not end with success"]
     assert _filtered(Wanted(outcome="error"), *spans) == ["1: its run did not end with error"]
     assert _filtered(Wanted(models=("gpt-*",)), *spans) == ["2: of another model"]
-    assert _filtered(Wanted(where=parse_selector("inference[2]")), *spans) == ["1: not chosen by --where"]
+    assert _filtered(Wanted(where=parse_selector("inference[2]")), *spans) == ["1: not chosen by --filter"]
 
 
 def test_a_cost_that_is_not_known_is_too_much() -> None:
