@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from otel_agenttrace.analyze.branching import Branch, RunTree
@@ -29,11 +29,22 @@ def tree_page(of: RunTree) -> Iterator[Block]:
     told = (counted(of.spans, "span"), *sums_told(of.totals), duration(of.duration_ns))
     yield Line((Told(of.name), ": ", ", ".join(told)), "bold")
     if of.branches:
-        yield Table(_COLUMNS, tuple(map(_row, of.branches)))
+        guides = _guides([min(branch.depth, _DEEPEST) for branch in of.branches])
+        yield Table(_COLUMNS, tuple(map(_row, of.branches, guides)))
 
 
-def _row(branch: Branch) -> tuple[str | Told, ...]:
-    guide = "│ " * (min(branch.depth, _DEEPEST) - 1) + "├ " if branch.depth else ""
+def _guides(depths: Sequence[int]) -> Sequence[str]:
+    """Return what stands before each line of a tree: the last one below a line ends its guide."""
+    guides: list[str] = []
+    going_on: frozenset[int] = frozenset()
+    for depth in reversed(depths):
+        above = "".join("│ " if level in going_on else "  " for level in range(1, depth))
+        guides.append(above + ("├ " if depth in going_on else "└ ") if depth else "")
+        going_on = frozenset(level for level in going_on if level < depth) | {depth}
+    return guides[::-1]
+
+
+def _row(branch: Branch, guide: str) -> tuple[str | Told, ...]:
     times = f" ×{branch.count:,}" if branch.count > 1 else ""
     more = f" (+{counted(branch.hidden, 'span')})" if branch.hidden else ""
     kind = "" if branch.kind == "span" else f"{branch.kind} "
