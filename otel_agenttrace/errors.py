@@ -165,10 +165,7 @@ class CassetteCorrupt(CassetteError, ValueError):
         named = shlex.quote(str(path))
         cure = f"look: otel-agenttrace validate {named}, or record it again"
         if ".otlp.jsonl" not in path.name:
-            cure = (
-                f"look: otel-agenttrace validate {named}\n"
-                f"           or make a cassette of what another tool wrote: otel-agenttrace ingest otlp {named} -o FOLDER"
-            )
+            cure = f"look: otel-agenttrace validate {named}; if another tool wrote it: otel-agenttrace ingest otlp {named} -o FOLDER"
         super().__init__(f"{where}: {reason}\n  to fix   {cure}")
         self.path = path
         self.line = line

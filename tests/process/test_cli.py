@@ -22,6 +22,7 @@ import pytest
 import otel_agenttrace as at
 from otel_agenttrace import cli
 from otel_agenttrace.cassette.writer import partial_path
+from otel_agenttrace.report.text import cost
 from tests.support.processes import instrumented_environment
 from tests.support.provider import Provider
 
@@ -205,7 +206,7 @@ def test_the_last_line_of_a_recording_tells_calls_tokens_cost_file_and_what_is_n
     trace = at.load(runs.folder / CASSETTE)
     assert trace.cost is not None
     assert runs.live.stderr == (
-        f"recorded 3 calls, {trace.usage.total_tokens} tokens, ${trace.cost:.4f} → run.otlp.jsonl"
+        f"recorded 3 calls, {trace.usage.total_tokens} tokens, {cost(trace.cost)} → run.otlp.jsonl"
         " · next: otel-agenttrace replay run.otlp.jsonl -- …\n"
     )
 

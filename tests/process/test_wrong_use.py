@@ -92,9 +92,7 @@ def test_a_foreign_trace_where_a_cassette_is_wanted_is_said_to_be_imported_first
     (folder / "others.json").write_text('{\n "resourceSpans": []\n}\n')
     result = _run(folder, "merge", "others.json", "-o", "made.otlp.jsonl")
     assert result.returncode == 3
-    assert result.stderr.endswith(
-        "to fix   make a cassette of what another tool wrote: otel-agenttrace ingest otlp others.json -o FOLDER\n"
-    )
+    assert result.stderr.endswith("if another tool wrote it: otel-agenttrace ingest otlp others.json -o FOLDER\n")
 
 
 @pytest.mark.parametrize("words", [("pr", "p.json"), ("report", "p.json")], ids=lambda words: words[0])
