@@ -128,12 +128,6 @@ def golden(folder: Path) -> Path:
     return Path(shutil.copy(GOLDEN, folder / CASSETTE))
 
 
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as running:
-        yield running
-
-
 # --- the help -----------------------------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -41,12 +40,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "agent.py").write_text(_AGENT, encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text(_PYPROJECT, encoding="utf-8")
     return tmp_path
-
-
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as running:
-        yield running
 
 
 def _run(folder: Path, *arguments: str, provider: Provider | None = None) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -26,12 +26,6 @@ _INSTALLED: Final = tuple(
 )
 _OUTSIDE: Final = tuple(f"ragas.{name}" for name in ("context_precision", "context_recall", "context_utilization"))
 """The provider says 2 and more for a number, which ragas takes for a verdict of 0 or 1."""
-
-
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as running:
-        yield running
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -46,12 +45,6 @@ from otel_agenttrace.redaction import RedactionRules
 with at.record("run.otlp.jsonl", redact=RedactionRules(personal=("email",)), quiet=True):
     runpy.run_path("parent.py", run_name="__main__")
 """
-
-
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as running:
-        yield running
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -43,12 +42,6 @@ def advise(client, turns):
 TOOLS = [{"type": "function", "function": {"name": "weather", "description": "d" * 400, "parameters": {}}}]
 advise(openai.OpenAI(base_url=os.environ["PROVIDER_URL"], max_retries=0), int(sys.argv[1]))
 """
-
-
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as running:
-        yield running
 
 
 @pytest.fixture

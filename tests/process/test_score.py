@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,12 +18,6 @@ from tests.support.provider import Provider
 
 _COMMAND: Final = Path(sys.executable).with_name("otel-agenttrace")
 _DOCUMENT: Final = "Above 20 degrees a hat is enough."
-
-
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as running:
-        yield running
 
 
 @pytest.fixture

@@ -73,12 +73,6 @@ console.log(JSON.stringify(out));
 """
 
 
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as running:
-        yield running
-
-
 def _environment() -> dict[str, str]:
     """Return an environment without a provider, a key or anything of ours."""
     return instrumented_environment(None, None)
