@@ -111,17 +111,24 @@ def _asked_in_order(index: RunIndex, span: Span) -> Iterator[Edge]:
 
 def _values(index: RunIndex, call: ToolCall, asked: Edge | None, seen_until: int) -> Iterator[Edge]:
     """Yield the earlier results in which a value of the arguments stands: the first and the last that the model had seen."""
-    found: list[tuple[str, Leaf, list[tuple[Source, str]]]] = []
+    found: list[tuple[str, Leaf, tuple[tuple[Source, str], ...]]] = []
     for leaf in leaf_texts(call.arguments):
         for name in dict.fromkeys(identifiers((leaf.text,))):
-            held = [each for each in index.named.get((call.span.trace_id, name), ()) if _had(each[0], seen_until)]
+            held = _last_and_first(index.named.get((call.span.trace_id, name), ()), seen_until)
             if held:
                 found.append((name, leaf, held))
     found.sort(key=lambda each: -len(each[0]))
     for name, leaf, held in found[:_MOST_VALUES]:
-        for source, pointer in dict.fromkeys((held[-1], held[0])):
+        for source, pointer in dict.fromkeys(held):
             where = f"{_place(pointer, 'the result')}, and {_place(leaf.pointer, 'the arguments')}{_said(index, asked, name)}"
             yield _edge(source.span, call.span, "value", name, where)
+
+
+def _last_and_first(held: Sequence[tuple[Source, str]], until_ns: int) -> tuple[tuple[Source, str], ...]:
+    begun = bisect_right(held, until_ns, key=lambda each: each[0].span.start_ns)
+    first = next((held[place] for place in range(begun) if _had(held[place][0], until_ns)), None)
+    last = next((held[place] for place in range(begun - 1, -1, -1) if _had(held[place][0], until_ns)), None)
+    return () if first is None or last is None else (last, first)
 
 
 def _had(source: Source, until_ns: int) -> bool:
@@ -207,7 +214,7 @@ def _result(index: RunIndex, span: Span, held: HeldResult, given: set[Source]) -
         return
     alike = [
         (quote.words, quote.source)
-        for quote in index.results[span.trace_id].whole(held.text)
+        for quote in index.results[span.trace_id].whole(held.text, span.start_ns)
         if _had(quote.source, span.start_ns)
         and quote.source not in given
         and (held.call is None or held.call.name == quote.source.call.name)
@@ -229,7 +236,7 @@ def _texts(index: RunIndex, span: Span, texts: Iterable[str], kind: EdgeKind) ->
         return
     quotes = index.answers[span.trace_id]
     for said in texts:
-        for quote in quotes.whole(said) if kind == "answer" else quotes.within(said):
+        for quote in quotes.whole(said, span.start_ns) if kind == "answer" else quotes.within(said, span.start_ns):
             cause = quote.source
             if cause is not span and (cause.end_ns or cause.start_ns) <= span.start_ns:
                 yield _edge(cause, span, kind, said, "the text of the answer, in the request")
