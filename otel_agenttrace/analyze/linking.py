@@ -11,7 +11,7 @@ from otel_agenttrace import semconv
 from otel_agenttrace.analyze.conversations import HeldCall, HeldResult, text_of_value
 from otel_agenttrace.analyze.kinship import is_agent
 from otel_agenttrace.analyze.run_index import Edge, Evidence, RunIndex, Source, is_counted
-from otel_agenttrace.analyze.tool_calls import ToolCall, executed_tool
+from otel_agenttrace.analyze.tool_calls import ToolCall
 from otel_agenttrace.jsonvalue import Json, canonical, obj
 from otel_agenttrace.model import Span
 
@@ -36,7 +36,7 @@ def certain_edges(index: RunIndex, span: Span) -> Iterator[Edge]:
 
 
 def _asked(index: RunIndex, span: Span) -> Iterator[Edge]:
-    call = executed_tool(span)
+    call = index.calls[id(span)]
     asked = _only(index.asked_by_id.get((span.trace_id, call.call_id or "")))
     ran = _only(index.tools_by_id.get((span.trace_id, call.call_id or "")))
     if asked is None or ran is None or ran.span is not span:

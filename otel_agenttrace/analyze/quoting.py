@@ -65,10 +65,14 @@ class Quotes(Generic[_Source]):
             self._begun[words[:_FIRST]].append(held)
 
     def whole(self, text: str, until_ns: int) -> Iterator[Quote[_Source]]:
-        """Yield the sources that are this text, those that are so to the last word first, then what is cut off on either side."""
+        """Yield the sources that are this text, to the last word or for many."""
         words = _words(text, _ENOUGH)
         for held in _latest(self._whole.get(words, ()), until_ns):
             yield Quote(held.source, len(words))
+
+    def cut_off(self, text: str, until_ns: int) -> Iterator[Quote[_Source]]:
+        """Yield the sources that this text begins with, and those that begin with it."""
+        words = _words(text, _ENOUGH)
         for held in _latest(self._begun.get(words[:_FIRST], ()), until_ns):
             shared = min(len(held.words), len(words)) - 1  # of the shorter one, the last word may be cut
             if held.words != words and held.words[:shared] == words[:shared]:

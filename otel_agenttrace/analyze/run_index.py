@@ -96,6 +96,8 @@ class RunIndex:
             Source(call.span, call)
             for call in sorted(map(executed_tool, trace.tool_calls), key=lambda each: each.span.start_ns)
         )
+        self.calls = {id(each.span): each.call for each in self.tools}
+        """What each tool that ran was called with, by the `id()` of its span."""
         self.asked = tuple(self._asked())
         self.newest_answers: dict[int, tuple[Source, HeldCall] | None] = {}
         """What was looked up already: the newest answer in a request that ids prove, by the span's `id()`."""

@@ -99,9 +99,10 @@ class _Written:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         styles = self.lines.styles or tuple(map(_style(self.lines.language), self.lines.texts))
+        width = options.max_width
         for told, style in zip(self.lines.texts, styles, strict=True):
             text = escaped_lines(told)
-            if text.isprintable() and cell_len(text) <= options.max_width:
+            if text.isprintable() and (2 * len(text) <= width or cell_len(text) <= width):
                 yield Segment(text, console.get_style(style))
                 yield Segment.line()
             else:
