@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
-from otel_agenttrace.cassette.held import recordable
+from otel_agenttrace.cassette.held import check_is_file
 from otel_agenttrace.cassette.private import open_private, take_place
 from otel_agenttrace.cli.inputs import FILES, Reader
+from otel_agenttrace.cli.writing import writable
 from otel_agenttrace.config import resolve
 from otel_agenttrace.report.exported import FORMS, Cleaner, exported
 from otel_agenttrace.report.text import counted
@@ -60,10 +61,11 @@ def _write(output: Path, pieces: Iterable[str], sources: Iterable[Path]) -> None
     if any(output.exists() and source.exists() and output.samefile(source) for source in sources):
         raise click.UsageError(f"{output} is one of the files that are read.")
     growing = output.with_name(f"{output.name}.{os.getpid()}")
-    try:
-        with recordable(output):
+    with writable(output):
+        check_is_file(output, "written")
+        try:
             with os.fdopen(open_private(growing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as file:
                 file.writelines(pieces)
             take_place(growing, output)
-    finally:
-        growing.unlink(missing_ok=True)
+        finally:
+            growing.unlink(missing_ok=True)
