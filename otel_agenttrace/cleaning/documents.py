@@ -6,6 +6,7 @@ their text: what a float does not hold is not lost.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,12 +67,12 @@ def _cleaned_lines(path: Path, content: bytes, redactor: Redactor) -> tuple[byte
     return b"".join(lines), tuple(found)
 
 
-def _cleaned(line: int, value: Json, redactor: Redactor) -> tuple[Json, tuple[Leak, ...]]:
+def _cleaned(line: int, value: Json, redactor: Redactor) -> tuple[object, tuple[Leak, ...]]:
     clean = _redacted(value, redactor)
     return clean, tuple(leaks_between(line, "", value, clean))
 
 
-def _written(value: Json, before: bytes) -> bytes:
+def _written(value: object, before: bytes) -> bytes:
     written = _json(value, "\n" if b"\n" in before.strip() else "")
     return written.encode("utf-8", _ESCAPED) + before[len(before.rstrip()) :]
 
@@ -82,6 +83,8 @@ def _json(value: object, begin: str = "") -> str:
         return value.text
     if isinstance(value, str):
         return quoted(value)
+    if isinstance(value, bytes):
+        return quoted(base64.b64encode(value).decode())
     inner = begin and begin + _INDENT
     colon = ": " if begin else ":"
     if isinstance(value, Mapping):
@@ -97,10 +100,10 @@ def _joined(brackets: str, parts: Iterable[str], begin: str, inner: str) -> str:
     return f"{brackets[0]}{inner}{told}{begin}{brackets[1]}" if told else brackets
 
 
-def _redacted(value: Json, redactor: Redactor, name: str = "") -> Json:
+def _redacted(value: Json, redactor: Redactor, name: str = "") -> object:
     """Return a value without secrets; `name` is that of the attribute or member it is the value of."""
     if isinstance(value, str):
-        return value if name in _IDS or name in _BINARY else redactor.redact_named(name, value)
+        return value if name in _IDS else redactor.redact_named(name, value)
     if isinstance(value, Mapping):
         return _redacted_object(value, redactor, name)
     if isinstance(value, Sequence):
@@ -108,15 +111,25 @@ def _redacted(value: Json, redactor: Redactor, name: str = "") -> Json:
     return value
 
 
-def _redacted_object(value: Mapping[str, Json], redactor: Redactor, name: str) -> dict[str, Json]:
+def _redacted_bytes(value: str, redactor: Redactor, name: str) -> str | bytes:
+    """Return base64 as it is, or without secrets the text that it is of."""
+    try:
+        told = base64.b64decode(value).decode()
+    except ValueError:
+        return value
+    clean = redactor.redact_named(name, told)
+    return value if clean == told else clean.encode()
+
+
+def _redacted_object(value: Mapping[str, Json], redactor: Redactor, name: str) -> dict[str, object]:
     attribute = text(value.get("key")) if "value" in value and isinstance(value.get("key"), str) else None
     if attribute is not None:
         own = redactor.redact_text(attribute)
         return {**value, "key": own, "value": _redacted(value["value"], redactor, attribute)}
     is_any_value = len(value) == 1 and next(iter(value)).endswith(("Value", "_value"))
     return {
-        redactor.redact_text(key): _redacted(
-            member, redactor, name if (is_any_value and key not in _BINARY) or key == "values" else key
-        )
+        redactor.redact_text(key): _redacted_bytes(member, redactor, name)
+        if is_any_value and key in _BINARY and isinstance(member, str)
+        else _redacted(member, redactor, name if is_any_value or key == "values" else key)
         for key, member in value.items()
     }

@@ -35,7 +35,8 @@ class Leak:
 def leaks_between(line: int, place: str, before: object, after: object) -> Iterator[Leak]:
     """Yield what redaction has removed from a value: a text, or mappings and sequences of texts."""
     if isinstance(before, str):
-        yield from _in_text(line, place, before, cast("str", after))
+        told = after.decode() if isinstance(after, bytes) else cast("str", after)  # what was base64 of a text
+        yield from _in_text(line, place, before, told)
     elif isinstance(before, Mapping):
         members = cast("Mapping[str, object]", before), cast("Mapping[str, object]", after)
         for (name, old), (key, new) in zip(*(each.items() for each in members), strict=False):

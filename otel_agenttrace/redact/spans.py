@@ -11,7 +11,7 @@ from otel_agenttrace.redact import Redactor
 
 __all__ = ["redacted_span", "redacted_trace", "redacted_values"]
 
-_PLAIN: Final = frozenset({type(None), bool, int, float, bytes})
+_PLAIN: Final = frozenset({type(None), bool, int, float})
 """Values that hold no text. What else a program puts on a span is stored as its text."""
 
 _Change: TypeAlias = Callable[[str, str], str]
@@ -81,6 +81,16 @@ def _changed_value(key: str, value: AttributeValue, change: _Change) -> Attribut
         return change(key, value)
     if isinstance(value, Mapping):
         return _changed(value, change)
-    if isinstance(value, Sequence) and not isinstance(value, bytes):
+    if isinstance(value, bytes):
+        return _changed_bytes(key, value, change)
+    if isinstance(value, Sequence):
         return tuple(_changed_value(key, item, change) for item in value)
     return value if type(value) in _PLAIN else change(key, str(value))
+
+
+def _changed_bytes(key: str, value: bytes, change: _Change) -> bytes:
+    """Return bytes changed as the text that they are, such as a body; what is no text stays as it is."""
+    try:
+        return change(key, value.decode()).encode()
+    except UnicodeDecodeError:
+        return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -615,3 +616,21 @@ def test_a_note_that_is_written_while_the_notes_are_cleaned_is_kept(tmp_path: Pa
     assert len(cleaned_file.leaks) == 1
     assert KEY not in told
     assert "asks twice" in told
+
+
+def test_a_secret_in_the_bytes_of_a_foreign_trace_is_found_and_removed(tmp_path: Path) -> None:
+    told = {"body": f'{{"key": "{KEY}"}}'.encode(), "image": bytes([0x89, 0xFF])}
+    attributes = [{"key": key, "value": {"bytesValue": base64.b64encode(of).decode()}} for key, of in told.items()]
+    span = {"traceId": _TRACE_ID, "spanId": "1" * 16, "name": "chat", "attributes": attributes}
+    path = tmp_path / "trace.json"
+    path.write_text(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}))
+    (leak,) = clean(path, _NOW).leaks
+    assert (leak.kind, leak.place.endswith("/attributes/0/value/bytesValue"), KEY in leak.excerpt) == (
+        "token",
+        True,
+        False,
+    )
+    body, image = json.loads(path.read_text())["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["attributes"]
+    assert base64.b64decode(body["value"]["bytesValue"]).startswith(b'{"key": "[REDACTED:token:')
+    assert base64.b64decode(image["value"]["bytesValue"]) == told["image"]
+    assert clean(path, _NOW).leaks == ()

@@ -143,6 +143,23 @@ def test_a_secret_that_older_rules_left_is_replaced_and_its_span_counted(form: s
     assert cleaner.changed == 1
 
 
+def test_a_secret_in_bytes_that_are_a_text_is_replaced_and_other_bytes_stay() -> None:
+    """OTLP/JSON has bytes as base64, in which no secret can be seen."""
+    secret, image = f"sk-proj-{secrets.token_hex(24)}", bytes([0x89, 0x50, 0xFF, 0x0A])
+    told = {
+        "body": json.dumps({"key": secret}).encode(),
+        "bodies": (secret.encode(),),
+        "image": image,
+        "plain": b"text",
+    }
+    cleaner = Cleaner(redactor({}))
+    (written,) = _spans(_text("otlp", Trace((span(1, told),)), cleaner=cleaner))
+    values = {pair.key: pair.value for pair in written.attributes}
+    held = values["body"].bytes_value + values["bodies"].array_value.values[0].bytes_value
+    assert (secret.encode() in held, held.count(b"[REDACTED:token:")) == (False, 2)
+    assert (values["image"].bytes_value, values["plain"].bytes_value, cleaner.changed) == (image, b"text", 1)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_damaged_call_is_named_and_the_rest_is_told(form: str) -> None:
     def damaged() -> Call:
