@@ -13,7 +13,10 @@ __all__ = ["only_amounts_differ"]
 
 _WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _DIGIT: Final = re.compile(r"\d")
-_NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_NUMBER: Final = re.compile(
+    r"(?:[A-Za-z]{3} ?|[^\w\s])?[+-]?\d[\d,_]*(?:\.\d+)?(?:[eE][+-]?\d+)?(?: ?[A-Za-z]{1,8}| ?%)?"
+)
+"""A number, with its currency before it or its unit behind it."""
 _DATE: Final = re.compile(r"\d{4}-\d\d?-\d\d?(?:[T ]\S+)?")
 _AMOUNTS: Final = frozenset(
     [

@@ -41,6 +41,8 @@ def _is_again(failed: object, failure: str, again: object) -> bool:
         ({"timeout": 5}, "timed out", {"timeout": 8}),
         ({"url": "https://shop.test/v1/orders/7", "timeout_ms": 100}, "timed out", {"url": "https://shop.test/v1/orders/7", "timeout_ms": 9000}),
         ({"file": "a1.py", "viewRange": [1, 900]}, "a1.py has 700 lines", {"file": "a1.py", "viewRange": [1, 700]}),
+        ({"account": "A17", "amount": "USD 1,250"}, "too much", {"account": "A17", "amount": "USD 950.5"}),
+        ({"host": "n1", "timeout": "10 s"}, "timed out", {"host": "n1", "timeout": "120 s"}),
         ({"account": "A17", "price": "12.50"}, "too low", {"account": "A17", "price": "13.75"}),
         ({"filter": '{"shop": "s1", "maxResults": 5000}'}, "too many", {"filter": '{"shop": "s1", "maxResults": 900}'}),
         ({"hotel": "h1", "check_in": "2023-05-01"}, "the date is in the past", {"hotel": "h1", "check_in": "2026-05-01"}),
