@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.doubles import Telling, doubled
-from otel_agenttrace.jsonvalue import Json
+from otel_agenttrace.jsonvalue import Json, integer
 
 __all__ = [
     "SCOPE",
@@ -319,24 +319,30 @@ class Span:
             self.start_ns,
             response_id if isinstance(response_id, str) and response_id else None,
             self.read_call is not None,
-            self.usage.total_tokens is not None,
+            self.has_usage,
             self.operation == semconv.OPERATION_EMBEDDINGS,
         )
 
     @property
     def usage(self) -> Usage:
         """Tokens as recorded on this span."""
-        return Usage(
-            self._count(semconv.GEN_AI_USAGE_INPUT_TOKENS),
-            self._count(semconv.GEN_AI_USAGE_OUTPUT_TOKENS),
-            self._count(semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS),
-            self._count(semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS),
-            self._count(semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS),
-        )
+        return Usage(*map(integer, map(self.attributes.get, _TOKENS)))
 
-    def _count(self, name: str) -> int | None:
-        value = self.attributes.get(name)
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+    @property
+    def has_usage(self) -> bool:
+        """Whether it tells tokens of input or output."""
+        told, got = map(integer, map(self.attributes.get, _TOKENS[:2]))
+        return told is not None or got is not None
+
+
+_TOKENS: Final = (
+    semconv.GEN_AI_USAGE_INPUT_TOKENS,
+    semconv.GEN_AI_USAGE_OUTPUT_TOKENS,
+    semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
+    semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS,
+    semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
+)
+"""Where a span tells its usage, in the order of `Usage`."""
 
 
 def _unknown_cost(_: Span) -> float | None:
