@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias, cast
 
@@ -171,5 +172,7 @@ def int64(value: Json | object) -> int | None:
 
 
 def number(value: Json | object) -> float | int | None:
-    """Return the value if it is a number and no boolean, else None."""
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """Return the value if it is a number that a float can be, and no boolean, else None: JSON has neither NaN nor Infinity."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if abs(value) <= sys.float_info.max else None

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.doubles import Telling, doubled
-from otel_agenttrace.jsonvalue import Json
+from otel_agenttrace.jsonvalue import Json, int64
 
 __all__ = [
     "SCOPE",
@@ -282,10 +282,10 @@ class Span:
 
     @property
     def duration_ns(self) -> int | None:
-        """Nanoseconds from start to end, or None while the span is open, and where its source does not tell both."""
+        """Nanoseconds from start to end, or None while it is open, and where its source does not tell both or the end comes first."""
         if self.end_ns is None or self.attributes.get(semconv.AGENTTRACE_TIME_UNKNOWN) in ("all", "end"):
             return None
-        return self.end_ns - self.start_ns
+        return self.end_ns - self.start_ns if self.end_ns >= self.start_ns else None
 
     @property
     def has_time(self) -> bool:
@@ -335,8 +335,8 @@ class Span:
         )
 
     def _count(self, name: str) -> int | None:
-        value = self.attributes.get(name)
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+        value = int64(self.attributes.get(name))
+        return None if value is None or value < 0 else value
 
 
 def _unknown_cost(_: Span) -> float | None:
@@ -384,11 +384,12 @@ class Trace:
 
     @property
     def duration_ns(self) -> int | None:
-        """Nanoseconds from the first start to the last end, or None if a span has not ended or tells no time."""
+        """Nanoseconds from the first start to the last end, or None if a span has not ended or tells no time, or all ends are before."""
         ends = [span.end_ns for span in self.spans if span.end_ns is not None and span.has_time]
         if not ends or len(ends) < len(self.spans):
             return None
-        return max(ends) - min(span.start_ns for span in self.spans)
+        took = max(ends) - min(span.start_ns for span in self.spans)
+        return took if took >= 0 else None
 
     @property
     def errors(self) -> tuple[Span, ...]:

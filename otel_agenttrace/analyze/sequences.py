@@ -145,7 +145,7 @@ class _Open:
     ) -> None:
         place = (span.start_ns, span.end_ns, span.span_id, span.parent_span_id)
         tokens = None if usage is None else tuple(getattr(usage, each) for each in Usage.__slots__)
-        has_duration = semconv.AGENTTRACE_TIME_UNKNOWN not in span.attributes
+        has_duration = span.duration_ns is not None
         self.rows.append(_written((kind, name, *place, _error(span), arguments, tokens, cost, has_duration, number)))
 
     def acts(self, left_out: frozenset[int]) -> list[tuple[Act, int | None]]:

@@ -71,10 +71,7 @@ _FRACTIONS: Final = frozenset(
 
 def _fraction(value: Json) -> float | None:
     told = number(value)
-    try:
-        return None if told is None else float(told)
-    except OverflowError:
-        return None
+    return None if told is None else float(told)
 
 
 def _plain(value: Json) -> AttributeValue:
