@@ -10,6 +10,7 @@ from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.alignment import common
+from otel_agenttrace.analyze.kinship import kinship
 from otel_agenttrace.differing import first_difference
 from otel_agenttrace.jsonvalue import Json, array, canonical, compact, obj, parse, text
 from otel_agenttrace.matching import normalised_key
@@ -116,14 +117,10 @@ def steps(
         into_tools: Whether what tools did inside counts: a tool that is answered from a recording does nothing inside.
     """
     reader = _Reader(recorded or {}, with_inference_content=with_inference_content)
-    children: dict[str, list[Span]] = {}
-    known = {span.span_id for span in trace.spans}
-    for span in sorted(trace.spans, key=lambda span: span.start_ns):
-        parent = span.parent_span_id or ""
-        children.setdefault(parent if parent in known else "", []).append(span)
+    children = kinship(trace.spans).children(trace.spans)
     found: list[Step] = []
     waiting: list[tuple[Span | Step, int]] = []
-    waiting += _grouped(children.get("", []), 0)[::-1]
+    waiting += _grouped(children[0], 0)[::-1]
     groups = 0
     while waiting:
         span, group = waiting.pop()
@@ -137,7 +134,7 @@ def steps(
         if kind == "agent" and span.is_error:
             waiting.append((Step(kind, found[-1].name, answer=_failure(span)), groups))
         if kind != "tool" or into_tools:
-            waiting += _grouped(children.pop(span.span_id, []), groups)[::-1]
+            waiting += _grouped(children.get(id(span), []), groups)[::-1]
     return tuple(found)
 
 
