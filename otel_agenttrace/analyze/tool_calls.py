@@ -65,13 +65,22 @@ def tool_calls(trace: Trace, answered: Callable[[Span], tuple[Message, ...]] = o
 
 
 def _with_arguments(executed: Sequence[ToolCall], asked: Sequence[ToolCall]) -> Iterator[ToolCall]:
-    """Yield executed tools; where no span of a tool tells its arguments, with those it was asked for with, each for each."""
+    """Yield executed tools; where no span of a tool tells its arguments, with those it was asked for with."""
     for name in dict.fromkeys(call.name for call in executed):
         ran, wished = ([call for call in calls if call.name == name] for calls in (executed, asked))
-        if len(ran) == len(wished) and all(call.arguments is None for call in ran):
-            yield from (replace(call, arguments=wish.arguments) for call, wish in zip(ran, wished, strict=True))
-        else:
+        wishes = _wishes(ran, wished) if all(call.arguments is None for call in ran) else None
+        if wishes is None:
             yield from ran
+        else:
+            yield from (replace(call, arguments=wish.arguments) for call, wish in zip(ran, wishes, strict=True))
+
+
+def _wishes(ran: Sequence[ToolCall], wished: Sequence[ToolCall]) -> Sequence[ToolCall] | None:
+    """Return what each call was asked for by: by ids where they tell, for what runs together has no order; else each for each."""
+    by_id = {wish.call_id or "": wish for wish in wished}
+    if len(by_id) == len(wished) and by_id.keys() >= {call.call_id for call in ran}:
+        return [by_id[call.call_id or ""] for call in ran]
+    return wished if len(ran) == len(wished) else None
 
 
 def untold_calls(trace: Trace) -> tuple[Span, ...]:

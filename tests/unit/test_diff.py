@@ -498,6 +498,16 @@ def test_a_call_with_the_same_digests_is_not_read() -> None:
     assert diff_of(_trace([closed]), _trace([closed])).is_same
 
 
+def test_tools_that_ran_together_have_the_arguments_of_their_ids_whatever_came_first() -> None:
+    asked = [{"type": "tool_call", "id": f"c{n}", "name": "search", "arguments": {"q": n}} for n in (1, 2)]
+    model = _inference(1, [], "", **{"gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": asked}])})
+    ran = [
+        _tool(place, "search", None, "", **{"gen_ai.tool.call.arguments": None, "gen_ai.tool.call.id": call_id})
+        for place, call_id in ((2, "c2"), (3, "c1"))
+    ]
+    assert [call.arguments for call in tool_calls(_trace([model, *ran]))] == [{"q": 2}, {"q": 1}]
+
+
 def test_a_tool_that_does_not_tell_its_arguments_has_those_it_was_asked_with() -> None:
     asked = [{"type": "tool_call", "id": "c1", "name": "search", "arguments": {"q": "warm"}}]
     answer = json.dumps([{"role": "assistant", "parts": asked}])
