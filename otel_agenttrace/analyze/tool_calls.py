@@ -13,7 +13,7 @@ from typing import Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.escaping import escaped
-from otel_agenttrace.jsonvalue import Json, array, obj, parse, quoted, text
+from otel_agenttrace.jsonvalue import Json, array, obj, quoted, text, value_of
 from otel_agenttrace.model import Message, Part, Span, Trace
 from otel_agenttrace.wire.recorded import output_messages
 
@@ -135,19 +135,12 @@ def _asked(span: Span, answered: Iterable[Message]) -> Iterator[ToolCall]:
 def arguments_of(part: Part) -> Json:
     """Return the arguments of a tool call in a message."""
     given = part.get("arguments")
-    return _value(given) if isinstance(given, str) else given
+    return value_of(given) if isinstance(given, str) else given
 
 
 def _content(span: Span, name: str) -> Json:
     told = span.attributes.get(name)
-    return _value(told) if isinstance(told, str) else None
-
-
-def _value(written: str) -> Json:
-    try:
-        return parse(written)
-    except ValueError:
-        return written
+    return value_of(told) if isinstance(told, str) else None
 
 
 def shape_of(value: Json) -> str:

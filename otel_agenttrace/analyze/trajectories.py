@@ -12,7 +12,7 @@ from otel_agenttrace import semconv
 from otel_agenttrace.analyze.alignment import common
 from otel_agenttrace.analyze.kinship import kinship
 from otel_agenttrace.differing import first_difference
-from otel_agenttrace.jsonvalue import Json, array, canonical, compact, obj, parse, text
+from otel_agenttrace.jsonvalue import Json, array, canonical, compact, obj, parse, text, value_of
 from otel_agenttrace.matching import normalised_key
 from otel_agenttrace.model import HttpRequest, Message, Span, Trace
 from otel_agenttrace.wire.recorded import asked_of, output_messages
@@ -182,7 +182,7 @@ class _Reader:
         source = self._source(span)
         name = str(span.attributes.get(_NAMES[kind]) or span.name)
         if kind == "tool":
-            arguments = _canonical(str(source.attributes.get(semconv.GEN_AI_TOOL_CALL_ARGUMENTS) or ""))
+            arguments = canonical(value_of(str(source.attributes.get(semconv.GEN_AI_TOOL_CALL_ARGUMENTS) or "")))
             return Step(kind, name, arguments, _failure(span) or _result(source))
         if kind == "agent":
             return Step(kind, name)
@@ -223,13 +223,6 @@ def _failure(span: Span) -> str:
 
 def _result(span: Span) -> str:
     return str(span.attributes.get(semconv.GEN_AI_TOOL_CALL_RESULT) or "")
-
-
-def _canonical(arguments: str) -> str:
-    try:
-        return canonical(parse(arguments))
-    except ValueError:
-        return canonical(arguments)
 
 
 def _said(answer: str) -> str:

@@ -13,7 +13,7 @@ from otel_agenttrace.analyze.billing import cost_of_call
 from otel_agenttrace.analyze.measures import whole
 from otel_agenttrace.analyze.retrievals import Retrieval, retrievals
 from otel_agenttrace.analyze.tool_calls import ToolCall, arguments_of, tool_calls
-from otel_agenttrace.jsonvalue import Json, canonical, obj, parse, text
+from otel_agenttrace.jsonvalue import Json, canonical, obj, parse, text, without
 from otel_agenttrace.model import Message, Part, Span, Trace
 from otel_agenttrace.wire.recorded import asked_of, output_messages
 
@@ -140,11 +140,7 @@ def _plain_parts(role: str, parts: Iterable[Part]) -> Iterator[str]:
         elif kind == "tool_call":
             yield canonical([role, part.get("name"), arguments_of(part)])
         elif kind != "reasoning":
-            yield canonical(["tool" if kind == "tool_call_response" else role, _without_id(part)])
-
-
-def _without_id(part: Part) -> dict[str, Json]:
-    return {name: value for name, value in part.items() if name != "id"}
+            yield canonical(["tool" if kind == "tool_call_response" else role, without(part, "id")])
 
 
 def text_of(message: Message) -> str:
