@@ -31,6 +31,8 @@ __all__ = [
 
 _ASKS: Final = frozenset({"function_call", "tool_call", "tool_calls", "tool_use"})
 """Finish reasons of a model that asked for tools."""
+_DEEPEST: Final = 1_000
+"""Levels, more than any JSON has that was read."""
 _PLAIN_KEY: Final = re.compile(r"[\w.-]+")
 
 
@@ -143,12 +145,19 @@ def _content(span: Span, name: str) -> Json:
     return value_of(told) if isinstance(told, str) else None
 
 
-def shape_of(value: Json) -> str:
-    """Return the shape of a JSON value: `{city: string, days: [number]}`. Lists are known by what is in them, not how much."""
+def shape_of(value: Json, levels: int = _DEEPEST) -> str:
+    """Return the shape of a JSON value: `{city: string, days: [number]}`. Lists are known by what is in them, not how much.
+
+    Args:
+        value: The value.
+        levels: How many are told; what is deeper is `{…}` or `[…]`.
+    """
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{_key(key)}: {shape_of(member)}' for key, member in sorted(obj(value).items()))}}}"
+        members = (f"{_key(key)}: {shape_of(member, levels - 1)}" for key, member in sorted(obj(value).items()))
+        return f"{{{', '.join(members) if levels else '…'}}}"
     if isinstance(value, list):
-        return f"[{' | '.join(sorted(set(map(shape_of, array(value)))))}]"
+        kinds = sorted({shape_of(item, levels - 1) for item in array(value)}) if levels else ["…"]
+        return f"[{' | '.join(kinds)}]"
     if value is None:
         return "null"
     return "boolean" if isinstance(value, bool) else "string" if isinstance(value, str) else "number"

@@ -394,7 +394,7 @@ def test_another_order_is_the_same_outcome_and_another_shape_of_arguments_is_not
     assert same.is_same
     other = _semantic(_trace([one, answer]), _trace([_tool(1, "a", {"x": "1"}, 1), answer]))
     assert other.semantic is not None
-    assert (other.semantic.removed, other.semantic.added) == (("a(x: number)",), ("a(x: text)",))
+    assert (other.semantic.removed, other.semantic.added) == (("a({x: number})",), ("a({x: string})",))
     assert other.has(frozenset({"outcome"}))
 
 
