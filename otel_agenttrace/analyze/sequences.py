@@ -161,7 +161,7 @@ class _Open:
         number: int | None = None,
     ) -> None:
         place = (span.start_ns, span.end_ns, span.span_id, span.parent_span_id)
-        has_duration = semconv.AGENTTRACE_TIME_UNKNOWN not in span.attributes
+        has_duration = span.duration_ns is not None
         act = Act(kind, name, *place, _error(span), arguments, usage, cost, has_duration)
         self.rows.append(_written(act, number) if self.is_large else (act, number))
 
