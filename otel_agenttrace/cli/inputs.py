@@ -22,7 +22,7 @@ from otel_agenttrace.cli.look import readable
 from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.errors import CassetteError, IngestError
 from otel_agenttrace.library.finding import traces_at
-from otel_agenttrace.library.loading import RUN, runs_at
+from otel_agenttrace.library.loading import RUN, run_in, runs_at
 from otel_agenttrace.library.reading import Source, Unread, forgiven, read_each
 from otel_agenttrace.library.streaming import opened_stream
 from otel_agenttrace.model import Trace
@@ -97,6 +97,15 @@ class Reader:
         for path in self._paths:
             yield from traces_at(path, with_logs=True)
 
+    def check_not_read(self, output: Path | None) -> None:
+        """Refuse to write over a file that is read.
+
+        Raises:
+            UsageError: If the output is one of them.
+        """
+        if output is not None and output.exists() and any(_is_same(file, output) for file in self._files()):
+            raise click.UsageError(f"{output} is one of the files that are read: name another one to write.")
+
     def end(self, *, findings: bool = False, needs_more: bool = False) -> NoReturn:
         """Name the files that could not be read, and exit: 3 if none could, or more were needed, 1 on findings, else 0."""
         self.tell_unread()
@@ -105,6 +114,11 @@ class Reader:
     def tell_unread(self) -> None:
         """Name the files that could not be read."""
         tell_unread(self._unread)
+
+
+def _is_same(file: Path, other: Path) -> bool:
+    found, _ = run_in(file) or (file, "")
+    return found.exists() and found.samefile(other)
 
 
 def _with_progress(sources: Sequence[Source]) -> Iterator[Source]:

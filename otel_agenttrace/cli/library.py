@@ -153,7 +153,7 @@ def fingerprint(paths: tuple[Path, ...], *, form: str) -> None:
 
 
 @click.command(epilog="Example: otel-agenttrace migrate tests/cassettes")
-@FILES
+@click.argument("paths", metavar="FILE…", nargs=-1, required=True, type=RunPath())
 def migrate(paths: tuple[Path, ...]) -> None:
     """Bring cassettes of an older format to the current one; those that have it stay byte for byte.
 

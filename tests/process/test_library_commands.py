@@ -73,6 +73,18 @@ def test_the_list_tells_what_the_files_hold(folder: Path) -> None:
     assert [line.split()[0] for line in text[1:4]] == ["name", "packing", "weather"]
 
 
+@pytest.mark.parametrize(
+    ("here", "named", "shared"), [("", ".agenttrace", ".agenttrace/"), ("cassettes", "../runs", "../runs/")]
+)
+def test_the_list_leaves_out_the_folder_that_all_are_in(here: str, named: str, shared: str, folder: Path) -> None:
+    for path in (".agenttrace/20261002-120000-8.otlp.jsonl", "runs/a.otlp.jsonl", "runs/b.otlp.jsonl"):
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_bytes(_GOLDEN.read_bytes())
+    result = _run(folder / here, "ls", named)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[0] == shared
+
+
 def test_a_damaged_cassette_is_named_and_the_rest_is_read(folder: Path) -> None:
     shared = [line for line in _GOLDEN.read_bytes().splitlines(keepends=True) if b"agenttrace.request.shared" in line]
     (folder / "cassettes/dangling.otlp.jsonl").write_bytes(b"".join(shared))
