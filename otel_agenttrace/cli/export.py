@@ -37,7 +37,7 @@ def export(paths: tuple[Path, ...], form: str, output: Path | None) -> None:
     runs in one document. ndjson: a span a line. csv: a call to a model a line. Secrets are looked for once more, by the
     rules of today. Damaged files are named and left out; exits 3 if none can be read.
     """
-    reader = Reader(paths)
+    reader = Reader(paths, quiet=output is None)
     reader.check_not_read(output)
     runs = reader.traces()
     first = next(runs, None)

@@ -46,8 +46,10 @@ FILES = click.argument("paths", metavar="FILE…", nargs=-1, required=True, type
 class Reader:
     """Reads the files a user named, one after another, with progress; tells at the end which could not be read."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], *, quiet: bool = False) -> None:
+        """Take the files; `quiet` shows no progress, where what is made of each is printed at once."""
         self._paths = paths
+        self._quiet = quiet
         self._unread: list[Unread] = []
         self._count = 0
 
@@ -80,7 +82,7 @@ class Reader:
     def _each(self, read: Callable[[Path], _Read]) -> Iterator[tuple[str, _Read]]:
         with ExitStack() as kept:
             sources = [Source(str(file), kept.enter_context(readable(file))) for file in self._files()]
-            for found in read_each(_with_progress(sources), read, self._unread):
+            for found in read_each(sources if self._quiet else _with_progress(sources), read, self._unread):
                 self._count += 1
                 yield found
 
