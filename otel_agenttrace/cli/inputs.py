@@ -7,10 +7,10 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
-from functools import wraps
+from dataclasses import dataclass, replace
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import click
 from rich.progress import Progress
@@ -31,9 +31,10 @@ from otel_agenttrace.report.plain import plain
 from otel_agenttrace.report.terminal import console
 from otel_agenttrace.report.text import escaped_lines
 
-__all__ = ["FILE", "FILES", "OUTPUT", "Reader", "compared_with", "shown", "tell_unread"]
+__all__ = ["FILE", "FILES", "OUTPUT", "Reader", "compared_with", "shown", "shown_each", "tell_unread"]
 
 _Read = TypeVar("_Read")
+_Report = TypeVar("_Report")
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
 _log = logging.getLogger("otel_agenttrace")
@@ -187,3 +188,19 @@ def shown(form: str, report: object, page: Callable[[], Page]) -> None:
         output = console()
         for each in page_text(page()):
             output.print(each)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reports(Generic[_Report]):
+    """The reports of the files that were read, as JSON."""
+
+    runs: tuple[_Report, ...]
+
+
+def shown_each(form: str, reports: tuple[_Report, ...], page: Callable[[_Report], Page]) -> None:
+    """Print a report of each run: one page after the other, or one JSON object with all of them as `runs`."""
+    if form == "json":
+        shown(form, _Reports(reports), tuple)
+        return
+    for report in reports:
+        shown(form, report, partial(page, report))
