@@ -157,7 +157,7 @@ def test_merge_split_and_slice_write_what_they_say(folder: Path) -> None:
     assert _run(folder, "merge", "weather", "-o", "all.otlp.jsonl").returncode == 2
     sliced = _run(folder, "slice", "all", "inference[2]", "-o", "second.otlp.jsonl")
     assert sliced.stdout == "second.otlp.jsonl: 2 spans of 4\n"
-    assert _run(folder, "validate", "second").stdout == "second.otlp.jsonl: 2 spans, 1 recorded calls, all readable\n"
+    assert _run(folder, "validate", "second").stdout == "second.otlp.jsonl: 2 spans, 1 recorded call, all readable\n"
     split = _run(folder, "split", "all", "-o", "runs", "--by", "agent")
     assert split.stdout == "runs/all-packing-advisor.otlp.jsonl: 4 spans\n"
     assert _run(folder, "slice", "all", "inferenc", "-o", "x.otlp.jsonl").returncode == 2
