@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from otel_agenttrace.analyze.totals import Totals
 from otel_agenttrace.report.text import cost, counted, duration, tokens
 
-__all__ = ["cost_told", "run_told", "tokens_told"]
+__all__ = ["cost_told", "run_told", "time_told", "tokens_told"]
 
 
 def tokens_told(totals: Totals) -> str:
@@ -32,7 +32,12 @@ def _tokens(totals: Totals) -> int | None:
 
 def run_told(totals: Totals, duration_ns: int | None) -> str:
     """Return what a run took, and what of it is not known, in a line."""
-    return ", ".join((*_sums(totals), "time unknown" if duration_ns is None else duration(duration_ns)))
+    return ", ".join((*_sums(totals), time_told(duration_ns)))
+
+
+def time_told(duration_ns: int | None) -> str:
+    """Return how long a run took, or that it is not known."""
+    return "time unknown" if duration_ns is None else duration(duration_ns)
 
 
 def _sums(totals: Totals) -> Iterator[str]:
