@@ -98,7 +98,7 @@ class Reader:
 
     def _files(self) -> Iterator[Path]:
         for path in self._paths:
-            yield from traces_at(path, of_others=True)
+            yield from traces_at(path, as_runs=True)
 
     def check_not_read(self, output: Path | None) -> None:
         """Refuse to write over a file that is read.
@@ -160,7 +160,7 @@ def compared_with(path: Path) -> Iterator[tuple[str, Trace]]:
     Raises:
         CassetteError: If one cannot be read: what is missing there would pass for what is new.
     """
-    for file in traces_at(path, of_others=True):
+    for file in traces_at(path, as_runs=True):
         with readable(file) as kept:
             yield str(file), load(kept)
 

@@ -31,12 +31,13 @@ _NEAR: Final = 0.75
 """From which likeness on, of 1, a name may be a slip for another."""
 
 
-def traces_at(path: Path, *, of_others: bool = False) -> tuple[Path, ...]:
+def traces_at(path: Path, *, as_runs: bool = False) -> tuple[Path, ...]:
     """Return the file itself, or the cassettes in and below a folder, packed ones too, and folders there that cannot be read.
 
     Args:
         path: A file or a folder.
-        of_others: Whether spans that others exported, and logs of other tools, are meant in a folder that has no cassette.
+        as_runs: Whether it is the runs that are wanted, each once: not the packed form of a cassette that is there, too; and
+            in a folder that has no cassette the spans that others exported, and the logs of other tools.
 
     Raises:
         CassetteError: If there is nothing in the folder.
@@ -45,8 +46,8 @@ def traces_at(path: Path, *, of_others: bool = False) -> tuple[Path, ...]:
         return (path,)
     files, unread = files_below(path)
     found = sorted((*(each for each in files if each.name.endswith(ENDINGS)), *unread))
-    if not found and of_others:
-        found = _of_others(files)
+    if as_runs:
+        found = list(_once(found)) or _of_others(files)
     if not found:
         raise CassetteError(
             f"There is no cassette in {path}.\n  to fix   name a trace, or a folder with files whose names end in {' or '.join(ENDINGS)}; "

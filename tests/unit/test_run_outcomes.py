@@ -109,12 +109,12 @@ def test_a_file_that_has_the_sign_in_its_name_is_that_file(tmp_path: Path) -> No
 def test_a_folder_without_cassettes_stands_for_the_logs_in_it(tmp_path: Path) -> None:
     file = _tau(tmp_path / "logs" / "results.json")
     (tmp_path / "logs" / "package.json").write_text('{"name": "x"}')
-    assert traces_at(tmp_path, of_others=True) == (file,)
+    assert traces_at(tmp_path, as_runs=True) == (file,)
     with pytest.raises(CassetteError, match="otel-agenttrace ingest"):
         traces_at(tmp_path)
     cassette = tmp_path / "run.otlp.jsonl"
     cassette.write_text("{}\n")
-    assert traces_at(tmp_path, of_others=True) == (cassette,)
+    assert traces_at(tmp_path, as_runs=True) == (cassette,)
 
 
 def test_a_folder_without_cassettes_stands_for_the_spans_that_others_exported(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_folder_without_cassettes_stands_for_the_spans_that_others_exported(tm
     for name, document in {**files, **others}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(json.dumps(document) + "\n")
-    found = traces_at(tmp_path, of_others=True)
+    found = traces_at(tmp_path, as_runs=True)
     assert found == tuple(tmp_path / name for name in files)
     assert [len(at.load(file).spans) for file in found] == [1, 1, 1, 1]
 
