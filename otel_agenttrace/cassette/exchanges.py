@@ -22,7 +22,6 @@ __all__ = [
     "Reference",
     "Sharing",
     "StoredBody",
-    "answer_digest",
     "call_attributes",
     "definitions",
     "exchange_event",
@@ -273,26 +272,6 @@ def read_attempts(
     """
     told = (event for event in events if event.name == semconv.EVENT_AGENTTRACE_EXCHANGE)
     return tuple(_exchange(event, first, read_sidecar) for event in sorted(told, key=lambda event: event.time_ns))
-
-
-_ANSWER: Final = (
-    semconv.AGENTTRACE_EXCHANGE_STATUS,
-    semconv.AGENTTRACE_EXCHANGE_END,
-    semconv.AGENTTRACE_EXCHANGE_ERROR,
-    semconv.AGENTTRACE_EXCHANGE_SIDECAR,
-    semconv.AGENTTRACE_EXCHANGE_BODY,
-    semconv.AGENTTRACE_EXCHANGE_BODY_BYTES,
-)
-
-
-def answer_digest(events: Sequence[Event]) -> str:
-    """Return a digest of what a call's attempts were answered with: status, how it ended, body; no headers and no times."""
-    digest = hashlib.sha256()
-    for event in events:
-        if event.name == semconv.EVENT_AGENTTRACE_EXCHANGE:
-            told = repr([event.attributes.get(name) for name in _ANSWER])
-            digest.update(told.encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
 
 
 def _exchange(event: Event, first: HttpRequest, read_sidecar: Callable[[str], bytes]) -> Exchange:
