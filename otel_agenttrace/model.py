@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from functools import reduce
 from itertools import accumulate
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.doubles import Telling, doubled
 from otel_agenttrace.jsonvalue import Json
+
+if TYPE_CHECKING:
+    from otel_agenttrace.matching import Body
 
 __all__ = [
     "SCOPE",
@@ -200,6 +203,10 @@ class Call:
     ticket: int = 0
 
 
+def _no_request() -> None:
+    """Say that a request is not known in pieces."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallReader:
     """Reads a recorded call when it is asked for.
@@ -208,11 +215,14 @@ class CallReader:
         call: Reads all of it; None where it is damaged, if the reader has told that.
         attempts: Reads its attempts without the bodies of requests, which is cheaper.
         digests: Of what was asked and of what was answered, known without reading.
+        request: Reads what all attempts asked, without its body, and the body in the pieces that a conversation shares; None
+            where it is not known so.
     """
 
     call: Callable[[], Call | None]
     attempts: Callable[[], tuple[Exchange, ...]]
     digests: tuple[str, str]
+    request: Callable[[], tuple[HttpRequest, Body] | None] = _no_request
 
     def __call__(self) -> Call | None:
         """Return the call."""
@@ -266,6 +276,11 @@ class Span:
     def call_digests(self) -> tuple[str, str] | None:
         """What this call asked and what it was answered, as digests for comparing, or None where they are not known."""
         return self.read_call.digests if isinstance(self.read_call, CallReader) else None
+
+    @property
+    def request(self) -> tuple[HttpRequest, Body] | None:
+        """What this call asked, without its body, and the body in pieces, or None where it is not known so, but in `call`."""
+        return self.read_call.request() if isinstance(self.read_call, CallReader) else None
 
     @property
     def attempts(self) -> tuple[Exchange, ...]:

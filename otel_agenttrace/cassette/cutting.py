@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.format import decode_attributes, decode_event, decode_span, encode_events
@@ -28,6 +28,7 @@ _CALL: Final = _BEGIN + b'{"key":"agenttrace.call.key"'
 _PAIR: Final = b',{"key":"'
 _REQUEST: Final = _PAIR + b'agenttrace.call.ticket"'
 _OF_REQUEST: Final = (_PAIR + b"agenttrace.call.", _PAIR + b"agenttrace.request.")
+_ADDRESS: Final = b'{"key":"agenttrace.request.method"'
 _CONTENT: Final = (_PAIR + b'agenttrace.request.shared"', _PAIR + b'agenttrace.request.body"')
 _LAST: Final = b'"}}],"'
 _EVENTS: Final = b',"events":['
@@ -37,7 +38,8 @@ _AFTER: Final = b'],"flags":'
 _TIME: Final = b',"timeUnixNano":"'
 _NAMED: Final = b'"name":"agenttrace.exchange"' + _TIME
 _STATUS: Final = _ATTEMPT + b'status","value":{"intValue":"'
-_HIDDEN: Final = (*(b'"%b' % name.encode() for name in OWN), b'"agenttrace.exchange.')
+_OTHERWISE: Final = tuple(_ATTEMPT + name for name in (b'method"', b'origin"', b'target"', b'request"'))
+_HIDDEN: Final = re.compile(b'"(?:%b)' % b"|".join(re.escape(name).encode() for name in (*OWN, "agenttrace.exchange.")))
 _ANSWER: Final = (b'status"', b'end"', b'error"', b'sidecar"', b'body"', b'body_bytes"')
 _ESCAPE: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u")
 
@@ -82,8 +84,7 @@ class LineDecoder:
         return decode_span(obj(parse(record)), self._scope, self._resource, read_call)
 
 
-@dataclass(frozen=True, slots=True)
-class CutCall:
+class CutCall(NamedTuple):
     """The record of a recorded call, cut in five pieces where its content begins and ends.
 
     Attributes:
@@ -124,6 +125,11 @@ class CutCall:
         is_plain = b"\\u" not in self.attempts or _ESCAPE.search(self.attempts) is None
         return _digest(self.attempts) if is_plain else None
 
+    @property
+    def is_asked_alike(self) -> bool:
+        """Whether each attempt asked what the first one did."""
+        return not any(name in self.attempts for name in _OTHERWISE)
+
     def asking(self) -> Span:
         """Return a span that has the request and nothing else.
 
@@ -133,15 +139,22 @@ class CutCall:
         return Span("", "", "", 0, attributes=decode_attributes(parse(b"[%b]" % self.request)))
 
     def answered(self) -> Span:
-        """Return a span that has the attempts, and of the request all but its body.
+        """Return a span that has the attempts, and of the request the method and the target.
 
         Raises:
             ValueError: If one of them is damaged.
         """
-        begins = tuple(begin for name in _CONTENT if (begin := self.request.find(name)) >= 0)
-        address = self.request[: min(begins, default=len(self.request))]
+        begin = max(self.request.find(_ADDRESS), 0)
+        ends = tuple(end for name in _CONTENT if (end := self.request.find(name, begin)) >= 0)
+        address = self.request[begin : min(ends, default=len(self.request))]
         attempts = tuple(decode_event(obj(event)) for event in array(parse(b"[%b]" % self.attempts)))
-        return Span("", "", "", 0, attributes=decode_attributes(parse(b"[%b]" % address)), events=attempts)
+        return Span("", "", "", 0, attributes=_address(address), events=attempts)
+
+
+@lru_cache(maxsize=64)
+def _address(pairs: bytes) -> Mapping[str, AttributeValue]:
+    """Decode what tells where a request went: the calls of a run go to few places."""
+    return decode_attributes(parse(b"[%b]" % pairs))
 
 
 def cut_call(record: bytes) -> CutCall | None:
@@ -153,9 +166,8 @@ def cut_call(record: bytes) -> CutCall | None:
         return None
     attempts = record[events + len(_EVENTS) : after]
     cut = CutCall(record[:begin], record[begin + 1 : end], record[end:events], attempts, record[after:])
-    if attempts.count(_TIME) != attempts.count(_NAMED) or any(name in cut.told or name in cut.rest for name in _HIDDEN):
-        return None
-    return cut
+    is_clean = _HIDDEN.search(cut.told) is None and _HIDDEN.search(cut.rest) is None
+    return cut if is_clean and attempts.count(_TIME) == attempts.count(_NAMED) else None
 
 
 def _end_of_request(record: bytes, begin: int) -> int:

@@ -218,13 +218,24 @@ class Cassette:
         return replace(span, attributes=attributes, events=events, read_call=reader)
 
     def _reader(self, entry: Entry, digest: str) -> CallReader:
-        return CallReader(partial(self.call, entry), partial(self._attempts, entry), (entry.key, digest))
+        attempts, request = partial(self._attempts, entry), partial(self._request, entry)
+        return CallReader(partial(self.call, entry), attempts, (entry.key, digest), request)
+
+    def _request(self, entry: Entry) -> tuple[HttpRequest, Body] | None:
+        """Return what all attempts of a recorded call asked, without its body, and the body; None of a line that others wrote."""
+        with self._damage_named(entry):
+            cut = self._cut_of(self._raw(entry.line))
+            if cut is None or not cut.is_asked_alike:
+                return None
+            span = cut.asking()
+            return stored_request(span, EMPTY), self._body(entry, span)
 
     def _attempts(self, entry: Entry) -> tuple[Exchange, ...]:
         """Return the attempts of a recorded call without the body of its request."""
         with self._damage_named(entry):
             span = self._span(entry, CutCall.answered)
-            return read_attempts(span.events, stored_request(span, EMPTY), self._sidecar)
+            request = replace(stored_request(span, EMPTY), origin=entry.origin)
+            return read_attempts(span.events, request, self._sidecar)
 
     def call(self, entry: Entry) -> Call:
         """Return a recorded call.
@@ -234,7 +245,7 @@ class Cassette:
         """
         with self._damage_named(entry):
             span = self._span(entry)
-            request = stored_request(span, self._body(entry))
+            request = stored_request(span, self._body(entry, span))
             return Call(entry.key, read_attempts(span.events, request, self._sidecar), entry.lane, entry.ticket)
 
     def damages(self) -> Iterator[CassetteCorrupt]:
@@ -264,7 +275,8 @@ class Cassette:
             CassetteCorrupt: If its line is not what the format promises.
         """
         with self._damage_named(entry):
-            return stored_request(self._span(entry), self._body(entry))
+            span = self._span(entry)
+            return stored_request(span, self._body(entry, span))
 
     @contextmanager
     def _damage_named(self, entry: Entry) -> Generator[None]:
@@ -282,8 +294,7 @@ class Cassette:
     def _span(self, entry: Entry | Holder, part: Callable[[CutCall], Span] | None = None) -> Span:
         """Return the span of a call or a carrier; of a call on a line as we write it a part is enough, if one is named."""
         raw = self._raw(entry.line)
-        record = None if part is None else record_of(raw)
-        cut = None if record is None else cut_call(record)
+        cut = None if part is None else self._cut_of(raw)
         if part is not None and cut is not None:
             with suppress(ValueError):  # what is wrong is told of the whole line
                 return part(cut)
@@ -291,6 +302,11 @@ class Cassette:
         if entry.position >= len(spans):
             raise ValueError("the line holds no span")
         return spans[entry.position]
+
+    @staticmethod
+    def _cut_of(raw: bytes) -> CutCall | None:
+        record = record_of(raw)
+        return None if record is None else cut_call(record)
 
     def _raw(self, line: Line) -> bytes:
         return os.pread(self._file.descriptor(), line.size, line.offset)
@@ -309,10 +325,13 @@ class Cassette:
         except (ValueError, RecursionError) as error:
             raise CassetteCorrupt(self.path, line.number, f"damaged: {error}") from error
 
-    def _body(self, wanted: Entry) -> Body:
-        """Return the whole body of a call, from the bottom of the chain of lines it refers to."""
+    def _body(self, wanted: Entry, span: Span) -> Body:
+        """Return the whole body of a call with this span, from the bottom of the chain of lines it refers to."""
         with self._lock:
-            waiting = [self._referring(wanted)]
+            found = self._bodies.get(self._place(wanted))
+            if found is not None:
+                return found
+            waiting: list[tuple[Entry | Holder, Span, Reference]] = [(wanted, span, reference_of(span))]
             while waiting:
                 entry, span, reference = waiting[-1]
                 missing = [holder for holder in self._holders(reference) if self._place(holder) not in self._bodies]

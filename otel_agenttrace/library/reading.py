@@ -83,11 +83,10 @@ def _forgiving(
     read: Callable[[], Call | None], named: Callable[[CassetteError], None]
 ) -> CallReader | Callable[[], Call | None]:
     call = partial(_or_else, read, None, named)
-    return (
-        CallReader(call, partial(_or_else, read.attempts, (), named), read.digests)
-        if isinstance(read, CallReader)
-        else call
-    )
+    if not isinstance(read, CallReader):
+        return call
+    attempts, request = partial(_or_else, read.attempts, (), named), partial(_or_else, read.request, None, named)
+    return CallReader(call, attempts, read.digests, request)
 
 
 def _or_else(read: Callable[[], _Read], damaged: _Read, named: Callable[[CassetteError], None]) -> _Read:

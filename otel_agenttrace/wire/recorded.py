@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Final
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING, Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.jsonvalue import JsonArray, array, obj, parse, text
-from otel_agenttrace.model import Exchange, InferenceRequest, InferenceResponse, Message, Part, Span
+from otel_agenttrace.model import Exchange, HttpRequest, InferenceRequest, InferenceResponse, Message, Part, Span
 from otel_agenttrace.wire.routes import route
 from otel_agenttrace.wire.sse import DONE, events, json_events
 
-__all__ = ["asked_of", "decoded", "is_whole", "output_messages", "response_of"]
+if TYPE_CHECKING:
+    from otel_agenttrace.matching import Body
+    from otel_agenttrace.wire.codec import Codec
+
+__all__ = ["Requests", "asked_of", "decoded", "is_whole", "output_messages", "response_of"]
 
 _LAST_EVENTS: Final = frozenset({"message_stop", "response.completed", "response.incomplete", "response.failed"})
 _STREAM_BEGINS: Final = (b"event:", b"data:")
@@ -21,10 +27,12 @@ _STREAM_BEGINS: Final = (b"event:", b"data:")
 
 def response_of(span: Span) -> InferenceResponse | None:
     """Return what a model answered in a recorded call, or None where that is not recorded."""
-    answered = [attempt for attempt in span.attempts if attempt.status is not None]
-    if not answered:
-        return None
-    return decoded(answered[-1])
+    return _response_in(span.attempts)
+
+
+def _response_in(attempts: Iterable[Exchange]) -> InferenceResponse | None:
+    answered = [attempt for attempt in attempts if attempt.status is not None]
+    return decoded(answered[-1]) if answered else None
 
 
 def decoded(exchange: Exchange) -> InferenceResponse | None:
@@ -42,9 +50,14 @@ def decoded(exchange: Exchange) -> InferenceResponse | None:
         return None
 
 
-def output_messages(span: Span) -> tuple[Message, ...]:
-    """Return the messages a model answered with: those of its recorded call, else those the span tells."""
-    response = response_of(span)
+def output_messages(span: Span, attempts: Iterable[Exchange] | None = None) -> tuple[Message, ...]:
+    """Return the messages a model answered with: those of its recorded call, else those the span tells.
+
+    Args:
+        span: The span.
+        attempts: Its attempts, if the caller has read them.
+    """
+    response = response_of(span) if attempts is None else _response_in(attempts)
     if response is not None:
         return response.output_messages
     return tuple(_told_messages(span, semconv.GEN_AI_OUTPUT_MESSAGES))
@@ -64,6 +77,43 @@ def asked_of(span: Span) -> InferenceRequest:
         system_instructions=tuple(_parts(_told(span, semconv.GEN_AI_SYSTEM_INSTRUCTIONS))),
         tool_definitions=tuple(_parts(_told(span, semconv.GEN_AI_TOOL_DEFINITIONS))),
     )
+
+
+class Requests:
+    """Decodes what models were asked. A conversation is sent again with each call: each piece of it is decoded once."""
+
+    def __init__(self) -> None:
+        self._heads: dict[tuple[str, ...], InferenceRequest] = {}
+        self._messages: dict[tuple[str, str, str], tuple[Message, ...]] = {}
+
+    def asked_of(self, span: Span, known: tuple[HttpRequest, Body] | None) -> InferenceRequest:
+        """Return what a model was asked, as the function of this name does; `known` is the `request` of the span."""
+        if known is not None and known[1].whole is None:
+            request, body = known
+            found = route(request.method, request.url)
+            if found is not None:
+                with suppress(ValueError):
+                    return self._asked(found.codec, body)
+        return asked_of(span)
+
+    def _asked(self, codec: Codec, body: Body) -> InferenceRequest:
+        """Decode members and messages each for itself: no codec reads one for the other."""
+        key = (codec.name, *chain.from_iterable(body.members.items()))
+        head = self._heads.get(key)
+        if head is None:
+            members = {name: parse(member) for name, member in body.members.items()}
+            head = self._heads[key] = codec.decode_request(members)
+        if body.conversation is None:
+            return head
+        said = chain.from_iterable(self._said(codec, body.conversation, element) for element in body.elements)
+        return replace(head, input_messages=(*head.input_messages, *said))
+
+    def _said(self, codec: Codec, conversation: str, element: str) -> tuple[Message, ...]:
+        key = (codec.name, conversation, element)
+        found = self._messages.get(key)
+        if found is None:
+            found = self._messages[key] = codec.decode_request({conversation: [parse(element)]}).input_messages
+        return found
 
 
 def _told_messages(span: Span, name: str) -> Iterator[Message]:
