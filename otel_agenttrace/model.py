@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 from functools import reduce
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.doubles import Telling, doubled
 from otel_agenttrace.jsonvalue import Json
-
-if TYPE_CHECKING:
-    from otel_agenttrace.matching import Body
 
 __all__ = [
     "SCOPE",
@@ -36,6 +33,7 @@ __all__ = [
     "OutcomeKind",
     "Part",
     "RaisedError",
+    "RequestPieces",
     "Span",
     "SpanKind",
     "SpanStatus",
@@ -203,7 +201,28 @@ class Call:
     ticket: int = 0
 
 
-def _no_request() -> None:
+@dataclass(frozen=True, slots=True)
+class RequestPieces:
+    """A request in the pieces it is stored by: what the calls of a conversation share stands once.
+
+    Attributes:
+        address: The request without its body.
+        members: The canonical texts of the members of the body, but the conversation.
+        conversation: The name of that member, None where there is none.
+        prefix: The digest of the first messages, which another call holds; None where there are none.
+        tail: The canonical texts of the messages after them.
+        elements: Reads the texts of all messages; None where that is damaged, if the reader has told that.
+    """
+
+    address: HttpRequest
+    members: Mapping[str, str]
+    conversation: str | None
+    prefix: str | None
+    tail: tuple[str, ...]
+    elements: Callable[[], tuple[str, ...] | None]
+
+
+def _no_pieces() -> None:
     """Say that a request is not known in pieces."""
 
 
@@ -215,14 +234,13 @@ class CallReader:
         call: Reads all of it; None where it is damaged, if the reader has told that.
         attempts: Reads its attempts without the bodies of requests, which is cheaper.
         digests: Of what was asked and of what was answered, known without reading.
-        request: Reads what all attempts asked, without its body, and the body in the pieces that a conversation shares; None
-            where it is not known so.
+        request: Reads what all attempts asked; None where that is not known in pieces, but in `call`.
     """
 
     call: Callable[[], Call | None]
     attempts: Callable[[], tuple[Exchange, ...]]
     digests: tuple[str, str]
-    request: Callable[[], tuple[HttpRequest, Body] | None] = _no_request
+    request: Callable[[], RequestPieces | None] = _no_pieces
 
     def __call__(self) -> Call | None:
         """Return the call."""
@@ -278,8 +296,8 @@ class Span:
         return self.read_call.digests if isinstance(self.read_call, CallReader) else None
 
     @property
-    def request(self) -> tuple[HttpRequest, Body] | None:
-        """What this call asked, without its body, and the body in pieces, or None where it is not known so, but in `call`."""
+    def request(self) -> RequestPieces | None:
+        """What this call asked, or None where that is not known in pieces, but in `call`."""
         return self.read_call.request() if isinstance(self.read_call, CallReader) else None
 
     @property

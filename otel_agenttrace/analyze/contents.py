@@ -7,6 +7,7 @@ recorded is None.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, takewhile
 from typing import Final
@@ -15,10 +16,9 @@ from otel_agenttrace import semconv
 from otel_agenttrace.analyze.acts import Act
 from otel_agenttrace.analyze.tool_calls import arguments_of
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, canonical, inner_json, obj, parse, text
-from otel_agenttrace.matching import Body
-from otel_agenttrace.model import InferenceRequest, Message, Part, Span
+from otel_agenttrace.model import InferenceRequest, Message, Part, RequestPieces, Span
 from otel_agenttrace.volatile import steady_value
-from otel_agenttrace.wire.recorded import Requests, output_messages
+from otel_agenttrace.wire.recorded import Requests, asked_of, output_messages
 
 __all__ = ["Contents", "Piece", "given_by", "given_to", "written"]
 
@@ -61,7 +61,8 @@ class Contents:
         self._exact = exact
         self._steady: dict[tuple[str, bool], str] = {}
         self._requests = Requests()
-        self._asked: dict[int, tuple[InferenceRequest, Body | None]] = {}
+        self._pieces_asked: dict[int, RequestPieces | None] = {}
+        self._asked: dict[tuple[int, bool], InferenceRequest] = {}
         self._answered: dict[int, tuple[tuple[Message, ...], int]] = {}
         self._members: dict[str, str] = {}
         self._definitions: dict[int, dict[str, str]] = {}
@@ -69,33 +70,53 @@ class Contents:
 
     # --- models -------------------------------------------------------------------------------------------------------
 
-    def asked(self, act: Act) -> InferenceRequest:
-        """Return what a model was asked."""
-        return self._request(act)[0]
-
-    def _request(self, act: Act) -> tuple[InferenceRequest, Body | None]:
-        """Return what a model was asked, and the body of the request where that is known in pieces."""
-        found = self._asked.get(id(act))
+    def asked(self, act: Act, *, is_tail: bool = False) -> InferenceRequest:
+        """Return what a model was asked; `is_tail` leaves out the messages that another call is known to hold."""
+        found = self._asked.get((id(act), is_tail))
         if found is None:
-            known = act.span.request
-            asked = self._requests.asked_of(act.span, known)
-            found = self._asked[id(act)] = asked, None if known is None else known[1]
+            found = self._asked[id(act), is_tail] = self._read(act, is_tail=is_tail) or asked_of(act.span)
         return found
 
-    def system(self, act: Act) -> str | None:
+    def _read(self, act: Act, *, is_tail: bool) -> InferenceRequest | None:
+        request = self._request(act)
+        if request is None:
+            return None
+        elements = request.tail if is_tail or request.prefix is None else request.elements()
+        with suppress(ValueError):
+            return None if elements is None else self._requests.asked_of(request, elements)
+
+    def _request(self, act: Act) -> RequestPieces | None:
+        if id(act) not in self._pieces_asked:
+            self._pieces_asked[id(act)] = act.span.request
+        return self._pieces_asked[id(act)]
+
+    def begin_alike(self, old: Act, new: Act) -> bool:
+        """Whether two calls are known to begin with the same messages, after which each has others."""
+        was, now = self._request(old), self._request(new)
+        if was is None or now is None or was.prefix is None:
+            return False
+        if (was.address, was.conversation, was.prefix) != (now.address, now.conversation, now.prefix):
+            return False
+        return bool(self.messages(old, is_tail=True) and self.messages(new, is_tail=True))
+
+    def system(self, act: Act, *, is_tail: bool = False) -> str | None:
         """Return the instructions to a model, in its request or in messages; None where no content is recorded."""
-        asked = self.asked(act)
+        asked = self.asked(act, is_tail=is_tail)
         said = [asked.system_instructions, *(each.parts for each in asked.input_messages if each.role in _SYSTEM_ROLES)]
         told = "\n".join(text(part.get("content")) or "" for parts in said for part in parts)
         return told if told or asked.input_messages else None
 
-    def messages(self, act: Act) -> tuple[Piece, ...]:
+    def messages(self, act: Act, *, is_tail: bool = False) -> tuple[Piece, ...]:
         """Return what a model was given to read, but instructions; nothing where it is not recorded."""
-        return self._said(each for each in self.asked(act).input_messages if each.role not in _SYSTEM_ROLES)
+        said = self.asked(act, is_tail=is_tail).input_messages
+        return self._said(each for each in said if each.role not in _SYSTEM_ROLES)
 
     def newest(self, act: Act) -> str | None:
         """Return what tells a call from others of the same conversation: what was said since the model spoke last."""
-        newest = takewhile(lambda piece: piece.role != "assistant", reversed(self.messages(act)))
+        said = self.messages(act, is_tail=True)
+        if not any(map(_is_answer, said)):
+            said = self.messages(act)
+        newest = takewhile(lambda piece: not _is_answer(piece), reversed(said))
         return "\n".join(piece.key for piece in newest) or None
 
     def output(self, act: Act) -> tuple[Piece, ...]:
@@ -129,9 +150,9 @@ class Contents:
 
     def members(self, act: Act) -> Mapping[str, str] | None:
         """Return the parameters of a recorded request as it has them: canonical JSON; None where it is not recorded."""
-        body = self._request(act)[1]
-        if body is not None and body.whole is None:
-            return {name: self._member(member) for name, member in body.members.items() if name not in _OWN_PLACES}
+        request = self._request(act)
+        if request is not None:
+            return {name: self._member(member) for name, member in request.members.items() if name not in _OWN_PLACES}
         call = act.span.call
         if call is None or not call.attempts:
             return None
@@ -149,7 +170,7 @@ class Contents:
 
     def definitions(self, act: Act) -> Mapping[str, str] | None:
         """Return the tools that a model was offered, by name, as canonical JSON; None where that is not known."""
-        defined = self.asked(act).tool_definitions
+        defined = self.asked(act, is_tail=True).tool_definitions
         if defined:  # once for all calls that are offered the same
             found = self._definitions.get(id(defined))
             if found is None:
@@ -215,6 +236,10 @@ class Contents:
         if self._exact:
             return value
         return obj(steady_value({"role": "tool", "content": value})).get("content")
+
+
+def _is_answer(piece: Piece) -> bool:
+    return piece.role == "assistant"
 
 
 def _told(kind: str, part: Part) -> str:

@@ -186,9 +186,11 @@ class Differ:
             yield from _parameters(was, now, both=False)
         else:
             yield from _parameters(read.parameters(old), read.parameters(new), both=old.span.scope != new.span.scope)
-        yield from self._texts("system", read.system(old), read.system(new))
+        is_tail = read.begin_alike(old, new)
+        if not is_tail or read.system(old, is_tail=True) != read.system(new, is_tail=True):
+            yield from self._texts("system", read.system(old), read.system(new))
         yield from _definitions(read.definitions(old), read.definitions(new))
-        yield from self._messages(read.messages(old), read.messages(new))
+        yield from self._messages(read.messages(old, is_tail=is_tail), read.messages(new, is_tail=is_tail))
 
     def _texts(self, kind: DiffKind, old: str | None, new: str | None) -> Iterator[Changed]:
         if (

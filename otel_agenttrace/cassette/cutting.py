@@ -17,7 +17,7 @@ from otel_agenttrace.cassette.format import decode_attributes, decode_event, dec
 from otel_agenttrace.jsonvalue import JsonObject, array, obj, parse
 from otel_agenttrace.model import AttributeValue, Call, Event, Span
 
-__all__ = ["OWN", "CutCall", "LineDecoder", "answer_digest", "cut_call", "record_of"]
+__all__ = ["OWN", "Content", "CutCall", "LineDecoder", "answer_digest", "cut_call", "record_of"]
 
 OWN: Final = ("agenttrace.call.", "agenttrace.request.", "agenttrace.content")
 """How the attributes begin that only a replay needs."""
@@ -84,21 +84,74 @@ class LineDecoder:
         return decode_span(obj(parse(record)), self._scope, self._resource, read_call)
 
 
+class Content(NamedTuple):
+    """What a line holds of a request and its answers.
+
+    Attributes:
+        request: The attributes that tell what was asked.
+        attempts: The events that tell how it was answered.
+    """
+
+    request: bytes
+    attempts: bytes
+
+    @property
+    def digest(self) -> str | None:
+        """The digest of the answer; None where a text of it may be written in two ways, so that it has to be decoded."""
+        is_plain = b"\\u" not in self.attempts or _ESCAPE.search(self.attempts) is None
+        return _digest(self.attempts) if is_plain else None
+
+    @property
+    def is_asked_alike(self) -> bool:
+        """Whether each attempt asked what the first one did."""
+        return not any(name in self.attempts for name in _OTHERWISE)
+
+    def asking(self) -> Span:
+        """Return a span that has of the request the method, the target and the body, and nothing else.
+
+        Raises:
+            ValueError: If one of them is damaged.
+        """
+        address, body = self._asked()
+        told = decode_attributes(parse(b"[%b]" % body.removeprefix(b",")))
+        return Span("", "", "", 0, attributes={**_address(address), **told})
+
+    def answered(self) -> Span:
+        """Return a span that has the attempts, and of the request the method and the target.
+
+        Raises:
+            ValueError: If one of them is damaged.
+        """
+        attempts = tuple(decode_event(obj(event)) for event in array(parse(b"[%b]" % self.attempts)))
+        return Span("", "", "", 0, attributes=_address(self._asked()[0]), events=attempts)
+
+    def _asked(self) -> tuple[bytes, bytes]:
+        """Return what tells where a request went, and its body."""
+        begin = max(self.request.find(_ADDRESS), 0)
+        ends = tuple(end for name in _CONTENT if (end := self.request.find(name, begin)) >= 0)
+        end = min(ends, default=len(self.request))
+        return self.request[begin:end], self.request[end:]
+
+
+@lru_cache(maxsize=64)
+def _address(pairs: bytes) -> Mapping[str, AttributeValue]:
+    """Decode what tells where a request went: the calls of a run go to few places."""
+    return decode_attributes(parse(b"[%b]" % pairs))
+
+
 class CutCall(NamedTuple):
-    """The record of a recorded call, cut in five pieces where its content begins and ends.
+    """The record of a recorded call, cut where its content begins and ends.
 
     Attributes:
         key: Its first attribute.
-        request: The attributes that tell what was asked.
+        content: What stands behind it, and what stands behind `told`.
         told: All that stands between request and attempts.
-        attempts: The events that tell how it was answered.
-        rest: All that stands behind.
+        rest: All that stands behind them.
     """
 
     key: bytes
-    request: bytes
+    content: Content
     told: bytes
-    attempts: bytes
     rest: bytes
 
     @property
@@ -109,52 +162,16 @@ class CutCall(NamedTuple):
     @property
     def with_status(self) -> bytes:
         """The record with the key of its call, and of each attempt when it was, and its status."""
+        answered = self.content.attempts
         attempts: list[bytes] = []
         told = 0
-        while (named := self.attempts.find(_NAMED, told)) >= 0:
-            status = self.attempts.find(_STATUS, told, named)
-            pair = self.attempts[status : self.attempts.find(b"}}", status) + 2] if status >= 0 else b""
+        while (named := answered.find(_NAMED, told)) >= 0:
+            status = answered.find(_STATUS, told, named)
+            pair = answered[status : answered.find(b"}}", status) + 2] if status >= 0 else b""
             told = named + len(_NAMED)
-            time = self.attempts[told : self.attempts.find(b'"', told)]
+            time = answered[told : answered.find(b'"', told)]
             attempts.append(b'{"attributes":[%b],%b%b"}' % (pair, _NAMED, time))
         return b"".join((self.key, self.told, _EVENTS, b",".join(attempts), self.rest))
-
-    @property
-    def digest(self) -> str | None:
-        """The digest of its answer; None where a text of it may be written in two ways, so that it has to be decoded."""
-        is_plain = b"\\u" not in self.attempts or _ESCAPE.search(self.attempts) is None
-        return _digest(self.attempts) if is_plain else None
-
-    @property
-    def is_asked_alike(self) -> bool:
-        """Whether each attempt asked what the first one did."""
-        return not any(name in self.attempts for name in _OTHERWISE)
-
-    def asking(self) -> Span:
-        """Return a span that has the request and nothing else.
-
-        Raises:
-            ValueError: If it is damaged.
-        """
-        return Span("", "", "", 0, attributes=decode_attributes(parse(b"[%b]" % self.request)))
-
-    def answered(self) -> Span:
-        """Return a span that has the attempts, and of the request the method and the target.
-
-        Raises:
-            ValueError: If one of them is damaged.
-        """
-        begin = max(self.request.find(_ADDRESS), 0)
-        ends = tuple(end for name in _CONTENT if (end := self.request.find(name, begin)) >= 0)
-        address = self.request[begin : min(ends, default=len(self.request))]
-        attempts = tuple(decode_event(obj(event)) for event in array(parse(b"[%b]" % self.attempts)))
-        return Span("", "", "", 0, attributes=_address(address), events=attempts)
-
-
-@lru_cache(maxsize=64)
-def _address(pairs: bytes) -> Mapping[str, AttributeValue]:
-    """Decode what tells where a request went: the calls of a run go to few places."""
-    return decode_attributes(parse(b"[%b]" % pairs))
 
 
 def cut_call(record: bytes) -> CutCall | None:
@@ -165,7 +182,7 @@ def cut_call(record: bytes) -> CutCall | None:
     if end < 0 or not 0 < events < after or record.rfind(_AFTER) != after:
         return None
     attempts = record[events + len(_EVENTS) : after]
-    cut = CutCall(record[:begin], record[begin + 1 : end], record[end:events], attempts, record[after:])
+    cut = CutCall(record[:begin], Content(record[begin + 1 : end], attempts), record[end:events], record[after:])
     is_clean = _HIDDEN.search(cut.told) is None and _HIDDEN.search(cut.rest) is None
     return cut if is_clean and attempts.count(_TIME) == attempts.count(_NAMED) else None
 

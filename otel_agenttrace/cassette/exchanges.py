@@ -28,6 +28,7 @@ __all__ = [
     "read_attempts",
     "reference_of",
     "stored_request",
+    "own_body",
     "whole_body",
 ]
 
@@ -244,13 +245,15 @@ def reference_of(span: Span) -> Reference:
     return Reference(members, text(prefix.get("digest")), integer(prefix.get("count")) or 0)
 
 
-def whole_body(span: Span, reference: Reference, held: Mapping[str, tuple[Definition, Body]]) -> Body:
-    """Return the whole body of a call's line; `held` has the definition of each digest and the body that holds it."""
+def own_body(span: Span) -> Body:
+    """Return what of the body of a call stands on its own line."""
     written = _text(span, semconv.AGENTTRACE_REQUEST_BODY)
-    if not written:
-        return EMPTY
-    own = body_of(parse(written))
-    if not reference.digests:
+    return body_of(parse(written)) if written else EMPTY
+
+
+def whole_body(own: Body, reference: Reference, held: Mapping[str, tuple[Definition, Body]]) -> Body:
+    """Return the whole body of a call's line; `held` has the definition of each digest and the body that holds it."""
+    if own.whole is not None or not reference.digests:
         return own
     members = dict(own.members)
     for name, digest in reference.members.items():

@@ -17,13 +17,14 @@ from typing import Final, TypeVar
 
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.conversations import with_conversations
-from otel_agenttrace.cassette.cutting import OWN, CutCall, LineDecoder, answer_digest, cut_call, record_of
+from otel_agenttrace.cassette.cutting import OWN, Content, LineDecoder, answer_digest, cut_call, record_of
 from otel_agenttrace.cassette.exchanges import (
     Definition,
     Reference,
     read_attempts,
     reference_of,
     stored_request,
+    own_body,
     whole_body,
 )
 from otel_agenttrace.cassette.format import decode_spans
@@ -36,13 +37,15 @@ from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteInacc
 from otel_agenttrace.escaping import escaped
 from otel_agenttrace.jsonvalue import parse
 from otel_agenttrace.matching import EMPTY, Body
-from otel_agenttrace.model import Call, CallReader, Exchange, HttpRequest, Span, Trace
+from otel_agenttrace.model import Call, CallReader, Exchange, HttpRequest, RequestPieces, Span, Trace
 
 __all__ = ["TORN", "Cassette", "open_cassette", "opened_file", "with_calls"]
 
 _Read = TypeVar("_Read")
 _log = logging.getLogger("otel_agenttrace")
 TORN: Final = "the last line is torn (the recording process was killed); it is left out"
+_KEPT: Final = 16 << 20
+"""Of a file up to this size, in bytes, the content of calls that a trace was made of is kept as it stands there."""
 
 
 def open_cassette(
@@ -138,6 +141,7 @@ class Cassette:
         self._file = file
         self._warn = warn
         self._bodies: dict[tuple[int, int], Body] = {}
+        self._contents: dict[int, Content] = {}
         self.renew_lock()
         with open(file.descriptor(), "rb", closefd=False) as content:
             content.seek(offset)
@@ -184,9 +188,10 @@ class Cassette:
         """
         entries = {self._place(entry): entry for entry in self.index.calls}
         decoder = LineDecoder()
+        keeps = sum(line.size for line in self.index.lines) <= _KEPT
         for line in self.index.lines[since:]:
             try:
-                found = self._cut(line, entries.get((line.offset, 0)), decoder) or self.decoded(line)
+                found = self._cut(line, entries.get((line.offset, 0)), decoder, keeps) or self.decoded(line)
             except CassetteCorrupt as damage:
                 self._skip(damage)
                 continue
@@ -197,7 +202,7 @@ class Cassette:
                 elif (line.offset, position) not in self.index.carriers:
                     yield span
 
-    def _cut(self, line: Line, entry: Entry | None, decoder: LineDecoder) -> Sequence[Span]:
+    def _cut(self, line: Line, entry: Entry | None, decoder: LineDecoder, keeps: bool) -> Sequence[Span]:
         """Return the span of a line as we write it, its content left out unparsed; nothing of any other line, or a damaged one."""
         if self._warn is None:  # opened strictly: its content may not be damaged
             return ()
@@ -206,8 +211,12 @@ class Cassette:
             if record is None or entry is None:
                 return () if record is None else (decoder.span(record),)
             cut = cut_call(record)
-            digest = None if cut is None else cut.digest
-            return () if cut is None or digest is None else (decoder.span(cut.alone, self._reader(entry, digest)),)
+            digest = None if cut is None else cut.content.digest
+            if cut is None or digest is None:
+                return ()
+            if keeps:
+                self._contents[line.offset] = cut.content
+            return (decoder.span(cut.alone, self._reader(entry, digest)),)
         except (ValueError, LookupError):  # what is wrong is told of the whole line
             return ()
 
@@ -221,19 +230,34 @@ class Cassette:
         attempts, request = partial(self._attempts, entry), partial(self._request, entry)
         return CallReader(partial(self.call, entry), attempts, (entry.key, digest), request)
 
-    def _request(self, entry: Entry) -> tuple[HttpRequest, Body] | None:
-        """Return what all attempts of a recorded call asked, without its body, and the body; None of a line that others wrote."""
+    def _request(self, entry: Entry) -> RequestPieces | None:
+        """Return what all attempts of a recorded call asked; None of a line that others wrote, or of a body without members."""
         with self._damage_named(entry):
-            cut = self._cut_of(self._raw(entry.line))
-            if cut is None or not cut.is_asked_alike:
+            content = self._content(entry.line)
+            if content is None or not content.is_asked_alike:
                 return None
-            span = cut.asking()
-            return stored_request(span, EMPTY), self._body(entry, span)
+            span = self._span(entry, Content.asking)
+            own, reference = own_body(span), reference_of(span)
+            if own.whole is not None:
+                return None
+            address = replace(stored_request(span, EMPTY), origin=entry.origin)
+            members = {**own.members, **{name: self._member(digest) for name, digest in reference.members.items()}}
+            read = partial(self._elements, entry, own, reference)
+            return RequestPieces(address, members, own.conversation, reference.prefix, own.elements, read)
+
+    def _member(self, digest: str) -> str:
+        (holder,) = self._holders((digest,))
+        body = self._bodies.get(self._place(holder)) or self._body(*self._referring(holder))
+        return body.members[holder.definition.member]
+
+    def _elements(self, entry: Entry, own: Body, reference: Reference) -> tuple[str, ...]:
+        with self._damage_named(entry):
+            return self._body(entry, own, reference).elements
 
     def _attempts(self, entry: Entry) -> tuple[Exchange, ...]:
         """Return the attempts of a recorded call without the body of its request."""
         with self._damage_named(entry):
-            span = self._span(entry, CutCall.answered)
+            span = self._span(entry, Content.answered)
             request = replace(stored_request(span, EMPTY), origin=entry.origin)
             return read_attempts(span.events, request, self._sidecar)
 
@@ -245,7 +269,7 @@ class Cassette:
         """
         with self._damage_named(entry):
             span = self._span(entry)
-            request = stored_request(span, self._body(entry, span))
+            request = stored_request(span, self._body(entry, own_body(span), reference_of(span)))
             return Call(entry.key, read_attempts(span.events, request, self._sidecar), entry.lane, entry.ticket)
 
     def damages(self) -> Iterator[CassetteCorrupt]:
@@ -276,7 +300,7 @@ class Cassette:
         """
         with self._damage_named(entry):
             span = self._span(entry)
-            return stored_request(span, self._body(entry, span))
+            return stored_request(span, self._body(entry, own_body(span), reference_of(span)))
 
     @contextmanager
     def _damage_named(self, entry: Entry) -> Generator[None]:
@@ -291,22 +315,25 @@ class Cassette:
     def _sidecar(self, digest: str) -> bytes:
         return read_sidecar(self._absolute, digest)
 
-    def _span(self, entry: Entry | Holder, part: Callable[[CutCall], Span] | None = None) -> Span:
+    def _span(self, entry: Entry | Holder, part: Callable[[Content], Span] | None = None) -> Span:
         """Return the span of a call or a carrier; of a call on a line as we write it a part is enough, if one is named."""
-        raw = self._raw(entry.line)
-        cut = None if part is None else self._cut_of(raw)
-        if part is not None and cut is not None:
+        content = None if part is None else self._content(entry.line)
+        if part is not None and content is not None:
             with suppress(ValueError):  # what is wrong is told of the whole line
-                return part(cut)
-        spans = self._spans(entry.line, raw)
+                return part(content)
+        spans = self.decoded(entry.line)
         if entry.position >= len(spans):
             raise ValueError("the line holds no span")
         return spans[entry.position]
 
-    @staticmethod
-    def _cut_of(raw: bytes) -> CutCall | None:
-        record = record_of(raw)
-        return None if record is None else cut_call(record)
+    def _content(self, line: Line) -> Content | None:
+        """Return the content of a line as we write it, None of any other."""
+        found = self._contents.get(line.offset)
+        if found is not None:
+            return found
+        record = record_of(self._raw(line))
+        cut = None if record is None else cut_call(record)
+        return None if cut is None else cut.content
 
     def _raw(self, line: Line) -> bytes:
         return os.pread(self._file.descriptor(), line.size, line.offset)
@@ -317,49 +344,40 @@ class Cassette:
         Raises:
             CassetteCorrupt: If it is not what the format promises.
         """
-        return self._spans(line, self._raw(line))
-
-    def _spans(self, line: Line, raw: bytes) -> list[Span]:
         try:
-            return list(decode_spans(parse(raw)))
+            return list(decode_spans(parse(self._raw(line))))
         except (ValueError, RecursionError) as error:
             raise CassetteCorrupt(self.path, line.number, f"damaged: {error}") from error
 
-    def _body(self, wanted: Entry, span: Span) -> Body:
-        """Return the whole body of a call with this span, from the bottom of the chain of lines it refers to."""
+    def _body(self, wanted: Entry | Holder, own: Body, reference: Reference) -> Body:
+        """Return the whole body of a call, from the bottom of the chain of lines it refers to."""
         with self._lock:
-            found = self._bodies.get(self._place(wanted))
-            if found is not None:
-                return found
-            waiting: list[tuple[Entry | Holder, Span, Reference]] = [(wanted, span, reference_of(span))]
-            while waiting:
-                entry, span, reference = waiting[-1]
-                missing = [holder for holder in self._holders(reference) if self._place(holder) not in self._bodies]
+            waiting = [(wanted, own, reference)]
+            while waiting and self._place(wanted) not in self._bodies:
+                entry, own, reference = waiting[-1]
+                missing = [holder for holder in self._holders(reference.digests) if self._place(holder) not in self._bodies]
                 if missing:
                     waiting += map(self._referring, missing)
                     if len(waiting) > 2 * (len(self.index.calls) + len(self.index.carriers)) + 2:
                         raise ValueError("lines refer to each other in a circle")
                     continue
                 waiting.pop()
-                self._bodies[self._place(entry)] = whole_body(span, reference, self._held(reference))
+                self._bodies[self._place(entry)] = whole_body(own, reference, self._held(reference.digests))
             return self._bodies[self._place(wanted)]
 
-    def _referring(self, entry: Entry | Holder) -> tuple[Entry | Holder, Span, Reference]:
-        span = self._span(entry, CutCall.asking)
-        return entry, span, reference_of(span)
+    def _referring(self, entry: Entry | Holder) -> tuple[Entry | Holder, Body, Reference]:
+        span = self._span(entry, Content.asking)
+        return entry, own_body(span), reference_of(span)
 
-    def _holders(self, reference: Reference) -> list[Holder]:
-        missing = [digest for digest in reference.digests if digest not in self.index.holders]
+    def _holders(self, digests: Sequence[str]) -> list[Holder]:
+        missing = [digest for digest in digests if digest not in self.index.holders]
         if missing:
             raise ValueError(f"it shares content with a line that is not there ({missing[0][:40]})")
-        return [self.index.holders[digest] for digest in reference.digests]
+        return [self.index.holders[digest] for digest in digests]
 
-    def _held(self, reference: Reference) -> dict[str, tuple[Definition, Body]]:
-        held: dict[str, tuple[Definition, Body]] = {}
-        for digest in reference.digests:
-            holder = self.index.holders[digest]
-            held[digest] = (holder.definition, self._bodies[self._place(holder)])
-        return held
+    def _held(self, digests: Sequence[str]) -> dict[str, tuple[Definition, Body]]:
+        bodies = ((holder.definition, self._bodies[self._place(holder)]) for holder in self._holders(digests))
+        return dict(zip(digests, bodies, strict=True))
 
     def _place(self, entry: Entry | Holder) -> tuple[int, int]:
         return entry.line.offset, entry.position

@@ -6,17 +6,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.jsonvalue import JsonArray, array, obj, parse, text
-from otel_agenttrace.model import Exchange, HttpRequest, InferenceRequest, InferenceResponse, Message, Part, Span
+from otel_agenttrace.model import Exchange, InferenceRequest, InferenceResponse, Message, Part, RequestPieces, Span
+from otel_agenttrace.wire.codec import Codec
 from otel_agenttrace.wire.routes import route
 from otel_agenttrace.wire.sse import DONE, events, json_events
-
-if TYPE_CHECKING:
-    from otel_agenttrace.matching import Body
-    from otel_agenttrace.wire.codec import Codec
 
 __all__ = ["Requests", "asked_of", "decoded", "is_whole", "output_messages", "response_of"]
 
@@ -80,33 +77,33 @@ def asked_of(span: Span) -> InferenceRequest:
 
 
 class Requests:
-    """Decodes what models were asked. A conversation is sent again with each call: each piece of it is decoded once."""
+    """Decodes what models were asked. A conversation is sent again with each call: each piece of it is decoded once.
+
+    So members and messages are decoded each for itself: no codec reads one for the other.
+    """
 
     def __init__(self) -> None:
         self._heads: dict[tuple[str, ...], InferenceRequest] = {}
         self._messages: dict[tuple[str, str, str], tuple[Message, ...]] = {}
 
-    def asked_of(self, span: Span, known: tuple[HttpRequest, Body] | None) -> InferenceRequest:
-        """Return what a model was asked, as the function of this name does; `known` is the `request` of the span."""
-        if known is not None and known[1].whole is None:
-            request, body = known
-            found = route(request.method, request.url)
-            if found is not None:
-                with suppress(ValueError):
-                    return self._asked(found.codec, body)
-        return asked_of(span)
+    def asked_of(self, request: RequestPieces, elements: Iterable[str]) -> InferenceRequest | None:
+        """Return what a model was asked, of the messages those with these texts; None if its API has no codec.
 
-    def _asked(self, codec: Codec, body: Body) -> InferenceRequest:
-        """Decode members and messages each for itself: no codec reads one for the other."""
-        key = (codec.name, *chain.from_iterable(body.members.items()))
+        Raises:
+            ValueError: If a text is no JSON.
+        """
+        found = route(request.address.method, request.address.url)
+        if found is None:
+            return None
+        key = (found.codec.name, *chain.from_iterable(request.members.items()))
         head = self._heads.get(key)
         if head is None:
-            members = {name: parse(member) for name, member in body.members.items()}
-            head = self._heads[key] = codec.decode_request(members)
-        if body.conversation is None:
+            members = {name: parse(member) for name, member in request.members.items()}
+            head = self._heads[key] = found.codec.decode_request(members)
+        if request.conversation is None:
             return head
-        said = chain.from_iterable(self._said(codec, body.conversation, element) for element in body.elements)
-        return replace(head, input_messages=(*head.input_messages, *said))
+        said = [self._said(found.codec, request.conversation, element) for element in elements]
+        return replace(head, input_messages=(*head.input_messages, *chain.from_iterable(said)))
 
     def _said(self, codec: Codec, conversation: str, element: str) -> tuple[Message, ...]:
         key = (codec.name, conversation, element)
