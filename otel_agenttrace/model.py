@@ -211,6 +211,7 @@ class RequestPieces:
         conversation: The name of that member, None where there is none.
         prefix: The digest of the first messages, which another call holds; None where there are none.
         tail: The canonical texts of the messages after them.
+        digest: That of all messages, by which calls may refer to them; None where it is not known.
         elements: Reads the texts of all messages; None where that is damaged, if the reader has told that.
     """
 
@@ -219,6 +220,7 @@ class RequestPieces:
     conversation: str | None
     prefix: str | None
     tail: tuple[str, ...]
+    digest: str | None
     elements: Callable[[], tuple[str, ...] | None]
 
 

@@ -6,23 +6,21 @@ recorded is None.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from itertools import chain, takewhile
+from collections.abc import Mapping
+from itertools import takewhile
 from typing import Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.acts import Act
+from otel_agenttrace.analyze.questioning import Piece, Questions
 from otel_agenttrace.analyze.tool_calls import arguments_of
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, canonical, inner_json, obj, parse, text
-from otel_agenttrace.model import InferenceRequest, Message, Part, RequestPieces, Span
+from otel_agenttrace.model import Message, Part, Span
 from otel_agenttrace.volatile import steady_value
-from otel_agenttrace.wire.recorded import Requests, asked_of, output_messages
+from otel_agenttrace.wire.recorded import output_messages
 
-__all__ = ["Contents", "Piece", "given_by", "given_to", "written"]
+__all__ = ["Contents", "given_by", "given_to", "written"]
 
-_SYSTEM_ROLES: Final = frozenset({"system", "developer"})
 _REQUEST: Final = (
     semconv.GEN_AI_REQUEST_CHOICE_COUNT,
     semconv.GEN_AI_REQUEST_FREQUENCY_PENALTY,
@@ -44,72 +42,39 @@ _OWN_PLACES: Final = frozenset(
 """Members of a request that are compared each for itself; what else there is, is a parameter."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of a message: who says it, what kind it is, its text, and the text by which it is compared."""
-
-    role: str
-    kind: str
-    text: str
-    key: str
-
-
 class Contents:
     """What the acts of one run say, read once each."""
 
     def __init__(self, *, exact: bool = False) -> None:
         self._exact = exact
         self._steady: dict[tuple[str, bool], str] = {}
-        self._requests = Requests()
-        self._pieces_asked: dict[int, RequestPieces | None] = {}
-        self._asked: dict[tuple[int, bool], InferenceRequest] = {}
+        self._questions = Questions(self._piece)
         self._answered: dict[int, tuple[tuple[Message, ...], int]] = {}
         self._members: dict[str, str] = {}
         self._definitions: dict[int, dict[str, str]] = {}
-        self._pieces: dict[int, tuple[Piece, ...]] = {}
+        self._outputs: dict[int, tuple[Piece, ...]] = {}
 
     # --- models -------------------------------------------------------------------------------------------------------
 
-    def asked(self, act: Act, *, is_tail: bool = False) -> InferenceRequest:
-        """Return what a model was asked; `is_tail` leaves out the messages that another call is known to hold."""
-        found = self._asked.get((id(act), is_tail))
-        if found is None:
-            found = self._asked[id(act), is_tail] = self._read(act, is_tail=is_tail) or asked_of(act.span)
-        return found
-
-    def _read(self, act: Act, *, is_tail: bool) -> InferenceRequest | None:
-        request = self._request(act)
-        if request is None:
-            return None
-        elements = request.tail if is_tail or request.prefix is None else request.elements()
-        with suppress(ValueError):
-            return None if elements is None else self._requests.asked_of(request, elements)
-
-    def _request(self, act: Act) -> RequestPieces | None:
-        if id(act) not in self._pieces_asked:
-            self._pieces_asked[id(act)] = act.span.request
-        return self._pieces_asked[id(act)]
-
     def begin_alike(self, old: Act, new: Act) -> bool:
         """Whether two calls are known to begin with the same messages, after which each has others."""
-        was, now = self._request(old), self._request(new)
-        if was is None or now is None or was.prefix is None:
-            return False
-        if (was.address, was.conversation, was.prefix) != (now.address, now.conversation, now.prefix):
-            return False
-        return bool(self.messages(old, is_tail=True) and self.messages(new, is_tail=True))
+        return self._questions.begin_alike(old, new)
 
     def system(self, act: Act, *, is_tail: bool = False) -> str | None:
-        """Return the instructions to a model, in its request or in messages; None where no content is recorded."""
-        asked = self.asked(act, is_tail=is_tail)
-        said = [asked.system_instructions, *(each.parts for each in asked.input_messages if each.role in _SYSTEM_ROLES)]
-        told = "\n".join(text(part.get("content")) or "" for parts in said for part in parts)
-        return told if told or asked.input_messages else None
+        """Return the instructions to a model, in its request or in messages; None where no content is recorded.
+
+        Args:
+            act: The call.
+            is_tail: Whether messages are left out that another call is known to hold.
+        """
+        said = self._questions.said(act, is_tail=is_tail)
+        own = (text(part.get("content")) or "" for part in self._questions.head(act).system_instructions)
+        told = "\n".join((*own, *said.system))
+        return told if told or said.is_any else None
 
     def messages(self, act: Act, *, is_tail: bool = False) -> tuple[Piece, ...]:
-        """Return what a model was given to read, but instructions; nothing where it is not recorded."""
-        said = self.asked(act, is_tail=is_tail).input_messages
-        return self._said(each for each in said if each.role not in _SYSTEM_ROLES)
+        """Return what a model was given to read, but instructions; nothing where it is not recorded. `is_tail` as above."""
+        return self._questions.said(act, is_tail=is_tail).pieces
 
     def newest(self, act: Act) -> str | None:
         """Return what tells a call from others of the same conversation: what was said since the model spoke last."""
@@ -121,7 +86,11 @@ class Contents:
 
     def output(self, act: Act) -> tuple[Piece, ...]:
         """Return what a model answered, the tools it asked for, too, which are acts of their own."""
-        return self._said(self.answered(act.span))
+        found = self._outputs.get(id(act))
+        if found is None:
+            parts = ((message.role, part) for message in self.answered(act.span) for part in message.parts)
+            found = self._outputs[id(act)] = tuple(self._piece(role, part) for role, part in parts)
+        return found
 
     def answered(self, span: Span) -> tuple[Message, ...]:
         """Return the messages of a model's answer."""
@@ -145,12 +114,12 @@ class Contents:
     def parameters(self, act: Act) -> Mapping[str, str]:
         """Return the parameters of a request as canonical JSON, by the names they have on spans."""
         told = act.span.attributes
-        given = {**self.asked(act).parameters, **{name: told[name] for name in _REQUEST if name in told}}
+        given = {**self._questions.head(act).parameters, **{name: told[name] for name in _REQUEST if name in told}}
         return {_short_name(name): canonical(value) for name, value in given.items() if name in _REQUEST}
 
     def members(self, act: Act) -> Mapping[str, str] | None:
         """Return the parameters of a recorded request as it has them: canonical JSON; None where it is not recorded."""
-        request = self._request(act)
+        request = self._questions.request(act)
         if request is not None:
             return {name: self._member(member) for name, member in request.members.items() if name not in _OWN_PLACES}
         call = act.span.call
@@ -170,7 +139,7 @@ class Contents:
 
     def definitions(self, act: Act) -> Mapping[str, str] | None:
         """Return the tools that a model was offered, by name, as canonical JSON; None where that is not known."""
-        defined = self.asked(act, is_tail=True).tool_definitions
+        defined = self._questions.head(act).tool_definitions
         if defined:  # once for all calls that are offered the same
             found = self._definitions.get(id(defined))
             if found is None:
@@ -192,15 +161,6 @@ class Contents:
         return self._of_tool(given_by(act))
 
     # --- pieces -------------------------------------------------------------------------------------------------------
-
-    def _said(self, messages: Iterable[Message]) -> tuple[Piece, ...]:
-        return tuple(chain.from_iterable(map(self._pieces_of, messages)))
-
-    def _pieces_of(self, message: Message) -> tuple[Piece, ...]:
-        found = self._pieces.get(id(message))
-        if found is None:
-            found = self._pieces[id(message)] = tuple(self._piece(message.role, part) for part in message.parts)
-        return found
 
     def _piece(self, role: str, part: Part) -> Piece:
         kind = text(part.get("type")) or ""

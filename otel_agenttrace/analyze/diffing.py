@@ -13,8 +13,9 @@ from typing import Final, Literal, TypeAlias
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.acts import Act
 from otel_agenttrace.analyze.alignment import aligned
-from otel_agenttrace.analyze.contents import Contents, Piece, given_by, given_to, written
+from otel_agenttrace.analyze.contents import Contents, given_by, given_to, written
 from otel_agenttrace.analyze.pairing import Row
+from otel_agenttrace.analyze.questioning import Piece
 from otel_agenttrace.analyze.wording import word_diff
 from otel_agenttrace.differing import differences_of
 from otel_agenttrace.jsonvalue import Json, array

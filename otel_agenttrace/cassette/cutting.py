@@ -28,6 +28,7 @@ _CALL: Final = _BEGIN + b'{"key":"agenttrace.call.key"'
 _PAIR: Final = b',{"key":"'
 _REQUEST: Final = _PAIR + b'agenttrace.call.ticket"'
 _OF_REQUEST: Final = (_PAIR + b"agenttrace.call.", _PAIR + b"agenttrace.request.")
+_DEFINES: Final = b'{"key":"agenttrace.call.defines"'
 _ADDRESS: Final = b'{"key":"agenttrace.request.method"'
 _CONTENT: Final = (_PAIR + b'agenttrace.request.shared"', _PAIR + b'agenttrace.request.body"')
 _LAST: Final = b'"}}],"'
@@ -107,13 +108,15 @@ class Content(NamedTuple):
         return not any(name in self.attempts for name in _OTHERWISE)
 
     def asking(self) -> Span:
-        """Return a span that has of the request the method, the target and the body, and nothing else.
+        """Return a span that has of the request the method, the target, the body and what it defines, and nothing else.
 
         Raises:
             ValueError: If one of them is damaged.
         """
         address, body = self._asked()
-        told = decode_attributes(parse(b"[%b]" % body.removeprefix(b",")))
+        begin = self.request.find(_DEFINES)
+        defines = self.request[begin : self.request.find(_PAIR, begin)] if begin >= 0 else b""
+        told = decode_attributes(parse(b"[%b]" % (defines + body).removeprefix(b",")))
         return Span("", "", "", 0, attributes={**_address(address), **told})
 
     def answered(self) -> Span:

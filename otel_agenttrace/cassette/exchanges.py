@@ -23,6 +23,7 @@ __all__ = [
     "Sharing",
     "StoredBody",
     "call_attributes",
+    "defined_digest",
     "definitions",
     "exchange_event",
     "read_attempts",
@@ -127,6 +128,12 @@ def definitions(written: str) -> Iterator[Definition]:
         place, _, digest = item.rpartition("=")
         member, _, count = place.partition("@")
         yield Definition(digest, member, int(count) if count else None)
+
+
+def defined_digest(span: Span, count: int) -> str | None:
+    """Return the digest of a conversation of so many messages, if the line defines it."""
+    defined = definitions(_text(span, semconv.AGENTTRACE_CALL_DEFINES))
+    return next((definition.digest for definition in defined if definition.count == count), None)
 
 
 # --- writing --------------------------------------------------------------------------------------------------------

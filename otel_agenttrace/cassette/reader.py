@@ -24,6 +24,7 @@ from otel_agenttrace.cassette.exchanges import (
     read_attempts,
     reference_of,
     stored_request,
+    defined_digest,
     own_body,
     whole_body,
 )
@@ -242,8 +243,9 @@ class Cassette:
                 return None
             address = replace(stored_request(span, EMPTY), origin=entry.origin)
             members = {**own.members, **{name: self._member(digest) for name, digest in reference.members.items()}}
+            digest = defined_digest(span, reference.count + len(own.elements))
             read = partial(self._elements, entry, own, reference)
-            return RequestPieces(address, members, own.conversation, reference.prefix, own.elements, read)
+            return RequestPieces(address, members, own.conversation, reference.prefix, own.elements, digest, read)
 
     def _member(self, digest: str) -> str:
         (holder,) = self._holders((digest,))
@@ -355,7 +357,9 @@ class Cassette:
             waiting = [(wanted, own, reference)]
             while waiting and self._place(wanted) not in self._bodies:
                 entry, own, reference = waiting[-1]
-                missing = [holder for holder in self._holders(reference.digests) if self._place(holder) not in self._bodies]
+                missing = [
+                    holder for holder in self._holders(reference.digests) if self._place(holder) not in self._bodies
+                ]
                 if missing:
                     waiting += map(self._referring, missing)
                     if len(waiting) > 2 * (len(self.index.calls) + len(self.index.carriers)) + 2:

@@ -89,9 +89,7 @@ def _forgiving(
     return CallReader(call, attempts, read.digests, request)
 
 
-def _pieces(
-    read: Callable[[], RequestPieces | None], named: Callable[[CassetteError], None]
-) -> RequestPieces | None:
+def _pieces(read: Callable[[], RequestPieces | None], named: Callable[[CassetteError], None]) -> RequestPieces | None:
     found = _or_else(read, None, named)
     return found and replace(found, elements=partial(_or_else, found.elements, None, named))
 

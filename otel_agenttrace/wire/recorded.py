@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
-from itertools import chain
 from typing import Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.jsonvalue import JsonArray, array, obj, parse, text
-from otel_agenttrace.model import Exchange, InferenceRequest, InferenceResponse, Message, Part, RequestPieces, Span
-from otel_agenttrace.wire.codec import Codec
+from otel_agenttrace.model import Exchange, InferenceRequest, InferenceResponse, Message, Part, Span
 from otel_agenttrace.wire.routes import route
 from otel_agenttrace.wire.sse import DONE, events, json_events
 
-__all__ = ["Requests", "asked_of", "decoded", "is_whole", "output_messages", "response_of"]
+__all__ = ["asked_of", "decoded", "is_whole", "output_messages", "response_of"]
 
 _LAST_EVENTS: Final = frozenset({"message_stop", "response.completed", "response.incomplete", "response.failed"})
 _STREAM_BEGINS: Final = (b"event:", b"data:")
@@ -74,43 +71,6 @@ def asked_of(span: Span) -> InferenceRequest:
         system_instructions=tuple(_parts(_told(span, semconv.GEN_AI_SYSTEM_INSTRUCTIONS))),
         tool_definitions=tuple(_parts(_told(span, semconv.GEN_AI_TOOL_DEFINITIONS))),
     )
-
-
-class Requests:
-    """Decodes what models were asked. A conversation is sent again with each call: each piece of it is decoded once.
-
-    So members and messages are decoded each for itself: no codec reads one for the other.
-    """
-
-    def __init__(self) -> None:
-        self._heads: dict[tuple[str, ...], InferenceRequest] = {}
-        self._messages: dict[tuple[str, str, str], tuple[Message, ...]] = {}
-
-    def asked_of(self, request: RequestPieces, elements: Iterable[str]) -> InferenceRequest | None:
-        """Return what a model was asked, of the messages those with these texts; None if its API has no codec.
-
-        Raises:
-            ValueError: If a text is no JSON.
-        """
-        found = route(request.address.method, request.address.url)
-        if found is None:
-            return None
-        key = (found.codec.name, *chain.from_iterable(request.members.items()))
-        head = self._heads.get(key)
-        if head is None:
-            members = {name: parse(member) for name, member in request.members.items()}
-            head = self._heads[key] = found.codec.decode_request(members)
-        if request.conversation is None:
-            return head
-        said = [self._said(found.codec, request.conversation, element) for element in elements]
-        return replace(head, input_messages=(*head.input_messages, *chain.from_iterable(said)))
-
-    def _said(self, codec: Codec, conversation: str, element: str) -> tuple[Message, ...]:
-        key = (codec.name, conversation, element)
-        found = self._messages.get(key)
-        if found is None:
-            found = self._messages[key] = codec.decode_request({conversation: [parse(element)]}).input_messages
-        return found
 
 
 def _told_messages(span: Span, name: str) -> Iterator[Message]:
