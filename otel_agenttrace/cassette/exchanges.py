@@ -26,10 +26,10 @@ __all__ = [
     "defined_digest",
     "definitions",
     "exchange_event",
+    "own_body",
     "read_attempts",
     "reference_of",
     "stored_request",
-    "own_body",
     "whole_body",
 ]
 

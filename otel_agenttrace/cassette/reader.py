@@ -21,11 +21,11 @@ from otel_agenttrace.cassette.cutting import OWN, Content, LineDecoder, answer_d
 from otel_agenttrace.cassette.exchanges import (
     Definition,
     Reference,
+    defined_digest,
+    own_body,
     read_attempts,
     reference_of,
     stored_request,
-    defined_digest,
-    own_body,
     whole_body,
 )
 from otel_agenttrace.cassette.format import decode_spans
