@@ -33,6 +33,7 @@ __all__ = [
     "OutcomeKind",
     "Part",
     "RaisedError",
+    "RequestPieces",
     "Span",
     "SpanKind",
     "SpanStatus",
@@ -201,6 +202,33 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestPieces:
+    """A request in the pieces it is stored by: what the calls of a conversation share stands once.
+
+    Attributes:
+        address: The request without its body.
+        members: The canonical texts of the members of the body, but the conversation.
+        conversation: The name of that member, None where there is none.
+        prefix: The digest of the first messages, which another call holds; None where there are none.
+        tail: The canonical texts of the messages after them.
+        digest: That of all messages, by which calls may refer to them; None where it is not known.
+        elements: Reads the texts of all messages; None where that is damaged, if the reader has told that.
+    """
+
+    address: HttpRequest
+    members: Mapping[str, str]
+    conversation: str | None
+    prefix: str | None
+    tail: tuple[str, ...]
+    digest: str | None
+    elements: Callable[[], tuple[str, ...] | None]
+
+
+def _no_pieces() -> None:
+    """Say that a request is not known in pieces."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallReader:
     """Reads a recorded call when it is asked for.
 
@@ -208,11 +236,13 @@ class CallReader:
         call: Reads all of it; None where it is damaged, if the reader has told that.
         attempts: Reads its attempts without the bodies of requests, which is cheaper.
         digests: Of what was asked and of what was answered, known without reading.
+        request: Reads what all attempts asked; None where that is not known in pieces, but in `call`.
     """
 
     call: Callable[[], Call | None]
     attempts: Callable[[], tuple[Exchange, ...]]
     digests: tuple[str, str]
+    request: Callable[[], RequestPieces | None] = _no_pieces
 
     def __call__(self) -> Call | None:
         """Return the call."""
@@ -266,6 +296,11 @@ class Span:
     def call_digests(self) -> tuple[str, str] | None:
         """What this call asked and what it was answered, as digests for comparing, or None where they are not known."""
         return self.read_call.digests if isinstance(self.read_call, CallReader) else None
+
+    @property
+    def request(self) -> RequestPieces | None:
+        """What this call asked, or None where that is not known in pieces, but in `call`."""
+        return self.read_call.request() if isinstance(self.read_call, CallReader) else None
 
     @property
     def attempts(self) -> tuple[Exchange, ...]:
