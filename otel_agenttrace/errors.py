@@ -147,13 +147,15 @@ class CassetteNotFound(CassetteError, FileNotFoundError):
 
 
 _NAME_A_FILE = "name a file, in a folder that you may write to, such as run.otlp.jsonl"
+_NAME_A_READABLE = "name a file that you may read; what comes through a pipe is named -"
 
 
 class CassetteInaccessible(CassetteError):
     """The system does not let a cassette be opened, or what stands at its path is no file: `.is_output` if it was to be written."""
 
-    def __init__(self, path: Path, purpose: str, reason: str, cure: str = _NAME_A_FILE) -> None:
-        super().__init__(f"{path} cannot be {purpose}: {reason}.\n  to fix   {cure}")
+    def __init__(self, path: Path, purpose: str, reason: str, cure: str | None = None) -> None:
+        told = cure or (_NAME_A_READABLE if purpose == "read" else _NAME_A_FILE)
+        super().__init__(f"{path} cannot be {purpose}: {reason}.\n  to fix   {told}")
         self.path = path
         self.reason = reason
         self.is_output = purpose in _WRITING

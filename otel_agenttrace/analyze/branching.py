@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -65,14 +64,9 @@ def run_tree(trace: Trace, *, depth: int = 0, name: str = "") -> RunTree:
         depth: How many levels are told; 0 for all.
         name: Of the file, for the report.
     """
-    of = kinship(trace.spans)
-    children: defaultdict[int, list[Span]] = defaultdict(list)
-    ordered = sorted(trace.spans, key=lambda span: span.start_ns)
-    for span in ordered:
-        parent = of.parents.get(id(span))
-        children[0 if parent is None else id(parent)].append(span)
+    children = kinship(trace.spans).children(trace.spans)
     tally = Tally(trace)
-    below, counts = _sums(ordered, children, tally)
+    below, counts = _sums(children, tally)
     deepest = min(depth or _DEEPEST, _DEEPEST)
     branches: list[Branch] = []
     waiting = [(group, 0) for group in reversed(tuple(_groups(children[0])))]
@@ -94,12 +88,10 @@ def task_of(span: Span) -> str | None:
     return ", ".join(known) or None
 
 
-def _sums(
-    ordered: list[Span], children: dict[int, list[Span]], tally: Tally
-) -> tuple[dict[int, Totals], dict[int, int]]:
+def _sums(children: dict[int, list[Span]], tally: Tally) -> tuple[dict[int, Totals], dict[int, int]]:
     """Return what each span took with those below it, and how many they are: children before parents."""
     order: list[Span] = []
-    waiting = list(children.get(0, ()))
+    waiting = list(children[0])
     while waiting:
         span = waiting.pop()
         order.append(span)

@@ -125,7 +125,7 @@ def text_of_value(value: Json) -> str:
     """Return the text of a result: a text as it is, the texts of parts, anything else as JSON."""
     if isinstance(value, str):
         return value
-    texts = [text(obj(part).get("text")) or text(obj(part).get("content")) for part in array(value)]
-    if texts and all(texts):
+    texts = [text(obj(part).get("text") or obj(part).get("content")) for part in array(value)]
+    if texts and None not in texts:
         return "\n".join(filter(None, texts))
     return "" if value is None else compact(value)

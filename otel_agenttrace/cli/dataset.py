@@ -139,6 +139,8 @@ def dataset(
     report, rows = made(reader.traces(), making, redactor)
     if report.examples:
         report = replace(report, files={side: str(_path(output, side)) for side in rows})
+        for side in rows:
+            reader.check_not_read(_path(output, side))
         for side, on in rows.items():
             _write(_path(output, side), content_of(on, form))
     shown("json" if as_json else "text", report, lambda: dataset_page(report))

@@ -7,15 +7,16 @@ from itertools import groupby
 from typing import Final
 
 from otel_agenttrace import semconv
+from otel_agenttrace.analyze.conversations import text_of_value
 from otel_agenttrace.datasets.examples import Example
 from otel_agenttrace.datasets.formats import Format
 from otel_agenttrace.datasets.shapes import Turn, tool_problems
 from otel_agenttrace.errors import NotEncodable
-from otel_agenttrace.jsonvalue import Json, JsonObject, array, compact, obj, text
+from otel_agenttrace.jsonvalue import Json, JsonObject, array, obj, text
 from otel_agenttrace.model import InferenceResponse, Message, Part, Span
 from otel_agenttrace.wire.openai_chat_encode import encode_response
 
-__all__ = ["FORMAT", "asked_messages", "problems", "result_text", "said_messages"]
+__all__ = ["FORMAT", "asked_messages", "problems", "said_messages"]
 
 _API: Final = "openai.chat"
 _ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool"})
@@ -110,20 +111,11 @@ def _others(message: Message) -> Iterator[JsonObject]:
     said: list[Part] = []
     for part in message.parts:
         if part.get("type") == "tool_call_response":
-            yield {"role": "tool", "tool_call_id": part.get("id"), "content": result_text(part.get("response"))}
+            yield {"role": "tool", "tool_call_id": part.get("id"), "content": text_of_value(part.get("response"))}
         else:
             said.append(part)
     if said:
         yield {"role": message.role, **({"name": message.name} if message.name else {}), "content": _content(said)}
-
-
-def result_text(result: Json) -> str:
-    """Return what a tool gave as text: texts joined, anything else as JSON."""
-    if isinstance(result, str):
-        return result
-    pieces = [text(obj(each).get("text") or obj(each).get("content")) for each in array(result)]
-    known = [piece for piece in pieces if piece is not None]
-    return "\n".join(known) if known and len(known) == len(pieces) else "" if result is None else compact(result)
 
 
 def _content(parts: Sequence[Part]) -> Json:

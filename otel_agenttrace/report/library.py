@@ -55,7 +55,7 @@ def _shared_folder(names: Sequence[str]) -> str:
     folders = [str(PurePath(name).parent) for name in names]
     if len(names) < 2 or len({PurePath(folder).is_absolute() for folder in folders}) > 1:
         return ""
-    return os.path.commonpath(folders).removeprefix(".")
+    return os.path.commonpath(folders)
 
 
 def _cells(each: Listed, folder: str) -> Mapping[str, Cell]:

@@ -61,13 +61,40 @@ def test_a_folder_where_one_file_is_wanted_names_a_file_in_it(words: tuple[str, 
 
 @pytest.mark.parametrize(
     "words",
-    [("annotate", "-"), ("merge", "-", "-o", "made.otlp.jsonl"), ("learn", "-", "-"), ("split", "-", "-o", "made")],
+    [
+        ("annotate", "-"),
+        ("merge", "-", "-o", "made.otlp.jsonl"),
+        ("learn", "-", "-"),
+        ("split", "-", "-o", "made"),
+        ("migrate", "-"),
+    ],
     ids=lambda words: words[0],
 )
 def test_a_command_that_does_not_read_the_standard_input_says_so(words: tuple[str, ...], folder: Path) -> None:
     result = _run(folder, *words)
     assert result.returncode == 2
     assert "the standard input is not read here: name a file" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("dataset", "runs", "--format", "openai", "-o", "runs/one.otlp.jsonl"),
+        ("export", "runs", "--format", "otlp", "-o", "runs/one.otlp.jsonl"),
+        ("gaps", "runs", "runs", "-o", "runs/one.otlp.jsonl"),
+        ("gaps", "runs", "runs", "--skills", "runs/one.otlp.jsonl"),
+        ("guidance", "runs/one.otlp.jsonl", "-o", "runs/one.otlp.jsonl"),
+        ("patterns", "runs", "-o", "runs/one.otlp.jsonl"),
+        ("patterns", "runs/one.otlp.jsonl", "--skills", "runs/one.otlp.jsonl"),
+        ("score", "runs", "--model", "m", "-o", "runs/one.otlp.jsonl"),
+    ],
+    ids=" ".join,
+)
+def test_no_command_writes_over_a_file_that_it_reads(words: tuple[str, ...], folder: Path) -> None:
+    result = _run(folder, *words)
+    assert result.returncode == 2
+    assert "runs/one.otlp.jsonl is one of the files that are read" in result.stderr
+    assert (folder / "runs/one.otlp.jsonl").read_bytes() == _GOLDEN.read_bytes()
 
 
 @pytest.mark.parametrize("command", ["diff", "gaps"])

@@ -22,7 +22,7 @@ from otel_agenttrace.model import Event, Span, Trace
 from otel_agenttrace.redact import redactor
 from otel_agenttrace.redaction import RedactionRules
 from otel_agenttrace.selectors import parse_selector
-from tests.support.foreign_spans import event, genai_attributes, said, span
+from tests.support.foreign_spans import Watched, event, genai_attributes, said, span
 
 _RULES: Final = redactor({})
 _TOOLS: Final = [
@@ -433,3 +433,33 @@ def test_nothing_is_made_where_a_row_cannot_be_cleaned() -> None:
     with pytest.raises(NotClean, match="span 0000000000000001") as raised:
         made([("f", Trace(_loop()[:1]))], Making("openai"), rules)
     assert raised.value.span_id == f"{1:016x}"
+
+
+# --- how long it takes --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["ragas", "deepeval", "ndjson"])
+def test_the_spans_of_a_trace_are_gone_through_as_often_for_many_examples_as_for_few(form: str) -> None:
+    def times(count: int) -> int:
+        documents = {"gen_ai.operation.name": "retrieval", "gen_ai.retrieval.documents": '[{"content": "x"}]'}
+        asked = [
+            replace(_call(2 * number, (said("user", f"{number}?"),), said("assistant", "!")), trace_id=f"{number:032x}")
+            for number in range(1, count + 1)
+        ]
+        found = [replace(span(2 * number - 1, documents), trace_id="f" * 32) for number in range(1, count + 1)]
+        spans = Watched(sorted((*asked, *found), key=lambda each: each.start_ns))
+        trace = Trace(spans, lambda _: 0.1)
+        report, _ = made([("f", trace)], Making(form, wanted=Wanted(outcome="success", max_cost=1.0)), _RULES)
+        assert len(report.examples) == count
+        return spans.times
+
+    assert times(20) == times(2)
+
+
+def test_when_a_call_was_is_not_told_where_its_source_tells_only_the_order() -> None:
+    (bare,) = _loop()[:1]
+    untimed = replace(
+        bare, attributes={**bare.attributes, "gen_ai.response.id": "r9", "agenttrace.time.unknown": "all"}
+    )
+    _, rows = _made(bare, untimed, form="ndjson")
+    assert [row["start_unix_nano"] for row in rows] == [bare.start_ns, None]

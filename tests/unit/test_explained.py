@@ -222,6 +222,12 @@ def test_a_timeline_marks_the_wait_the_failure_the_gap_and_the_critical_path() -
     assert late.endswith("!")
 
 
+def test_a_run_that_tells_no_times_has_no_critical_path() -> None:
+    run = Made()
+    run.chat("m1", told={"agenttrace.time.unknown": "all"})
+    assert [bar.is_critical for bar in timeline(run.trace).bars] == [False]
+
+
 def _filled(used: int) -> Trace:
     run = Made()
     history = [said("system", "s" * 10), said("user", "u" * 30), gave("c1", "r" * 60)]
@@ -235,6 +241,20 @@ def test_a_window_has_the_level_of_its_share(used: int, level: str) -> None:
     report = context_use(_filled(used), lambda _: Window(1_000, "--limit"))
     assert report.level == level
     assert [use.growth for use in report.calls] == [None, used - used // 2]
+
+
+def test_how_full_the_window_was_of_a_call_that_the_provider_refused_is_not_known() -> None:
+    run = Made()
+    tokens = {"gen_ai.usage.input_tokens": 700, "gen_ai.usage.output_tokens": 10}
+    run.chat("m1", told=tokens)
+    run.chat("m2", told={"error.type": "400"}, status="ERROR")  # the window may be why
+    run.chat("m3", told=tokens)
+    report = context_use(run.trace, lambda _: Window(1_000, "--limit"))
+    assert [(use.used, use.level, use.growth) for use in report.calls] == [
+        (710, "ok", None),
+        (None, "unknown", None),
+        (710, "ok", 0),
+    ]
 
 
 def test_what_fills_the_window_adds_up_to_the_recorded_input() -> None:
