@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from otel_agenttrace.analyze.contexts import ContextReport, Window, context_use, windows
-from otel_agenttrace.cli.inputs import FILES, OUTPUT, Reader, shown
+from otel_agenttrace.cli.inputs import FILES, OUTPUT, NumberRange, Reader, shown
 from otel_agenttrace.config import resolve
 from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.jsonvalue import digits
@@ -22,7 +22,7 @@ from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 __all__ = ["tokens"]
 
 _FAILING: Final[Mapping[str, tuple[str, ...]]] = {"warning": ("warning", "critical"), "critical": ("critical",)}
-_SHARE: Final = click.FloatRange(min=0, max=100, min_open=True)
+_SHARE: Final = NumberRange(min=0, max=100, min_open=True)
 
 
 @dataclass(frozen=True, slots=True)
