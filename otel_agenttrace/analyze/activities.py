@@ -7,7 +7,7 @@ table. A tool that is in none of these has no activity but its own name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -51,7 +51,6 @@ _LOOKING: Final = frozenset(
         "cd",
         "diff",
         "du",
-        "env",
         "fd",
         "file",
         "find",
@@ -72,7 +71,12 @@ _LOOKING: Final = frozenset(
         "which",
     ]
 )
-_LOOKING_AT_GIT: Final = frozenset({"blame", "branch", "diff", "log", "show", "status"})
+_LOOKING_AT_GIT: Final = frozenset({"blame", "diff", "log", "show", "status"})
+_DOES: Final = re.compile(r"[>`]|\$\(")
+"""Writes a file, or runs another command within."""
+_FINDING: Final = frozenset({"fd", "find"})
+_FOUND: Final = re.compile(r"-(?:delete|exec|ok|fprint|fls|[xX]$|-exec)")
+"""How these are told to do something with what they find."""
 _EDITOR_COMMANDS: Final = {"view": "exploring"}
 _PATHS: Final = [
     "file_path",
@@ -128,13 +132,16 @@ def _command(call: ToolCall) -> str | None:
 
 def _only_looks(command: str | None) -> bool:
     """Whether a shell command changes and runs nothing: each part of it begins with a word that looks."""
-    if not command or ">" in command:
+    if not command or _DOES.search(command):
         return False
-    parts = [part.split() for part in re.split(r"&&|\|\|?|;|\n", command[:_LONGEST]) if part.strip()]
-    return all(
-        words[0] in _LOOKING or (words[0] == "git" and len(words) > 1 and words[1] in _LOOKING_AT_GIT)
-        for words in parts
-    )
+    parts = [part.split() for part in re.split(r"[&|;\n]", command[:_LONGEST]) if part.strip()]
+    return bool(parts) and all(map(_looks, parts))
+
+
+def _looks(words: Sequence[str]) -> bool:
+    if words[0] == "git":
+        return len(words) > 1 and words[1] in _LOOKING_AT_GIT
+    return words[0] in _LOOKING and not (words[0] in _FINDING and any(map(_FOUND.match, words)))
 
 
 def _path(call: ToolCall) -> str | None:

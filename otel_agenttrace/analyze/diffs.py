@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, Literal, TypeAlias
 
+from otel_agenttrace import semconv
 from otel_agenttrace.analyze.acts import Act, acts_of
 from otel_agenttrace.analyze.contents import Contents
 from otel_agenttrace.analyze.diffing import KINDS, Changed, Differ, DiffKind, told_once
@@ -185,7 +186,7 @@ def diff_of(
         figures=_figures(old, new, called, settings.ignored),
         tools=_tools(left, right),
         steps=steps,
-        unknown=tuple(_unknown(rows)),
+        unknown=tuple(_unknown(rows, contents)),
         semantic=outcome,
     )
 
@@ -282,13 +283,25 @@ def _tools(old: Sequence[Act], new: Sequence[Act]) -> dict[str, ToolCount]:
     return {name: ToolCount(was[name], now[name]) for name in sorted({*was, *now}) if was[name] != now[name]}
 
 
-def _unknown(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield what could not be compared since only one run tells it."""
+def _unknown(rows: Sequence[Row], contents: Contents) -> Iterator[str]:
+    """Yield what could not be compared since only one run tells it; of models, also what neither does."""
     pairs = [(row.old, row.new) for row in rows if row.old is not None and row.new is not None]
-    results = sum((_result(old) is None) != (_result(new) is None) for old, new in pairs if old.kind == "tool")
+    tools = [(old.call, new.call) for old, new in pairs if old.call is not None and new.call is not None]
+    models = [pair for pair in pairs if pair[0].kind == "inference" and None in [act.span.call_digests for act in pair]]
+    said = [
+        pair
+        for pair in models
+        if not any(act.is_error or act.span.operation == semconv.OPERATION_EMBEDDINGS for act in pair)
+    ]
+    results = sum((old.result is None) != (new.result is None) for old, new in tools)
+    arguments = sum((old.arguments is None) != (new.arguments is None) for old, new in tools)
+    questions = sum(not all(map(contents.messages, pair)) for pair in models)
+    answers = sum(not all(map(contents.output, pair)) for pair in said)
     if results:
         yield f"{counted(results, 'result')} of tools that one run does not tell"
-
-
-def _result(act: Act) -> object:
-    return None if act.call is None else act.call.result
+    if arguments:
+        yield f"what {counted(arguments, 'call')} of tools got, which one run does not tell"
+    if questions:
+        yield f"what {counted(questions, 'call')} to models asked, which a run does not tell"
+    if answers:
+        yield f"what {counted(answers, 'call')} to models answered, which a run does not tell"

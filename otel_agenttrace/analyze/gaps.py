@@ -7,7 +7,7 @@ critical only by a limit that somebody has set. The attributes of `GapReport` ar
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -382,11 +382,11 @@ def _by_task(runs: Iterable[RunRecord], measure: str) -> dict[str, list[float]]:
     return found
 
 
-def _prompts_of(runs: Iterable[RunRecord]) -> dict[str, Counter[str]]:
-    found: dict[str, Counter[str]] = {}
+def _prompts_of(runs: Iterable[RunRecord]) -> dict[str, Collection[str]]:
+    found: dict[str, set[str]] = {}
     for run in runs:
-        found.setdefault(run.task, Counter()).update(run.prompts or ())
-    return found
+        found.setdefault(run.task, set()).update(run.prompts or ())
+    return {**found}
 
 
 def _share(part: int, whole: int) -> float:

@@ -18,7 +18,7 @@ from otel_agenttrace import semconv
 from otel_agenttrace.analyze.billing import cost_of_call, usage_of
 from otel_agenttrace.analyze.evaluations import run_passed, verdicts_on
 from otel_agenttrace.analyze.measures import model_of
-from otel_agenttrace.analyze.streams import SpanStream
+from otel_agenttrace.analyze.streams import SpanStream, run_of
 from otel_agenttrace.analyze.tool_calls import arguments_of, asks_for_tools, told_arguments, tool_name
 from otel_agenttrace.analyze.trajectories import parallel_groups
 from otel_agenttrace.doubles import Telling, doubled
@@ -206,8 +206,7 @@ def _taken(stream: SpanStream, opened: dict[object, _Open], *, is_large: bool) -
     """Put what each span did into its run, and yield what the calls to models tell: which of them count is known at the end."""
     number = 0
     for span in stream.spans:
-        recording = span.resource.get(semconv.AGENTTRACE_RUN_ID)
-        key = ("", recording) if isinstance(recording, str) else span.trace_id
+        key = run_of(span)
         run = opened.get(key)
         if run is None:
             run = opened[key] = _Open(span, is_large=is_large)

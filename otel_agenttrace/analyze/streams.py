@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from otel_agenttrace import semconv
 from otel_agenttrace.doubles import doubled
 from otel_agenttrace.model import Span, Trace
 
-__all__ = ["SpanStream", "inferences_once", "streamed"]
+__all__ = ["SpanStream", "inferences_once", "run_of", "streamed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,12 @@ class SpanStream:
 def streamed(trace: Trace, name: str = "") -> SpanStream:
     """Return the spans of a trace that is held already."""
     return SpanStream(name or str(trace.path or ""), trace.spans, trace.cost_of)
+
+
+def run_of(span: Span) -> tuple[str, str]:
+    """Return what stands for the run of a span among those of its file: its recording, else its trace."""
+    recording = span.resource.get(semconv.AGENTTRACE_RUN_ID)
+    return ("", recording) if isinstance(recording, str) else (span.trace_id, "")
 
 
 def inferences_once(spans: Iterable[Span]) -> Iterator[Span]:

@@ -97,11 +97,10 @@ def first_chunk_ns(span: Span) -> int | None:
     told = number(span.attributes.get(semconv.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK))
     if told is not None:
         return round(told * _NS)
-    call = span.call
-    last = call.attempts[-1] if call is not None and call.attempts else None
-    if last is None or not last.chunks:
+    attempts = span.attempts
+    if not attempts or not attempts[-1].chunks:
         return None
-    return last.start_ns - span.start_ns + last.chunks[0].offset_ns
+    return attempts[-1].start_ns - span.start_ns + attempts[-1].chunks[0].offset_ns
 
 
 def _critical(trace: Trace) -> set[int]:

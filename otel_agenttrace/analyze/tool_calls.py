@@ -68,13 +68,20 @@ def tool_calls(trace: Trace, answered: Callable[[Span], tuple[Message, ...]] = o
 
 def _with_arguments(executed: Sequence[ToolCall], asked: Sequence[ToolCall]) -> Iterator[ToolCall]:
     """Yield executed tools; where no span of a tool tells its arguments, with those it was asked for with."""
-    for name in dict.fromkeys(call.name for call in executed):
-        ran, wished = ([call for call in calls if call.name == name] for calls in (executed, asked))
-        wishes = _wishes(ran, wished) if all(call.arguments is None for call in ran) else None
+    wished = _by_name(asked)
+    for name, ran in _by_name(executed).items():
+        wishes = _wishes(ran, wished.get(name, ())) if all(call.arguments is None for call in ran) else None
         if wishes is None:
             yield from ran
         else:
             yield from (replace(call, arguments=wish.arguments) for call, wish in zip(ran, wishes, strict=True))
+
+
+def _by_name(calls: Iterable[ToolCall]) -> dict[str, list[ToolCall]]:
+    found: dict[str, list[ToolCall]] = {}
+    for call in calls:
+        found.setdefault(call.name, []).append(call)
+    return found
 
 
 def _wishes(ran: Sequence[ToolCall], wished: Sequence[ToolCall]) -> Sequence[ToolCall] | None:

@@ -8,6 +8,7 @@ from typing import Final
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.questions import told_question
 from otel_agenttrace.analyze.spending import PricedSpan, Spending, Tally
+from otel_agenttrace.analyze.streams import run_of
 from otel_agenttrace.model import Span
 
 __all__ = ["Evidence", "Waste", "WasteTally", "Wasted"]
@@ -52,8 +53,8 @@ class Wasted:
 
     Attributes:
         failed: Calls that failed, and were not made again.
-        retried: Calls that failed, after which the same was asked again in the same file.
-        repeated: Calls that asked what an earlier call of the file had got an answer to.
+        retried: Calls that failed, after which the same was asked again in the same run.
+        repeated: Calls that asked what an earlier call of the run had got an answer to.
         together: All of them.
         share: Of the cost of all calls that have a price; None where none has, or all cost nothing.
         further_attempts: Attempts that an SDK made beyond the first one, within calls; none tells tokens of its own.
@@ -148,10 +149,10 @@ def _attempts(span: Span) -> int:
 
 
 def _request(span: Span) -> int | None:
-    """Return what stands for what a call asked: its key where it is recorded, else its messages; None if neither is told."""
+    """Return what stands for what a call of a run asked: its key where it is recorded, else its messages; None if neither is told."""
     key = span.attributes.get(semconv.AGENTTRACE_CALL_KEY)
     if isinstance(key, str):
-        return hash(key)
+        return hash((run_of(span), key))
     if told_question(span) is None:
         return None
-    return hash(tuple(repr(span.attributes.get(name)) for name in _REQUEST))
+    return hash((run_of(span), *(repr(span.attributes.get(name)) for name in _REQUEST)))

@@ -9,7 +9,7 @@ from typing import cast
 import click
 
 from otel_agenttrace.analyze.costs import GROUPINGS, Grouping, costs_of
-from otel_agenttrace.cli.inputs import FILES, OUTPUT, Reader, shown
+from otel_agenttrace.cli.inputs import FILES, OUTPUT, NumberRange, Reader, shown
 from otel_agenttrace.config import resolve
 from otel_agenttrace.pricing import ModelPrice, Pricing, price_table
 from otel_agenttrace.report.costs import costs_page
@@ -17,7 +17,7 @@ from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 __all__ = ["cost"]
 
-_DOLLARS = click.FloatRange(min=0)
+_DOLLARS = NumberRange(min=0)
 
 
 @click.command(epilog="Example: otel-agenttrace cost runs/ --by model --by agent")

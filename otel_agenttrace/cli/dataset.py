@@ -10,7 +10,7 @@ from typing import Literal
 import click
 
 from otel_agenttrace.cassette.private import write_private
-from otel_agenttrace.cli.inputs import FILE, FILES, Reader, compared_with, shown
+from otel_agenttrace.cli.inputs import FILE, FILES, NumberRange, Reader, compared_with, shown
 from otel_agenttrace.cli.look import JSON
 from otel_agenttrace.cli.writing import writable
 from otel_agenttrace.config import resolve
@@ -27,7 +27,7 @@ from otel_agenttrace_instrumentation.redacting import redactor_of
 
 __all__ = ["dataset"]
 
-_SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+_SHARE = NumberRange(0, 1, min_open=True, max_open=True)
 
 
 @click.command(

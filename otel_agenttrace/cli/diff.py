@@ -14,7 +14,7 @@ from otel_agenttrace.analyze.diffing import KINDS
 from otel_agenttrace.analyze.diffs import FIGURES, DiffSettings, TraceDiff, diff_of
 from otel_agenttrace.analyze.folders import folder_diff, runs_diff
 from otel_agenttrace.cassette.places import ENDINGS
-from otel_agenttrace.cli.inputs import FILE, OUTPUT, Reader, shown
+from otel_agenttrace.cli.inputs import FILE, OUTPUT, NumberRange, Reader, shown
 from otel_agenttrace.errors import SelectorError
 from otel_agenttrace.model import Trace
 from otel_agenttrace.report.diffed import diff_page, folder_page, runs_page
@@ -36,7 +36,7 @@ _RUN_GATES = frozenset({"any", "cost", "latency", "model", "outcome", "tokens"})
 @click.option("--semantic", is_flag=True, help="Ask whether both came to the same, whatever the order.")
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
+    type=NumberRange(0, 1),
     metavar="0..1",
     help="From which similarity on two answers are the same.",
 )

@@ -43,7 +43,8 @@ def gaps(
     """Tell what the runs of CANDIDATE do otherwise than those of BASELINE: tokens, cost, calls, time, errors, tools, models.
 
     Each is a folder of cassettes, a cassette, a trace that others exported, or - for the standard input. Limits stand in
-    pyproject.toml too, as [tool.otel-agenttrace.gaps]. Exits 1 if a gap is critical, 3 if a side has no run that could be read.
+    pyproject.toml too, as [tool.otel-agenttrace.gaps]. Exits 1 if a gap is critical, with too few runs to test it only by a limit
+    that you set; 3 if a side has no run that could be read.
     """
     if str(baseline) == str(candidate) == "-":
         raise click.UsageError("only one of the two can come from the standard input")

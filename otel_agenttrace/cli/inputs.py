@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial, wraps
+from math import isfinite
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
@@ -31,7 +32,7 @@ from otel_agenttrace.report.plain import plain
 from otel_agenttrace.report.terminal import console
 from otel_agenttrace.report.text import escaped_lines
 
-__all__ = ["FILE", "FILES", "OUTPUT", "Reader", "compared_with", "shown", "shown_each", "tell_unread"]
+__all__ = ["FILE", "FILES", "OUTPUT", "NumberRange", "Reader", "compared_with", "shown", "shown_each", "tell_unread"]
 
 _Read = TypeVar("_Read")
 _Report = TypeVar("_Report")
@@ -42,6 +43,17 @@ _log = logging.getLogger("otel_agenttrace")
 FILE = RunPath(allow_dash=True)
 """A cassette by its path or name, a foreign trace, a folder of them, or - for the standard input."""
 FILES = click.argument("paths", metavar="FILE…", nargs=-1, required=True, type=FILE)
+
+
+class NumberRange(click.FloatRange):
+    """A number between limits, and none that is within any: `nan`, or without measure."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number, or exit."""
+        number = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
 
 
 class Reader:

@@ -11,7 +11,7 @@ import click
 from otel_agenttrace.analyze.retrieval_drift import DriftKind, QueryDrift, Tolerances, drifts
 from otel_agenttrace.analyze.retrievals import Retrieval, retrievals
 from otel_agenttrace.analyze.retrieving import RetrievalFigures, RetrievalReport, retrieval_figures
-from otel_agenttrace.cli.inputs import FILE, FILES, OUTPUT, Reader, compared_with, shown
+from otel_agenttrace.cli.inputs import FILE, FILES, OUTPUT, NumberRange, Reader, compared_with, shown
 from otel_agenttrace.cli.look import readable
 from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.report.retrieval import retrieval_page
@@ -23,7 +23,7 @@ __all__ = ["retrieval"]
 
 _ANY: Final = "drift"
 _DEFAULT: Final = Tolerances()
-_SHARE: Final = click.FloatRange(0, 1)
+_SHARE: Final = NumberRange(0, 1)
 
 
 @click.command(epilog="Example: otel-agenttrace retrieval snapshot queries.txt --with search:find -o today.otlp.jsonl")

@@ -8,7 +8,7 @@ from typing import Literal
 import click
 
 from otel_agenttrace.api import session
-from otel_agenttrace.cli.inputs import FILE, FILES, OUTPUT, Reader, compared_with, shown
+from otel_agenttrace.cli.inputs import FILE, FILES, OUTPUT, NumberRange, Reader, compared_with, shown
 from otel_agenttrace.datasets.examples import examples_of, last_of_conversations
 from otel_agenttrace.judges import judge_of
 from otel_agenttrace.rag_metrics import METRICS, rag_scorer
@@ -59,9 +59,7 @@ _CASSETTE = click.Path(path_type=Path, dir_okay=False)
     type=click.Choice(("none", "once", "new", "all")),
     help="How that cassette is used; none answers from it alone, with no network. Default: once, and none under CI=true.",
 )
-@click.option(
-    "--min-score", type=click.FloatRange(0, 1), metavar="0..1", help="Exit 1 if a score is lower, or not known."
-)
+@click.option("--min-score", type=NumberRange(0, 1), metavar="0..1", help="Exit 1 if a score is lower, or not known.")
 @click.option(
     "-o", "--output", type=_CASSETTE, help="Write the scores here, as evaluations in a cassette of their own."
 )

@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from otel_agenttrace.analyze.contexts import Window, context_use, windows
-from otel_agenttrace.cli.inputs import FILES, OUTPUT, Reader, shown_each
+from otel_agenttrace.cli.inputs import FILES, OUTPUT, NumberRange, Reader, shown_each
 from otel_agenttrace.config import resolve
 from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.jsonvalue import digits
@@ -21,7 +21,7 @@ from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 __all__ = ["tokens"]
 
 _FAILING: Final[Mapping[str, tuple[str, ...]]] = {"warning": ("warning", "critical"), "critical": ("critical",)}
-_SHARE: Final = click.FloatRange(min=0, max=100, min_open=True)
+_SHARE: Final = NumberRange(min=0, max=100, min_open=True)
 
 
 @click.command(epilog="Example: otel-agenttrace tokens run.otlp.jsonl --fail-on critical")

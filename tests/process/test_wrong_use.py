@@ -122,6 +122,22 @@ def test_a_foreign_trace_where_a_cassette_is_wanted_is_said_to_be_imported_first
     assert result.stderr.endswith("if another tool wrote it: otel-agenttrace ingest otlp others.json -o FOLDER\n")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("cost", "runs", "--output-price", "1", "--input-price"),
+        ("tokens", "runs", "--warn"),
+        ("diff", "runs", "runs", "--semantic", "--threshold"),
+        ("dataset", "runs", "--format", "csv", "-o", "made.csv", "--split"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_is_no_number_is_no_limit(words: tuple[str, ...], folder: Path) -> None:
+    result = _run(folder, *words, "nan")
+    assert result.returncode == 2
+    assert "'nan' is not a number" in result.stderr
+
+
 @pytest.mark.parametrize("words", [("pr", "p.json"), ("report", "p.json")], ids=lambda words: words[0])
 def test_what_is_no_json_is_told_in_words(words: tuple[str, ...], folder: Path) -> None:
     (folder / "p.json").write_bytes(b"\x89PNG\r\n")

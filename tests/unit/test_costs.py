@@ -341,6 +341,15 @@ def test_a_call_beside_a_failed_one_does_not_make_it_again() -> None:
     assert (wasted.failed.spent.calls, wasted.retried.spent.calls, wasted.together.calls) == (1, 1, 2)
 
 
+def test_what_another_run_of_the_file_asked_is_asked_for_the_first_time() -> None:
+    told: dict[str, Any] = {"gen_ai__input__messages": json.dumps([said("user", "hi")])}
+    first, other, again = _call(1, **told), replace(_call(2, **told), trace_id="b" * 32), _call(3, **told)
+    assert [each.span_id[-1] for each in _costs(first, other, again).wasted.repeated.evidence] == ["3"]
+    run = {semconv.AGENTTRACE_RUN_ID: "r"}
+    recorded = [replace(each, resource=run) for each in (first, other)]  # one recording, whatever traces it has
+    assert _costs(*recorded).wasted.repeated.spent.calls == 1
+
+
 # --- real traces --------------------------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,7 @@ from otel_agenttrace.report.diffed import diff_page, folder_page, runs_page
 from otel_agenttrace.report.page import page_markdown
 from otel_agenttrace.report.plain import plain
 from otel_agenttrace.selectors import parse_selector
+from tests.support.made_runs import Made, asks, said
 
 _MS: Final = 1_000_000
 
@@ -496,6 +497,28 @@ def test_a_call_with_the_same_digests_is_not_read() -> None:
     told = {**span.attributes, "gen_ai.usage.input_tokens": 1}
     closed = replace(span, attributes=told, read_call=CallReader(unread, lambda: (), ("k", "1")))
     assert diff_of(_trace([closed]), _trace([closed])).is_same
+
+
+def test_what_a_run_does_not_tell_is_named_as_not_compared() -> None:
+    def run(*, is_told: bool) -> Trace:
+        made = Made()
+        asked, answered = [said("user", "hi")], asks(("c1", "a", {"x": 1}))
+        made.chat("m", asked if is_told else None, answered if is_told else None)
+        made.tool("t", "a", {"x": 1} if is_told else None, "r" if is_told else None)
+        return made.trace
+
+    models = (
+        "what 1 call to models asked, which a run does not tell",
+        "what 1 call to models answered, which a run does not tell",
+    )
+    tools = (
+        "1 result of tools that one run does not tell",
+        "what 1 call of tools got, which one run does not tell",
+    )
+    told, bare = run(is_told=True), run(is_told=False)
+    assert diff_of(told, told).unknown == ()
+    assert diff_of(told, bare).unknown == diff_of(bare, told).unknown == (*tools, *models)
+    assert diff_of(bare, bare).unknown == models
 
 
 def test_tools_that_ran_together_have_the_arguments_of_their_ids_whatever_came_first() -> None:

@@ -147,6 +147,24 @@ def test_a_tool_has_an_activity_by_its_name_and_arguments(
     assert [(each.kind, each.target) for each in touches(call)] == touched
 
 
+@pytest.mark.parametrize(
+    ("command", "activity"),
+    [
+        ("cd x && ls; git diff", "exploring"),
+        ("find . -name '*.py'", "exploring"),
+        ("find . -name '*.pyc' -delete", "running"),
+        ("fd -x rm", "running"),
+        ("ls & rm -rf x", "running"),
+        ("cat $(make)", "running"),
+        ("env python agent.py", "running"),
+        ("git branch -D x", "running"),
+        (";", "running"),
+    ],
+)
+def test_a_command_only_looks_where_nothing_in_it_can_do_more(command: str, activity: str) -> None:
+    assert activity_of(executed_tool(Made().tool("t", "Bash", {"command": command}))) == activity
+
+
 def test_siblings_that_are_the_same_are_one_branch_with_their_sums() -> None:
     run = Made()
     agent = run.agent("agent")

@@ -173,6 +173,17 @@ def test_instructions_that_differ_from_task_to_task_are_no_drift() -> None:
     assert gaps_between(records_of(_side(told)), records_of(moved)).gaps == ()
 
 
+def test_several_runs_of_one_file_may_have_other_instructions() -> None:
+    def runs(*instructions: str) -> list[tuple[str, str, Trace]]:
+        spans = [_run(number, instructions=told) for number, told in enumerate(instructions)]
+        return [("t", "side/t", traced(*spans))]
+
+    same = gaps_between(records_of(runs("Be short.", "Be kind.")), records_of(runs("Be kind.", "Be short.")))
+    assert same.gaps == ()
+    other = gaps_between(records_of(runs("Be short.", "Be kind.")), records_of(runs("Be kind.", "Be rude.")))
+    assert [(gap.rule, gap.candidate) for gap in other.gaps] == [("prompt_drift", 0.5)]
+
+
 def test_times_and_ids_in_instructions_are_no_drift() -> None:
     baseline = records_of(_side(lambda n: _run(n, instructions="It is 2026-11-30T09:25:53Z.")))
     candidate = records_of(_side(lambda n: _run(n, instructions="It is 2026-12-01T10:00:00Z.")))
