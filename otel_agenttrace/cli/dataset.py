@@ -12,6 +12,7 @@ import click
 from otel_agenttrace.cassette.private import write_private
 from otel_agenttrace.cli.inputs import FILE, FILES, Reader, compared_with, shown
 from otel_agenttrace.cli.look import JSON
+from otel_agenttrace.cli.writing import refuse_recording
 from otel_agenttrace.config import resolve
 from otel_agenttrace.datasets.choosing import Wanted
 from otel_agenttrace.datasets.examples import Per, examples_of, last_of_conversations
@@ -153,6 +154,7 @@ def _path(output: Path, side: Side) -> Path:
 
 def _write(path: Path, content: bytes) -> None:
     try:
+        refuse_recording(path)
         write_private(path, content)
     except OSError as error:
         raise ConfigError(

@@ -13,6 +13,7 @@ import click
 from otel_agenttrace.cassette.held import recordable
 from otel_agenttrace.cassette.private import open_private, take_place
 from otel_agenttrace.cli.inputs import FILES, Reader
+from otel_agenttrace.cli.writing import refuse_recording
 from otel_agenttrace.config import resolve
 from otel_agenttrace.report.exported import FORMS, Cleaner, exported
 from otel_agenttrace.report.text import counted
@@ -57,10 +58,11 @@ def export(paths: tuple[Path, ...], form: str, output: Path | None) -> None:
 
 
 def _write(output: Path, pieces: Iterable[str]) -> None:
-    """Write a file, whole or not at all."""
+    """Write a file, whole or not at all; over no recording."""
     growing = output.with_name(f"{output.name}.{os.getpid()}")
     try:
         with recordable(output):
+            refuse_recording(output)
             with os.fdopen(open_private(growing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as file:
                 file.writelines(pieces)
             take_place(growing, output)

@@ -6,22 +6,35 @@ from pathlib import Path
 
 import click
 
+from otel_agenttrace.cassette.beginning import is_ours
 from otel_agenttrace.errors import ConfigError
 
-__all__ = ["OUTPUT_FILE", "write_file"]
+__all__ = ["OUTPUT_FILE", "refuse_recording", "write_file"]
 
 OUTPUT_FILE = click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JSON to this file too."
 )
 
 
+def refuse_recording(path: Path) -> None:
+    """Refuse to write something else where a recording is.
+
+    Raises:
+        ConfigError: If one is there.
+        OSError: If it cannot be read.
+    """
+    if path.is_file() and is_ours(path):
+        raise ConfigError(f"{path} is a recording, which would be gone.\n  to fix   name another file to write")
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write a file.
 
     Raises:
-        ConfigError: If the system does not let us.
+        ConfigError: If the system does not let us, or a recording is there.
     """
     try:
+        refuse_recording(path)
         path.write_bytes(content)
     except OSError as error:
         raise ConfigError(
