@@ -172,7 +172,7 @@ def rewrite(
             placed = {at: (line,) for at, line in spans.items()}
             write_private(to or path, sheet.rewritten(changes, appended, placed), mode, durable=True)
     except OSError as error:
-        raise CassetteInaccessible(path, "written", f"{error.strerror}") from error
+        raise CassetteInaccessible(to or path, "written", f"{error.strerror}") from error
     if to is not None:
         return frozenset()
     try:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 
-from otel_agenttrace.cassette.held import recordable
+from otel_agenttrace.cassette.held import check_is_file
 from otel_agenttrace.cassette.private import open_private, take_place
 from otel_agenttrace.cli.inputs import FILES, Reader
-from otel_agenttrace.cli.writing import refuse_recording
+from otel_agenttrace.cli.writing import writable
 from otel_agenttrace.config import resolve
 from otel_agenttrace.report.exported import FORMS, Cleaner, exported
 from otel_agenttrace.report.text import counted
@@ -58,13 +58,13 @@ def export(paths: tuple[Path, ...], form: str, output: Path | None) -> None:
 
 
 def _write(output: Path, pieces: Iterable[str]) -> None:
-    """Write a file, whole or not at all; over no recording."""
+    """Write a file, whole or not at all."""
     growing = output.with_name(f"{output.name}.{os.getpid()}")
-    try:
-        with recordable(output):
-            refuse_recording(output)
+    with writable(output):
+        check_is_file(output, "written")
+        try:
             with os.fdopen(open_private(growing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as file:
                 file.writelines(pieces)
             take_place(growing, output)
-    finally:
-        growing.unlink(missing_ok=True)
+        finally:
+            growing.unlink(missing_ok=True)

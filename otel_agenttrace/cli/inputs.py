@@ -76,6 +76,11 @@ class Reader:
             yield replace(stream, name=name)
 
     @property
+    def has_read(self) -> bool:
+        """Whether a file could be read so far."""
+        return self._count > 0
+
+    @property
     def unread(self) -> tuple[str, ...]:
         """The names of the files that could not be read so far."""
         return tuple(each.name for each in self._unread)

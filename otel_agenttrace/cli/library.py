@@ -57,7 +57,8 @@ def ls(paths: tuple[Path, ...], sort: Sort, report: Path | None, *, form: str) -
     rows = (reader.made(each.name, partial(listed, each, time.time_ns(), played)) for each in reader.streams())
     kept = (row for row in rows if row and (not report or row.unplayed or played.is_unused(Path(row.name))))
     found = listing(kept, sort)
-    shown(form, found, lambda: listing_page(found))
+    if form == "json" or reader.has_read:
+        shown(form, found, lambda: listing_page(found))
     reader.end()
 
 

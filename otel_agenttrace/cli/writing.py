@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from otel_agenttrace.cassette.beginning import is_ours
-from otel_agenttrace.errors import ConfigError
+from otel_agenttrace.errors import CassetteError, ConfigError
 
-__all__ = ["OUTPUT_FILE", "refuse_recording", "write_file"]
+__all__ = ["OUTPUT_FILE", "refuse_recording", "writable", "write_file"]
 
 OUTPUT_FILE = click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JSON to this file too."
@@ -33,9 +35,22 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         ConfigError: If the system does not let us, or a recording is there.
     """
+    with writable(path):
+        path.write_bytes(content)
+
+
+@contextmanager
+def writable(path: Path) -> Generator[None]:
+    """Tell of a file that cannot be written, or must not be.
+
+    Raises:
+        ConfigError: If the system does not let the block write it, or a recording is there.
+    """
     try:
         refuse_recording(path)
-        path.write_bytes(content)
+        yield
+    except CassetteError:
+        raise
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written: {error.strerror}.\n  to fix   name a file in a folder that is there"

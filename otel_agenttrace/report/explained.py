@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from otel_agenttrace.analyze.phases import AgentRun, Explanation, Files, Phase, Turn
-from otel_agenttrace.analyze.retries import Retry
+from otel_agenttrace.analyze.retries import ALIKE, Retry
 from otel_agenttrace.report.page import Block, Column, Heading, Line, Table, Told
 from otel_agenttrace.report.sums import cost_told, run_told, tokens_told
 from otel_agenttrace.report.text import counted, duration, first_line
@@ -111,6 +111,8 @@ def _retry(retry: Retry) -> Line:
         else "the same call"
         if retry.likeness == 1
         else f"a call {retry.likeness:.0%} alike"
+        if retry.likeness >= ALIKE
+        else "the same call with other amounts"
     )
     ended = "failed again" if retry.has_failed else "went well"
     return Line((Told(retry.span.name), f": {alike} after ", Told(first_line(retry.failure, _LONGEST)), f"; {ended}"))

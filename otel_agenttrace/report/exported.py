@@ -16,7 +16,7 @@ from otel_agenttrace.analyze.expanding import expanded
 from otel_agenttrace.analyze.tool_calls import arguments_of
 from otel_agenttrace.cassette.format import encode_line, encode_resource
 from otel_agenttrace.errors import CassetteCorrupt
-from otel_agenttrace.jsonvalue import Json, JsonObject, compact, parse, text
+from otel_agenttrace.jsonvalue import Json, JsonObject, compact, text, value_of
 from otel_agenttrace.library.annotations import Annotation, annotations_of
 from otel_agenttrace.model import Message, Part, Span, Trace
 from otel_agenttrace.redact import Redactor
@@ -138,10 +138,7 @@ def _annotation(annotation: Annotation | None, cleaner: Cleaner) -> Json:
 def _value(span: Span, name: str) -> Json:
     """Return what an attribute holds, JSON as JSON; None where the span has none."""
     told = text(span.attributes.get(name))
-    try:
-        return told if told is None else parse(told)
-    except ValueError:
-        return told
+    return None if told is None else value_of(told)
 
 
 # --- CSV ----------------------------------------------------------------------------------------------------------------

@@ -32,7 +32,8 @@ def listing_page(report: Listing) -> Iterator[Block]:
     cells = [_cells(each, folder) for each in report.cassettes]
     titles = [title for title in _TITLES if any(row[title] for row in cells)]
     columns = tuple(Column(title, "left" if title in _LEFT else "right") for title in titles)
-    yield Table(columns, tuple(tuple(row[title] for title in titles) for row in cells))
+    if cells:
+        yield Table(columns, tuple(tuple(row[title] for title in titles) for row in cells))
     unpriced = sum(each.calls_without_price for each in report.cassettes)
     untold = sum(each.calls_without_tokens for each in report.cassettes)
     summed = (

@@ -16,6 +16,7 @@ from rich.tree import Tree
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.billing import cost_of_call, usage_of
+from otel_agenttrace.analyze.branching import task_of
 from otel_agenttrace.jsonvalue import JsonObject
 from otel_agenttrace.library.annotations import NOTHING, Annotation, Annotations
 from otel_agenttrace.model import OutcomeKind, Span, Trace, Usage
@@ -145,10 +146,12 @@ def _name_style(span: Span) -> str:
 
 
 def _facts(span: Span, trace: Trace) -> Iterator[str]:
-    """Yield what a span tells besides its name: agent, tool or model where the name lacks it, tokens, cost, time."""
+    """Yield what a span tells besides its name: agent, tool or model where the name lacks it, task, tokens, cost, time."""
     for name in (_text(span, _NAMES), _model(span)):
         if name and name not in span.name:
             yield escaped(name)
+    if task := task_of(span):
+        yield escaped(task)
     if tokens := flow(span.usage):
         yield tokens
         if span.is_inference:

@@ -49,7 +49,7 @@ def _row(branch: Branch, guide: str) -> tuple[str | Told, ...]:
     kind = "" if branch.kind == "span" else f"{branch.kind} "
     totals = branch.totals
     return (
-        Told(f"{guide}{kind}{branch.name}{times}{more}"),
+        Told(f"{guide}{kind}{branch.name}{times}{f'  {branch.task}' if branch.task else ''}{more}"),
         f"{totals.model_calls:,}" if totals.model_calls else "",
         f"{totals.tool_calls:,}" if totals.tool_calls else "",
         tokens_told(totals),

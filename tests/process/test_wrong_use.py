@@ -179,5 +179,22 @@ def test_json_has_null_for_what_is_not_told(timeless: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_told(folder: Path) -> None:
     (folder / "file").touch()
     result = _run(folder, "split", "runs/one.otlp.jsonl", "-o", "file/below")
-    assert (result.returncode, result.stdout) == (3, "")
+    assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("otel-agenttrace: file/below cannot be made: Not a directory.")
+
+
+@pytest.mark.parametrize(
+    "command", ["cost", "explain", "ls", "patterns", "retrieval", "stats", "timeline", "tokens", "tree"]
+)
+def test_nothing_is_told_of_files_that_could_not_be_read(command: str, folder: Path) -> None:
+    (folder / "bad.otlp.jsonl").write_text("nonsense\n")
+    result = _run(folder, command, "bad.otlp.jsonl")
+    assert (result.returncode, result.stdout) == (3, "")
+    assert result.stderr.startswith("otel-agenttrace: not read: bad.otlp.jsonl")
+
+
+def test_a_list_of_no_cassettes_is_one_line(folder: Path) -> None:
+    case = {"id": "t", "outcome": "passed", "cassette": "runs/one.otlp.jsonl", "unplayed": 0, "calls": {"hit": 2}}
+    (folder / "suite.json").write_text(json.dumps({"version": 1, "cases": [case]}))
+    result = _run(folder, "ls", "runs", "--unplayed", "suite.json")
+    assert [line.split(" · ")[0] for line in result.stdout.splitlines()] == ["0 cassettes"]

@@ -21,7 +21,7 @@ from otel_agenttrace.dialects.translating import translated
 from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.model import Span, Trace
 from otel_agenttrace.retrievers import document_of, snapshot
-from tests.support.foreign_spans import genai_attributes, said, span
+from tests.support.foreign_spans import Watched, genai_attributes, said, span
 
 _ALL: Final = Tolerances(0, 0, 0)
 
@@ -48,6 +48,15 @@ def _drift(after: Span, before: Span = _BASELINE, tolerances: Tolerances = _ALL)
 
 
 # --- figures -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_spans_of_a_trace_are_gone_through_as_often_for_many_retrievals_as_for_few() -> None:
+    def times(count: int) -> int:
+        spans = Watched(_retrieval(number, "q", _document("a")) for number in range(1, count + 1))
+        assert len(retrieval_figures("f", Trace(spans))) == count
+        return spans.times
+
+    assert times(20) == times(2)
 
 
 def test_figures_tell_scores_time_and_what_of_the_next_call_was_retrieved() -> None:
