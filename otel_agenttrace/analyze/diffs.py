@@ -253,7 +253,7 @@ def outcome_of(steps: Sequence[StepDiff], counts: Mapping[DiffKind, int], semant
         return f"the same path of {counted(len(steps), 'step')}: {told}"
     parts = list(takewhile(lambda step: not PATH.isdisjoint(step.changes), steps[path.step - 1 :]))
     was, now = (next(filter(None, sides), "nothing") for sides in ([s.old for s in parts], [s.new for s in parts]))
-    return f"parted at step {path.step}, {was} → {now}: {told}"
+    return f"parted at step {path.step}, {was if was == now else f'{was} → {now}'}: {told}"
 
 
 def _many(count: int, noun: str) -> str:

@@ -22,6 +22,7 @@ from otel_agenttrace.library.annotations import (
     new_remarks,
     remarks_on,
 )
+from otel_agenttrace.library.loading import run_in
 from otel_agenttrace.model import Trace
 from otel_agenttrace.report.annotated import annotated, annotated_page
 from otel_agenttrace.report.text import counted, escaped
@@ -72,6 +73,10 @@ def annotate(
         told.append(("bookmark", ""))
     if as_list and (told or delete):
         raise click.UsageError("--list prints, and changes nothing: leave out the other options.")
+    if (named := run_in(file)) is not None:
+        raise click.UsageError(
+            f"What is annotated is kept beside a whole file: name {named[0]}, and the span by its id."
+        )
     trace = load(file)
     spans = spans_named(trace, meant) if meant is not None else ()
     if delete:

@@ -12,6 +12,7 @@ from otel_agenttrace.analyze.advice import advice_of
 from otel_agenttrace.analyze.behaviour import patterns_of
 from otel_agenttrace.cli.inputs import FILES, Reader
 from otel_agenttrace.cli.look import readable
+from otel_agenttrace.cli.writing import refuse_recording
 from otel_agenttrace.counting import counted
 from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.jsonvalue import Json, obj, parse
@@ -75,6 +76,7 @@ def wrote_guidance(path: Path, documents: Iterable[Json], title: str = _TITLE) -
     found = look(path.parent, path.name)
     if found.obstacle:
         raise ConfigError(f"{path} is left alone: {found.obstacle}.\n  to fix   name another file")
+    refuse_recording(path)
     advice = advice_of(documents)
     content = with_block(found.content or b"", tuple(guidance_lines(advice, title)), str(path))
     write(path.parent, path.name, content)

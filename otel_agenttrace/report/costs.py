@@ -218,12 +218,8 @@ def _wasted(wasted: Wasted, total: Spending) -> Iterator[Block]:
             )
         )
     if wasted.unjudged_calls:
-        yield Line(
-            (
-                f"{counted(wasted.unjudged_calls, 'call')} do not tell what was asked: whether it was asked before is not known",
-            ),
-            "dim",
-        )
+        told = f"{wasted.unjudged_calls:,} of {counted(total.calls, 'call')} do not tell what was asked"
+        yield Line((f"{told}: whether it was asked before is not known",), "dim")
 
 
 def _waste_table(wasted: Wasted) -> Table:

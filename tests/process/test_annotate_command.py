@@ -97,6 +97,14 @@ def test_what_is_not_certain_is_refused_and_nothing_is_written(
     assert [path.name for path in folder.iterdir()] == [_RUN]
 
 
+def test_one_run_of_a_file_is_not_annotated_alone(folder: Path) -> None:
+    trace_id = json.loads(_cli(folder, "show", "--json", _RUN).stdout)["spans"][0]["trace_id"]
+    refused = _cli(folder, "annotate", f"{_RUN}#{trace_id[:8]}", "last", "--note", "asks twice")
+    assert refused.returncode == 2
+    assert f"name {_RUN}, and the span by its id" in refused.stderr
+    assert [path.name for path in folder.iterdir()] == [_RUN]
+
+
 def test_tools_are_counted_by_show(folder: Path) -> None:
     shown = _cli(folder, "inspect", "--tools", _RUN)
     assert [line.split() for line in shown.stdout.splitlines()] == [

@@ -97,6 +97,25 @@ def test_no_command_writes_over_a_file_that_it_reads(words: tuple[str, ...], fol
     assert (folder / "runs/one.otlp.jsonl").read_bytes() == _GOLDEN.read_bytes()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("dataset", "runs", "--format", "ndjson", "-o", "kept.otlp.jsonl"),
+        ("export", "runs", "--format", "otlp", "-o", "kept.otlp.jsonl"),
+        ("gaps", "runs", "runs", "-o", "kept.otlp.jsonl"),
+        ("guidance", "runs", "-o", "kept.otlp.jsonl"),
+        ("patterns", "runs", "-o", "kept.otlp.jsonl"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_no_report_takes_the_place_of_a_recording(words: tuple[str, ...], folder: Path) -> None:
+    (folder / "kept.otlp.jsonl").write_bytes(_GOLDEN.read_bytes())
+    result = _run(folder, *words)
+    assert result.returncode == 2
+    assert "kept.otlp.jsonl is a recording, which would be gone" in result.stderr
+    assert (folder / "kept.otlp.jsonl").read_bytes() == _GOLDEN.read_bytes()
+
+
 @pytest.mark.parametrize("command", ["diff", "gaps"])
 def test_both_sides_cannot_come_from_the_standard_input(command: str, folder: Path) -> None:
     result = _run(folder, command, "-", "-", given=_GOLDEN.read_text("utf-8"))

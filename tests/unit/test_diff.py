@@ -360,6 +360,10 @@ def test_a_retry_is_what_stands_alone_and_the_attempt_that_worked_is_paired() ->
     assert diff.outcome.startswith("parted at step 101, nothing → tool search (failed): 1 act added")
 
 
+def test_where_the_same_step_stands_at_another_place_it_is_named_once() -> None:
+    assert "→" not in diff_of(_trace(_long_run()), _trace(_moved(_long_run()))).outcome
+
+
 def test_a_wrapper_that_only_one_run_has_is_looked_through() -> None:
     bare = [replace(span, parent_span_id=None) for span in _long_run()[1:]]
     diff = diff_of(_trace(_long_run()), _trace(bare))
