@@ -42,8 +42,8 @@ class Telling:
 def doubled(tellings: Iterable[Telling]) -> frozenset[int]:
     """Return the places, from 0, of those that are not to be counted, in the memory of a few numbers for each.
 
-    - A span directly around others of the same kind tells their calls together: it is left out, unless it alone tells
-      tokens. Then they are.
+    - A span around others of the same kind, each the parent of the next, tells their calls together: it is left out,
+      unless it alone tells tokens. Then they are. What is recorded stays.
     - Of those with the same response id in a trace the first one counts; none, where a recorded call has that id.
     """
     seen = _Seen()
@@ -97,16 +97,15 @@ class _Seen:
         spans = set(self.spans)
         inner = [place for place, parent in enumerate(self.parents) if parent in spans]
         circles = _circles({self.spans[place]: self.parents[place] for place in inner})
-        inner = [place for place in inner if self.spans[place] not in circles]
-        around_counted = {self.parents[place] for place in inner if self.is_counted[place]}
-        around_others = {self.parents[place] for place in inner} - around_counted
+        above = {self.spans[place]: self.parents[place] for place in inner if self.spans[place] not in circles}
+        around = set(above.values())
+        around_counted = _all_above((self.spans[place] for place in inner if self.is_counted[place]), above)
+        alone = {span for place, span in enumerate(self.spans) if self.is_counted[place] and span in around}
+        within = _all_within(alone - around_counted, above)
         for place, span in enumerate(self.spans):
-            if self.is_recorded[place]:
-                continue
-            if span in around_counted or (span in around_others and not self.is_counted[place]):
+            is_told = span in around_counted or span in within or (span in around and not self.is_counted[place])
+            if is_told and not self.is_recorded[place]:
                 yield place
-        alone = {span for place, span in enumerate(self.spans) if span in around_others and self.is_counted[place]}
-        yield from (place for place in inner if self.parents[place] in alone)
 
     def again(self, left_out: frozenset[int]) -> Iterator[int]:
         """Yield the places of those whose response another one tells."""
@@ -122,6 +121,29 @@ class _Seen:
                 yield held
             elif held != place:
                 yield place
+
+
+def _all_above(spans: Iterable[int], above: Mapping[int, int]) -> set[int]:
+    found: set[int] = set()
+    for span in spans:
+        place = above.get(span)
+        while place is not None and place not in found:
+            found.add(place)
+            place = above.get(place)
+    return found
+
+
+def _all_within(spans: Iterable[int], above: Mapping[int, int]) -> set[int]:
+    inside: dict[int, list[int]] = {}
+    for span, parent in above.items():
+        inside.setdefault(parent, []).append(span)
+    found: set[int] = set()
+    waiting = list(spans)
+    while waiting:
+        below = inside.pop(waiting.pop(), [])
+        found.update(below)
+        waiting += below
+    return found
 
 
 def _circles(parents: Mapping[int, int]) -> frozenset[int]:

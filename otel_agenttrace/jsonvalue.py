@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias, cast
 
@@ -16,6 +17,7 @@ __all__ = [
     "canonical_each",
     "compact",
     "digits",
+    "first_of",
     "inner_json",
     "int64",
     "integer",
@@ -25,6 +27,8 @@ __all__ = [
     "quoted",
     "text",
     "told_wrong",
+    "value_of",
+    "without",
 ]
 
 Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
@@ -57,6 +61,14 @@ def parse(source: bytes | str, number: Callable[[str], object] | None = None) ->
     if _opened(source) > _DEEPEST and not _is_shallow(value):
         raise ValueError(_TOO_DEEP)
     return cast("Json", value)
+
+
+def value_of(written: str) -> Json:
+    """Return the value a JSON text stands for; a text that is no JSON stands for itself."""
+    try:
+        return parse(written)
+    except ValueError:
+        return written
 
 
 def told_wrong(error: ValueError) -> str:
@@ -136,6 +148,16 @@ def array(value: Json | object) -> JsonArray:
     return value if isinstance(value, list | tuple) else ()  # pyright: ignore[reportUnknownVariableType] - as above
 
 
+def first_of(members: JsonObject, *names: str) -> Json:
+    """Return the first member by these names that is there and not null, else None."""
+    return next((members[name] for name in names if members.get(name) is not None), None)
+
+
+def without(members: JsonObject, *names: str) -> dict[str, Json]:
+    """Return an object without some of its members."""
+    return {name: value for name, value in members.items() if name not in names}
+
+
 def text(value: Json | object) -> str | None:
     """Return the value if it is a string, else None."""
     return value if isinstance(value, str) else None
@@ -171,5 +193,7 @@ def int64(value: Json | object) -> int | None:
 
 
 def number(value: Json | object) -> float | int | None:
-    """Return the value if it is a number and no boolean, else None."""
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """Return the value if it is a number that a float can be, and no boolean, else None: JSON has neither NaN nor Infinity."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if abs(value) <= sys.float_info.max else None

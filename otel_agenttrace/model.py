@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.doubles import Telling, doubled
-from otel_agenttrace.jsonvalue import Json
+from otel_agenttrace.jsonvalue import Json, int64
 
 __all__ = [
     "SCOPE",
@@ -317,10 +317,10 @@ class Span:
 
     @property
     def duration_ns(self) -> int | None:
-        """Nanoseconds from start to end, or None while the span is open, and where its source does not tell both."""
+        """Nanoseconds from start to end, or None while it is open, and where its source does not tell both or the end comes first."""
         if self.end_ns is None or self.attributes.get(semconv.AGENTTRACE_TIME_UNKNOWN) in ("all", "end"):
             return None
-        return self.end_ns - self.start_ns
+        return self.end_ns - self.start_ns if self.end_ns >= self.start_ns else None
 
     @property
     def has_time(self) -> bool:
@@ -354,24 +354,35 @@ class Span:
             self.start_ns,
             response_id if isinstance(response_id, str) and response_id else None,
             self.read_call is not None,
-            self.usage.total_tokens is not None,
+            self.has_usage,
             self.operation == semconv.OPERATION_EMBEDDINGS,
         )
 
     @property
     def usage(self) -> Usage:
         """Tokens as recorded on this span."""
-        return Usage(
-            self._count(semconv.GEN_AI_USAGE_INPUT_TOKENS),
-            self._count(semconv.GEN_AI_USAGE_OUTPUT_TOKENS),
-            self._count(semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS),
-            self._count(semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS),
-            self._count(semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS),
-        )
+        return Usage(*map(_count, map(self.attributes.get, _TOKENS)))
 
-    def _count(self, name: str) -> int | None:
-        value = self.attributes.get(name)
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+    @property
+    def has_usage(self) -> bool:
+        """Whether it tells tokens of input or output."""
+        told, got = map(_count, map(self.attributes.get, _TOKENS[:2]))
+        return told is not None or got is not None
+
+
+_TOKENS: Final = (
+    semconv.GEN_AI_USAGE_INPUT_TOKENS,
+    semconv.GEN_AI_USAGE_OUTPUT_TOKENS,
+    semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
+    semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS,
+    semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
+)
+"""Where a span tells its usage, in the order of `Usage`."""
+
+
+def _count(value: AttributeValue) -> int | None:
+    told = int64(value)
+    return None if told is None or told < 0 else told
 
 
 def _unknown_cost(_: Span) -> float | None:
@@ -419,11 +430,12 @@ class Trace:
 
     @property
     def duration_ns(self) -> int | None:
-        """Nanoseconds from the first start to the last end, or None if a span has not ended or tells no time."""
+        """Nanoseconds from the first start to the last end, or None if a span has not ended or tells no time, or all ends are before."""
         ends = [span.end_ns for span in self.spans if span.end_ns is not None and span.has_time]
         if not ends or len(ends) < len(self.spans):
             return None
-        return max(ends) - min(span.start_ns for span in self.spans)
+        took = max(ends) - min(span.start_ns for span in self.spans)
+        return took if took >= 0 else None
 
     @property
     def errors(self) -> tuple[Span, ...]:

@@ -142,7 +142,7 @@ def cost_of_span(span: Span, table: PriceTable | None = None) -> float | None:
 def price_of_span(span: Span, pricing: Pricing) -> Price | None:
     """Return what the call of an inference span costs by these prices, or None if that is not known."""
     recorded = number(span.attributes.get(semconv.AGENTTRACE_COST_AMOUNT)) if pricing.is_recorded_kept else None
-    if recorded is not None and span.attributes.get(semconv.AGENTTRACE_COST_CURRENCY, "USD") == "USD":
+    if recorded is not None and recorded >= 0 and span.attributes.get(semconv.AGENTTRACE_COST_CURRENCY, "USD") == "USD":
         return Price(None, None, float(recorded), "", "recorded")
     if not span.is_inference:
         return None

@@ -108,7 +108,11 @@ class _Walk:
         return agents
 
     def acts(self, chosen: Callable[[Span], bool]) -> Iterator[Act]:
-        waiting = [*self._children("", ())][::-1]
+        for first in ("", *tuple(self._below)):  # what is left then is in a circle, or below one
+            yield from self._acts_below(first, chosen)
+
+    def _acts_below(self, first: str, chosen: Callable[[Span], bool]) -> Iterator[Act]:
+        waiting = [*self._children(first, ())][::-1]
         while waiting:
             place = waiting.pop()
             span = place.span

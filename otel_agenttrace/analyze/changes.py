@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias
 
 from otel_agenttrace.analyze.alignment import aligned
 from otel_agenttrace.analyze.billing import cost_of_call
+from otel_agenttrace.analyze.measures import known_part
 from otel_agenttrace.analyze.tool_calls import tool_calls
 from otel_agenttrace.analyze.trajectories import Divergence, Step, compare, steps
 from otel_agenttrace.model import Trace
@@ -15,7 +16,6 @@ from otel_agenttrace.model import Trace
 __all__ = ["Change", "ChangeKind", "Figures", "change_of", "figures_of", "together"]
 
 ChangeKind: TypeAlias = Literal["new", "removed", "changed", "same"]
-_Amount = TypeVar("_Amount", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def figures_of(trace: Trace) -> Figures:
         len(costs),
         len(tool_calls(trace)),
         trace.usage.total_tokens,
-        _known_sum(costs),
+        known_part(costs),
         sum(cost is None for cost in costs),
     )
 
@@ -54,15 +54,10 @@ def together(found: Sequence[Figures]) -> Figures:
     return Figures(
         sum(each.llm_calls for each in found),
         sum(each.tool_calls for each in found),
-        _known_sum(each.tokens for each in found),
-        _known_sum(each.cost for each in found),
+        known_part(each.tokens for each in found),
+        known_part(each.cost for each in found),
         sum(each.unpriced for each in found),
     )
-
-
-def _known_sum(values: Iterable[_Amount | None]) -> _Amount | None:
-    known = [value for value in values if value is not None]
-    return sum(known[1:], known[0]) if known else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from otel_agenttrace import semconv
-from otel_agenttrace.analyze.billing import tokens_of
 from otel_agenttrace.analyze.conversations import text_of_value
 from otel_agenttrace.analyze.kinship import kinship
 from otel_agenttrace.analyze.measures import model_of
@@ -126,7 +125,7 @@ def _uses(
     for span in trace.inferences:
         if span.operation == semconv.OPERATION_EMBEDDINGS:
             continue
-        given, got = tokens_of(span)
+        given, got = span.usage.input_tokens, span.usage.output_tokens
         used = None if given is None or got is None else given + got
         window = window_of(span)
         share = None if used is None or window is None else used / window.tokens

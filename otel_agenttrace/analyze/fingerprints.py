@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from otel_agenttrace.analyze.kinship import kinship
 from otel_agenttrace.analyze.tool_calls import ToolCall, shape_of, tool_calls
 from otel_agenttrace.analyze.trajectories import parallel_groups, steps
 from otel_agenttrace.jsonvalue import Json, canonical, compact
@@ -102,18 +103,16 @@ def _keys(span: Span) -> list[Json]:
 
 def _run_digest(trace: Trace, keys: Mapping[int, list[Json]]) -> str:
     """Return the digest of the tree of a run, made from its leaves up; a span that is no step is what is below it."""
-    children = _children(trace)
-    order = _parents_first(trace, children)
+    children = kinship(trace.spans).children(trace.spans)
+    order = [*children[0]]
+    for span in order:  # grows while it is read
+        order += children.get(id(span), ())
     told: dict[int, list[Json]] = {}
     for span in reversed(order):
-        below = _told(children.get((span.trace_id, span.span_id), ()), told)
+        below = _told(children.get(id(span), ()), told)
         own = keys.get(id(span))
         told[id(span)] = [_digest([own, below])] if own else below
-    return _digest(_told(children.get(_ABOVE, ()), told))
-
-
-_ABOVE = ("", "")
-"""Where spans stand whose parent is not known."""
+    return _digest(_told(children[0], told))
 
 
 def _told(siblings: Iterable[Span], told: Mapping[int, list[Json]]) -> list[Json]:
@@ -122,27 +121,3 @@ def _told(siblings: Iterable[Span], told: Mapping[int, list[Json]]) -> list[Json
         sorted(str(each) for span in group for each in told.get(id(span), ())) for group in parallel_groups(siblings)
     )
     return [each for group in groups for each in group]
-
-
-def _children(trace: Trace) -> Mapping[tuple[str, str], list[Span]]:
-    known = {(span.trace_id, span.span_id) for span in trace.spans}
-    children: defaultdict[tuple[str, str], list[Span]] = defaultdict(list)
-    for span in sorted(trace.spans, key=lambda span: span.start_ns):
-        parent = (span.trace_id, span.parent_span_id or "")
-        children[parent if parent in known else _ABOVE].append(span)
-    return children
-
-
-def _parents_first(trace: Trace, children: Mapping[tuple[str, str], Sequence[Span]]) -> list[Span]:
-    """Return the spans so that each comes after the one above it; spans in a circle have none above and are left out."""
-    order: list[Span] = []
-    seen: set[tuple[str, str]] = {_ABOVE}
-    waiting = list(children.get(_ABOVE, ()))
-    while waiting:
-        span = waiting.pop()
-        order.append(span)
-        place = (span.trace_id, span.span_id)
-        if place not in seen:
-            seen.add(place)
-            waiting += children.get(place, ())
-    return order

@@ -16,11 +16,19 @@ __all__ = ["LIMITS", "Limits", "limits_from"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From which size on a gap has a severity; None: it never has it. A gap of less than all of them is none."""
+    """From which size on a gap has a severity; None: it never has it. A gap of less than all of them is none.
+
+    Attributes:
+        info: The least size of an info.
+        warning: That of a warning.
+        critical: That of a critical one.
+        is_own: Whether somebody has set the critical one: it holds for gaps that cannot be tested, too.
+    """
 
     info: float | None = None
     warning: float | None = None
     critical: float | None = None
+    is_own: bool = False
 
     def severity(self, size: float) -> Severity | None:
         """Return how bad a gap of a size is, or None if it is none."""
@@ -93,7 +101,8 @@ def _set(limits: dict[str, Limits], name: str, value: object, place: str) -> Non
     drawn = {
         each: min(known, limit) for each in _SEVERITIES[:stronger] if (known := getattr(limits[rule], each)) is not None
     }
-    limits[rule] = replace(limits[rule], **{level: limit}, **drawn)
+    is_own = limits[rule].is_own or level == "critical"
+    limits[rule] = replace(limits[rule], is_own=is_own, **{level: limit}, **drawn)
 
 
 def _named(name: str, known: tuple[_Name, ...], place: str) -> _Name:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from otel_agenttrace.analyze.measures import whole
@@ -109,7 +109,7 @@ def _record(task: str, run: Run, spans: Mapping[str, Span]) -> RunRecord:
     )
 
 
-def _greatest(models: tuple[Act, ...], amounts: list[float | None]) -> str:
+def _greatest(models: tuple[Act, ...], amounts: Sequence[float | None]) -> str:
     known = [(amount, act.span_id) for amount, act in zip(amounts, models, strict=True) if amount is not None]
     return max(known, key=lambda each: each[0])[1] if known else ""
 

@@ -20,12 +20,15 @@ from otel_agenttrace.analyze.estimates import (
     welch_interval,
 )
 
-__all__ = ["ENOUGH", "Tested", "inflation_test", "share_test"]
+__all__ = ["Tested", "inflation_test", "share_test"]
 
-ENOUGH: Final = 5
-"""Shares of so many runs of each side are tested; of amounts, tasks of both are paired from so many on."""
+_CHANCE: Final = 0.05
+_PAIRED: Final = 5
+"""From so many tasks on they are paired, whatever the number of runs."""
 _LEAST: Final = 3
 """Amounts of so many runs of each side are tested: of two, no inflation would be more than chance."""
+_LEAST_SHARES: Final = 4
+"""Of three runs of each side, no share would be more than chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def inflation_test(baseline: Mapping[str, Sequence[float]], candidate: Mapping[s
     if min(*left, *right) <= 0:
         return Tested("none", note="not tested: a run took none")
     fewest = min(len(left), len(right))
-    if baseline.keys() == candidate.keys() and len(baseline) >= (_LEAST if fewest < ENOUGH else ENOUGH):
+    if baseline.keys() == candidate.keys() and len(baseline) >= (_LEAST if fewest < _PAIRED else _PAIRED):
         ratios = [_mean_log(candidate[task]) - _mean_log(amounts) for task, amounts in baseline.items()]
         sample = sample_of(ratios)
         reach = t_quantile(sample.n - 1, LEVEL) * (sample.deviation or 0.0) / math.sqrt(sample.n)
@@ -78,10 +81,10 @@ def _told(method: Literal["paired t", "Welch"], logs: Interval) -> Tested:
 
 def share_test(baseline: int, of_baseline: int, candidate: int, of_candidate: int) -> Tested:
     """Return whether a greater share of the candidate's runs has something than of the baseline's."""
-    if min(of_baseline, of_candidate) < ENOUGH:
-        return _too_few(of_baseline, of_candidate, ENOUGH)
+    if math.comb(of_baseline + of_candidate, of_baseline) <= 1 / _CHANCE:  # even all against none may be chance
+        return _too_few(of_baseline, of_candidate, _LEAST_SHARES)
     p = chance_of_so_few(of_candidate - candidate, of_candidate, of=of_baseline - baseline, among=of_baseline)
-    return Tested("Fisher", p < 1 - LEVEL, p=round(p, 6))
+    return Tested("Fisher", p < _CHANCE, p=round(p, 6))
 
 
 def _too_few(baseline: int, candidate: int, needed: int) -> Tested:

@@ -1,14 +1,14 @@
 """Find what is systematically different between the runs of a baseline and those of a candidate. Records of runs in, report out.
 
-A gap is as bad as it is large. Where there are enough runs to test it and it may be chance, it is one step milder, and one of info is none. The
-attributes of `GapReport` are the keys of its JSON.
+A gap is as bad as it is large. One that may be chance is one step milder, and one of info is none; one that cannot be tested is
+critical only by a limit that somebody has set. The attributes of `GapReport` are the keys of its JSON.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from otel_agenttrace.analyze.findings import Severity
@@ -190,11 +190,17 @@ class _Comparison:
         evidence: tuple[Evidence, ...],
         subject: str | None = None,
     ) -> Iterator[Gap]:
-        severity = self._limits[rule].severity(size)
+        limits = self._limits[rule]
+        severity = limits.severity(size)
         if severity is not None and test.significant is False:
             severity = _MILDER.get(severity)
         if severity is None:
             return
+        if severity == "critical" and test.significant is None and not limits.is_own:
+            severity, test = (
+                "warning",
+                replace(test, note=f"{test.note}; so no more than a warning, unless its limit is set"),
+            )
         left, right = (round(value, 9) for value in values)
         yield Gap(
             rule=rule,

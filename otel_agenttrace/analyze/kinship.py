@@ -35,6 +35,14 @@ class Kinship:
         agent = self.agents.get(id(span))
         return span.trace_id, "" if agent is None else agent.span_id
 
+    def children(self, spans: Iterable[Span]) -> dict[int, list[Span]]:
+        """Return the spans below each, by its `id()`, in order of their start; below 0 those without a parent."""
+        found: dict[int, list[Span]] = {0: []}
+        for span in sorted(spans, key=lambda each: each.start_ns):
+            parent = self.parents.get(id(span))
+            found.setdefault(0 if parent is None else id(parent), []).append(span)
+        return found
+
 
 def kinship(spans: Iterable[Span]) -> Kinship:
     """Return who is above whom."""

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeVar
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.billing import cost_of_call, tokens_of
@@ -14,9 +14,10 @@ from otel_agenttrace.analyze.estimates import Interval
 from otel_agenttrace.analyze.tool_calls import ToolCall, tool_calls
 from otel_agenttrace.model import Span, Trace
 
-__all__ = ["MEASURES", "Measure", "RunFigures", "model_of", "run_figures", "whole"]
+__all__ = ["MEASURES", "Measure", "RunFigures", "known_part", "model_of", "run_figures", "whole"]
 
 _NS: Final = 1_000_000_000
+_Amount = TypeVar("_Amount", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +114,17 @@ def run_figures(trace: Trace, called: Sequence[ToolCall] | None = None) -> RunFi
     return RunFigures(rounded, tools, frozenset(filter(None, map(model_of, calls))))
 
 
-def whole(amounts: Iterable[float | None]) -> float | None:
+def whole(amounts: Iterable[_Amount | None]) -> _Amount | Literal[0] | None:
     """Return the sum of amounts, or None if one of them is not known."""
     each = list(amounts)
     known = [amount for amount in each if amount is not None]
     return sum(known) if len(known) == len(each) else None
+
+
+def known_part(amounts: Iterable[_Amount | None]) -> _Amount | None:
+    """Return the sum of the amounts that are known, or None if none is."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known[1:], known[0]) if known else None
 
 
 def model_of(span: Span) -> str | None:

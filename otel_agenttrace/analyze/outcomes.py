@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from otel_agenttrace.analyze.answers import final_answer
-from otel_agenttrace.analyze.tool_calls import tool_calls
-from otel_agenttrace.jsonvalue import Json, canonical, obj
+from otel_agenttrace.analyze.tool_calls import shape_of, tool_calls
 from otel_agenttrace.model import Trace
 
 __all__ = ["SameOutcome", "same_outcome"]
@@ -74,21 +73,7 @@ def _problem(is_old: bool) -> str:
 
 
 def _tools(trace: Trace) -> frozenset[str]:
-    return frozenset(f"{call.name}({_shape(call.arguments)})" for call in tool_calls(trace))
-
-
-def _shape(arguments: Json) -> str:
-    """Return the names of arguments and what kind of value they have."""
-    if not isinstance(arguments, dict):
-        return _kind(arguments)
-    return ", ".join(f"{name}: {_kind(value)}" for name, value in sorted(obj(arguments).items()))
-
-
-def _kind(value: Json) -> str:
-    if isinstance(value, str):
-        return "text"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, int | float):
-        return "number"
-    return "nothing" if value is None else "list" if canonical(value).startswith("[") else "object"
+    """Return the tools that were called, each with the names of its arguments and what kind of value they have."""
+    return frozenset(
+        f"{call.name}({'?' if call.arguments is None else shape_of(call.arguments, 1)})" for call in tool_calls(trace)
+    )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from otel_agenttrace.analyze.measures import whole
 from otel_agenttrace.analyze.pull_requests import ChangedFile, PullRequest, is_test
 
 __all__ = ["Baselines", "Change", "Comparison", "Overlap", "compare_change"]
@@ -110,8 +111,8 @@ def compare_change(baseline: PullRequest, change: Change, root: str | None = Non
         tests=_overlap(filter(is_test, files), filter(is_test, touched)),
         baseline_additions=baseline.additions,
         baseline_deletions=baseline.deletions,
-        additions=_sum(each.additions for each in change.files),
-        deletions=_sum(each.deletions for each in change.files),
+        additions=whole(each.additions for each in change.files),
+        deletions=whole(each.deletions for each in change.files),
         is_estimate=change.is_estimate,
         commands=change.commands,
         untold_calls=change.untold_calls,
@@ -139,8 +140,3 @@ def _roots(path: str, known: Mapping[str, str]) -> Iterator[str]:
 def _overlap(baseline: Iterable[str], touched: Iterable[str]) -> Overlap:
     one, other = set(baseline), set(touched)
     return Overlap(tuple(sorted(one & other)), tuple(sorted(one - other)), tuple(sorted(other - one)))
-
-
-def _sum(counts: Iterable[int | None]) -> int | None:
-    known = list(counts)
-    return None if None in known else sum(each for each in known if each is not None)

@@ -189,7 +189,6 @@ class _Teller:
 
     def __init__(self, trace: Trace, of: Kinship, calls: Iterable[ToolCall]) -> None:
         self._trace = trace
-        self._of = of
         self._tally = Tally(trace)
         self._start = min((span.start_ns for span in trace.spans), default=0)
         self._calls: defaultdict[int, list[ToolCall]] = defaultdict(list)

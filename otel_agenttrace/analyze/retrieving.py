@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from otel_agenttrace import semconv
@@ -62,13 +63,18 @@ class RetrievalReport:
 
 def retrieval_figures(file: str, trace: Trace) -> tuple[RetrievalFigures, ...]:
     """Return what each retrieval of a trace did, in order of start."""
-    return tuple(_figures(file, trace, each) for each in retrievals(trace))
+    calls: dict[str, list[Span]] = {"": []}
+    for span in trace.inferences:
+        if span.operation != semconv.OPERATION_EMBEDDINGS:
+            calls[""].append(span)
+            calls.setdefault(span.trace_id, []).append(span)
+    return tuple(_figures(file, calls, each) for each in retrievals(trace))
 
 
-def _figures(file: str, trace: Trace, each: Retrieval) -> RetrievalFigures:
+def _figures(file: str, calls: Mapping[str, Sequence[Span]], each: Retrieval) -> RetrievalFigures:
     documents = each.documents or ()
     scores = [document.score for document in documents if document.score is not None]
-    call = _next_call(trace, each.span)
+    call = _next_call(calls.get(each.span.trace_id) or calls[""], each.span)
     share = None if call is None else _share(call, documents)
     given = None if call is None else tokens_of(call)[0]
     return RetrievalFigures(
@@ -94,12 +100,9 @@ def _share(call: Span, documents: tuple[Document, ...]) -> float | None:
     return share_of(question_of(call), pieces) or None
 
 
-def _next_call(trace: Trace, span: Span) -> Span | None:
-    """Return the call that begins next in the trace of a retrieval; in the file, where the trace has none at all."""
-    calls = [each for each in trace.inferences if each.operation != semconv.OPERATION_EMBEDDINGS]
-    own = [each for each in calls if each.trace_id == span.trace_id]
-    return next(_after(own or calls, span), None)
-
-
-def _after(calls: list[Span], span: Span) -> Iterator[Span]:
-    return (each for each in calls if span.end_ns is not None and each.start_ns >= span.end_ns)
+def _next_call(calls: Sequence[Span], span: Span) -> Span | None:
+    """Return the call that begins next after a retrieval: of its trace; of the file, where the trace has none at all."""
+    if span.end_ns is None:
+        return None
+    place = bisect_left(calls, span.end_ns, key=lambda each: each.start_ns)
+    return calls[place] if place < len(calls) else None

@@ -38,7 +38,6 @@ class Surroundings:
                 _kept(span, semconv.AGENTTRACE_NODE_NAME, names),
             )
             for span in spans
-            if not span.is_inference
         }
         self._settled: set[int] = set()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import Final
 
@@ -74,7 +73,8 @@ def timeline(trace: Trace, *, name: str = "") -> Timeline:
     if not trace.spans:
         return Timeline(name, 0, None, None, (), ())
     start = min(span.start_ns for span in trace.spans)
-    critical = _critical(trace)
+    is_timed = all(span.has_time for span in trace.spans)
+    critical = _critical(trace) if is_timed else set[int]()
     bars = (
         Bar(
             span=span,
@@ -87,7 +87,6 @@ def timeline(trace: Trace, *, name: str = "") -> Timeline:
         )
         for span in sorted(trace.spans, key=lambda each: each.start_ns)
     )
-    is_timed = all(span.has_time for span in trace.spans)
     idle = (Gap(each.start_ns - start, each.duration_ns) for each in gaps(trace.spans)) if is_timed else ()
     drawn = max(map(_end, trace.spans)) - start if is_timed else None
     return Timeline(name, start, trace.duration_ns, drawn, tuple(bars), tuple(idle))
@@ -107,11 +106,7 @@ def first_chunk_ns(span: Span) -> int | None:
 
 def _critical(trace: Trace) -> set[int]:
     """Return the spans without which the run would have ended earlier: from the end back, that which ended last."""
-    of = kinship(trace.spans)
-    children: defaultdict[int, list[Span]] = defaultdict(list)
-    for span in trace.spans:
-        parent = of.parents.get(id(span))
-        children[0 if parent is None else id(parent)].append(span)
+    children = kinship(trace.spans).children(trace.spans)
     found: set[int] = set()
     waiting = [(0, max(_end(span) for span in trace.spans))]
     while waiting:

@@ -13,7 +13,7 @@ from typing import Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.escaping import escaped
-from otel_agenttrace.jsonvalue import Json, array, obj, parse, quoted, text
+from otel_agenttrace.jsonvalue import Json, array, obj, quoted, text, value_of
 from otel_agenttrace.model import Message, Part, Span, Trace
 from otel_agenttrace.wire.recorded import output_messages
 
@@ -31,6 +31,8 @@ __all__ = [
 
 _ASKS: Final = frozenset({"function_call", "tool_call", "tool_calls", "tool_use"})
 """Finish reasons of a model that asked for tools."""
+_DEEPEST: Final = 1_000
+"""Levels, more than any JSON has that was read."""
 _PLAIN_KEY: Final = re.compile(r"[\w.-]+")
 
 
@@ -65,13 +67,22 @@ def tool_calls(trace: Trace, answered: Callable[[Span], tuple[Message, ...]] = o
 
 
 def _with_arguments(executed: Sequence[ToolCall], asked: Sequence[ToolCall]) -> Iterator[ToolCall]:
-    """Yield executed tools; where no span of a tool tells its arguments, with those it was asked for with, each for each."""
+    """Yield executed tools; where no span of a tool tells its arguments, with those it was asked for with."""
     for name in dict.fromkeys(call.name for call in executed):
         ran, wished = ([call for call in calls if call.name == name] for calls in (executed, asked))
-        if len(ran) == len(wished) and all(call.arguments is None for call in ran):
-            yield from (replace(call, arguments=wish.arguments) for call, wish in zip(ran, wished, strict=True))
-        else:
+        wishes = _wishes(ran, wished) if all(call.arguments is None for call in ran) else None
+        if wishes is None:
             yield from ran
+        else:
+            yield from (replace(call, arguments=wish.arguments) for call, wish in zip(ran, wishes, strict=True))
+
+
+def _wishes(ran: Sequence[ToolCall], wished: Sequence[ToolCall]) -> Sequence[ToolCall] | None:
+    """Return what each call was asked for by: by ids where they tell, for what runs together has no order; else each for each."""
+    by_id = {wish.call_id or "": wish for wish in wished}
+    if len(by_id) == len(wished) and by_id.keys() >= {call.call_id for call in ran}:
+        return [by_id[call.call_id or ""] for call in ran]
+    return wished if len(ran) == len(wished) else None
 
 
 def untold_calls(trace: Trace) -> tuple[Span, ...]:
@@ -126,27 +137,27 @@ def _asked(span: Span, answered: Iterable[Message]) -> Iterator[ToolCall]:
 def arguments_of(part: Part) -> Json:
     """Return the arguments of a tool call in a message."""
     given = part.get("arguments")
-    return _value(given) if isinstance(given, str) else given
+    return value_of(given) if isinstance(given, str) else given
 
 
 def _content(span: Span, name: str) -> Json:
     told = span.attributes.get(name)
-    return _value(told) if isinstance(told, str) else None
+    return value_of(told) if isinstance(told, str) else None
 
 
-def _value(written: str) -> Json:
-    try:
-        return parse(written)
-    except ValueError:
-        return written
+def shape_of(value: Json, levels: int = _DEEPEST) -> str:
+    """Return the shape of a JSON value: `{city: string, days: [number]}`. Lists are known by what is in them, not how much.
 
-
-def shape_of(value: Json) -> str:
-    """Return the shape of a JSON value: `{city: string, days: [number]}`. Lists are known by what is in them, not how much."""
+    Args:
+        value: The value.
+        levels: How many are told; what is deeper is `{…}` or `[…]`.
+    """
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{_key(key)}: {shape_of(member)}' for key, member in sorted(obj(value).items()))}}}"
+        members = (f"{_key(key)}: {shape_of(member, levels - 1)}" for key, member in sorted(obj(value).items()))
+        return f"{{{', '.join(members) if levels else '…'}}}"
     if isinstance(value, list):
-        return f"[{' | '.join(sorted(set(map(shape_of, array(value)))))}]"
+        kinds = sorted({shape_of(item, levels - 1) for item in array(value)}) if levels else ["…"]
+        return f"[{' | '.join(kinds)}]"
     if value is None:
         return "null"
     return "boolean" if isinstance(value, bool) else "string" if isinstance(value, str) else "number"

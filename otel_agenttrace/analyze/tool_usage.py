@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from otel_agenttrace.analyze.tool_calls import ToolCall, tool_calls, untold_calls
-from otel_agenttrace.jsonvalue import Json
+from otel_agenttrace.analyze.tool_calls import ToolCall, shape_of, tool_calls, untold_calls
 from otel_agenttrace.model import Trace
 
 __all__ = ["ToolShape", "ToolUsage", "ToolsUsed", "tools_used"]
 
+_LEVELS: Final = 2
+"""Of arguments that are told."""
+
 
 @dataclass(frozen=True, slots=True)
 class ToolShape:
-    """One form of arguments, like `{city: string, days: integer}`, and how many calls had it; `?` where none are told."""
+    """One form of arguments, like `{city: string, days: number}`, and how many calls had it; `?` where none are told."""
 
     arguments: str
     calls: int
@@ -69,7 +71,7 @@ def _usage(name: str, calls: Sequence[ToolCall]) -> ToolUsage:
     executed = [call.span for call in calls if call.is_executed]
     durations = [span.duration_ns for span in executed]
     known = [duration for duration in durations if duration is not None]
-    shapes = Counter(_shape(call.arguments) for call in calls)
+    shapes = Counter("?" if call.arguments is None else shape_of(call.arguments, _LEVELS) for call in calls)
     return ToolUsage(
         tool=name,
         calls=len(calls),
@@ -80,26 +82,3 @@ def _usage(name: str, calls: Sequence[ToolCall]) -> ToolUsage:
             ToolShape(shape, count) for shape, count in sorted(shapes.items(), key=lambda each: (-each[1], each[0]))
         ),
     )
-
-
-_DEEPEST: Final = 2
-"""Levels of arguments that are told."""
-
-
-def _shape(value: Json, depth: int = 0) -> str:
-    """Return the form of a value: the names and types of its members, two levels deep."""
-    if value is None:
-        return "null" if depth else "?"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, str):
-        return "string"
-    if isinstance(value, int):
-        return "integer"
-    if isinstance(value, float):
-        return "number"
-    if isinstance(value, Mapping):
-        members = (f"{name}: {_shape(member, depth + 1)}" for name, member in sorted(value.items()))
-        return f"{{{', '.join(members)}}}" if depth < _DEEPEST else "{…}"
-    kinds = sorted({_shape(item, depth + 1) for item in value}) if depth < _DEEPEST else ["…"]
-    return f"[{' | '.join(kinds)}]"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from otel_agenttrace.analyze.billing import cost_of_call, tokens_of
+from otel_agenttrace.analyze.measures import known_part
 from otel_agenttrace.analyze.tool_calls import tool_calls
 from otel_agenttrace.model import Span, Trace
 
@@ -42,22 +42,13 @@ class Totals:
         return Totals(
             self.model_calls + other.model_calls,
             self.tool_calls + other.tool_calls,
-            _sum(self.input_tokens, other.input_tokens),
-            _sum(self.output_tokens, other.output_tokens),
-            _sum(self.cost, other.cost),
+            known_part((self.input_tokens, other.input_tokens)),
+            known_part((self.output_tokens, other.output_tokens)),
+            known_part((self.cost, other.cost)),
             self.untold_calls + other.untold_calls,
             self.unpriced_calls + other.unpriced_calls,
             self.errors + other.errors,
         )
-
-
-_Amount = TypeVar("_Amount", int, float)
-
-
-def _sum(left: _Amount | None, right: _Amount | None) -> _Amount | None:
-    if left is None or right is None:
-        return left if right is None else right
-    return left + right
 
 
 NOTHING = Totals()

@@ -10,8 +10,9 @@ from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.alignment import common
+from otel_agenttrace.analyze.kinship import kinship
 from otel_agenttrace.differing import first_difference
-from otel_agenttrace.jsonvalue import Json, array, canonical, compact, obj, parse, text
+from otel_agenttrace.jsonvalue import Json, array, canonical, compact, obj, parse, text, value_of
 from otel_agenttrace.matching import normalised_key
 from otel_agenttrace.model import HttpRequest, Message, Span, Trace
 from otel_agenttrace.wire.recorded import asked_of, output_messages
@@ -116,14 +117,10 @@ def steps(
         into_tools: Whether what tools did inside counts: a tool that is answered from a recording does nothing inside.
     """
     reader = _Reader(recorded or {}, with_inference_content=with_inference_content)
-    children: dict[str, list[Span]] = {}
-    known = {span.span_id for span in trace.spans}
-    for span in sorted(trace.spans, key=lambda span: span.start_ns):
-        parent = span.parent_span_id or ""
-        children.setdefault(parent if parent in known else "", []).append(span)
+    children = kinship(trace.spans).children(trace.spans)
     found: list[Step] = []
     waiting: list[tuple[Span | Step, int]] = []
-    waiting += _grouped(children.get("", []), 0)[::-1]
+    waiting += _grouped(children[0], 0)[::-1]
     groups = 0
     while waiting:
         span, group = waiting.pop()
@@ -137,7 +134,7 @@ def steps(
         if kind == "agent" and span.is_error:
             waiting.append((Step(kind, found[-1].name, answer=_failure(span)), groups))
         if kind != "tool" or into_tools:
-            waiting += _grouped(children.pop(span.span_id, []), groups)[::-1]
+            waiting += _grouped(children.get(id(span), []), groups)[::-1]
     return tuple(found)
 
 
@@ -185,7 +182,7 @@ class _Reader:
         source = self._source(span)
         name = str(span.attributes.get(_NAMES[kind]) or span.name)
         if kind == "tool":
-            arguments = _canonical(str(source.attributes.get(semconv.GEN_AI_TOOL_CALL_ARGUMENTS) or ""))
+            arguments = canonical(value_of(str(source.attributes.get(semconv.GEN_AI_TOOL_CALL_ARGUMENTS) or "")))
             return Step(kind, name, arguments, _failure(span) or _result(source))
         if kind == "agent":
             return Step(kind, name)
@@ -226,13 +223,6 @@ def _failure(span: Span) -> str:
 
 def _result(span: Span) -> str:
     return str(span.attributes.get(semconv.GEN_AI_TOOL_CALL_RESULT) or "")
-
-
-def _canonical(arguments: str) -> str:
-    try:
-        return canonical(parse(arguments))
-    except ValueError:
-        return canonical(arguments)
 
 
 def _said(answer: str) -> str:

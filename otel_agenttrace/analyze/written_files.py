@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from otel_agenttrace.analyze.activities import activity_of, touches
+from otel_agenttrace.analyze.measures import whole
 from otel_agenttrace.analyze.overlaps import Change
 from otel_agenttrace.analyze.pull_requests import ChangedFile, is_test
 from otel_agenttrace.analyze.retries import failure_of
@@ -91,10 +92,6 @@ def _together(earlier: ChangedFile | None, later: ChangedFile) -> ChangedFile:
         return later
     return replace(
         later,
-        additions=_sum(earlier.additions, later.additions),
-        deletions=_sum(earlier.deletions, later.deletions),
+        additions=whole((earlier.additions, later.additions)),
+        deletions=whole((earlier.deletions, later.deletions)),
     )
-
-
-def _sum(one: int | None, other: int | None) -> int | None:
-    return None if one is None or other is None else one + other

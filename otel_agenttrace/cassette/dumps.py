@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Final, TypeVar
 
-from otel_agenttrace.jsonvalue import Json, JsonObject, array, integer, number, obj, text
+from otel_agenttrace.jsonvalue import Json, JsonObject, array, first_of, integer, number, obj, text
 from otel_agenttrace.model import AttributeValue, Event, Span, SpanKind, SpanStatus
 
 __all__ = ["dumped_spans"]
@@ -54,35 +54,31 @@ def _is_span(record: JsonObject) -> bool:
 
 def _context(record: JsonObject) -> JsonObject | None:
     for place in (obj(record.get("spanContext")), obj(record.get("context")), record):
-        if _any(place, "spanId", "span_id") is not None:
+        if first_of(place, "spanId", "span_id") is not None:
             return place
     return None
-
-
-def _any(record: JsonObject, *names: str) -> Json:
-    return next((record[name] for name in names if record.get(name) is not None), None)
 
 
 def _span(record: JsonObject) -> Span:
     context = _context(record) or {}
     status = obj(record.get("status"))
-    scope = obj(_any(record, "instrumentationScope", "instrumentation_scope", "scope"))
-    end_ns = _time(_any(record, "endTime", "end_time"))
+    scope = obj(first_of(record, "instrumentationScope", "instrumentation_scope", "scope"))
+    end_ns = _time(first_of(record, "endTime", "end_time"))
     return Span(
-        trace_id=_id(_any(context, "traceId", "trace_id"), 32),
-        span_id=_id(_any(context, "spanId", "span_id"), 16),
+        trace_id=_id(first_of(context, "traceId", "trace_id"), 32),
+        span_id=_id(first_of(context, "spanId", "span_id"), 16),
         parent_span_id=_parent(record),
         name=text(record.get("name")) or "",
         kind=_word(record.get("kind"), _KINDS),
-        start_ns=_time(_any(record, "startTime", "start_time")) or 0,
+        start_ns=_time(first_of(record, "startTime", "start_time")) or 0,
         end_ns=end_ns,
         attributes={**_attributes(record.get("attributes")), **_dropped(record)},
         events=tuple(_event(obj(event)) for event in array(record.get("events"))),
-        status=_word(_any(status, "code", "status_code"), _STATUSES),
-        status_message=text(_any(status, "message", "description")) or "",
+        status=_word(first_of(status, "code", "status_code"), _STATUSES),
+        status_message=text(first_of(status, "message", "description")) or "",
         scope=text(scope.get("name")) or "",
         scope_version=text(scope.get("version")) or "",
-        resource=_attributes(_any(obj(record.get("resource")), "attributes") or record.get("resource_attributes")),
+        resource=_attributes(first_of(obj(record.get("resource")), "attributes") or record.get("resource_attributes")),
     )
 
 
@@ -93,13 +89,13 @@ def _dropped(record: JsonObject) -> dict[str, AttributeValue]:
 
 
 def _parent(record: JsonObject) -> str | None:
-    above = obj(_any(record, "parent", "parentSpanContext"))
-    told = _any(above, "spanId", "span_id") or _any(record, "parentSpanId", "parent_span_id", "parent_id")
+    above = obj(first_of(record, "parent", "parentSpanContext"))
+    told = first_of(above, "spanId", "span_id") or first_of(record, "parentSpanId", "parent_span_id", "parent_id")
     return _id(told, 16) if told else None
 
 
 def _event(record: JsonObject) -> Event:
-    time_ns = _time(_any(record, "time", "timestamp", "time_unix_nano")) or 0
+    time_ns = _time(first_of(record, "time", "timestamp", "time_unix_nano")) or 0
     return Event(text(record.get("name")) or "", time_ns, _attributes(record.get("attributes")))
 
 

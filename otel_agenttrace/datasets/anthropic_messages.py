@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, pairwise
 from typing import Final
 
+from otel_agenttrace.analyze.conversations import text_of_value
 from otel_agenttrace.datasets.examples import Example
 from otel_agenttrace.datasets.formats import Format
-from otel_agenttrace.datasets.openai_chat import result_text
 from otel_agenttrace.datasets.shapes import Turn, tool_problems
 from otel_agenttrace.errors import NotEncodable
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, obj, text
@@ -83,7 +83,7 @@ def _user_block(part: Part) -> JsonObject:
     if kind == "text":
         return {"type": "text", "text": part.get("content")}
     if kind == "tool_call_response":
-        content = result_text(part.get("response"))
+        content = text_of_value(part.get("response"))
         return {"type": "tool_result", "tool_use_id": part.get("id"), "content": content}
     if modality in ("image", "document") and kind in _SOURCES:
         return {"type": modality, "source": _source(str(kind), part)}

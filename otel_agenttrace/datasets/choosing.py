@@ -8,7 +8,6 @@ from fnmatch import fnmatchcase
 from typing import Final, Literal
 
 from otel_agenttrace import semconv
-from otel_agenttrace.analyze.billing import cost_of_call
 from otel_agenttrace.analyze.evaluations import EvaluationResult, evaluation_results, results_for
 from otel_agenttrace.datasets.examples import Example
 from otel_agenttrace.library.annotations import annotations_of
@@ -82,7 +81,7 @@ def _reason(example: Example, wanted: Wanted, results: tuple[EvaluationResult, .
     if wanted.models and not _has_model(span, wanted.models):
         return "of another model"
     if wanted.max_cost is not None:
-        cost = _cost_of_run(example)
+        cost = example.beside.costs[span.trace_id]
         if cost is None or cost > wanted.max_cost:
             return "what its run cost is not known" if cost is None else "its run cost too much"
     if wanted.min_reward is not None:
@@ -97,19 +96,10 @@ def _reason(example: Example, wanted: Wanted, results: tuple[EvaluationResult, .
 
 
 def _outcome(example: Example) -> Literal["success", "error"]:
-    run = example.span.trace_id
-    roots = (span for span in example.trace.spans if span.trace_id == run and span.parent_span_id is None)
-    return "error" if example.span.is_error or any(span.is_error for span in roots) else "success"
+    has_failed = example.span.is_error or example.span.trace_id in example.beside.failed
+    return "error" if has_failed else "success"
 
 
 def _has_model(span: Span, models: tuple[str, ...]) -> bool:
     told = [name for each in _MODELS if isinstance(name := span.attributes.get(each), str)]
     return any(fnmatchcase(name, model) for name in told for model in models)
-
-
-def _cost_of_run(example: Example) -> float | None:
-    costs = [
-        cost_of_call(example.trace, span) for span in example.trace.inferences if span.trace_id == example.span.trace_id
-    ]
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None

@@ -5,18 +5,52 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
-from otel_agenttrace.analyze.tool_calls import arguments_of
-from otel_agenttrace.jsonvalue import Json, canonical, obj, parse, text
+from otel_agenttrace.analyze.billing import cost_of_call
+from otel_agenttrace.analyze.measures import whole
+from otel_agenttrace.analyze.retrievals import Retrieval, retrievals
+from otel_agenttrace.analyze.tool_calls import ToolCall, arguments_of, tool_calls
+from otel_agenttrace.jsonvalue import Json, canonical, obj, parse, text, without
 from otel_agenttrace.model import Message, Part, Span, Trace
 from otel_agenttrace.wire.recorded import asked_of, output_messages
 
-__all__ = ["Example", "Per", "examples_of", "last_of_conversations", "text_of"]
+__all__ = ["Beside", "Example", "Per", "examples_of", "last_of_conversations", "text_of"]
 
 Per: TypeAlias = Literal["conversation", "call"]
 _ASSISTANT: Final = frozenset({"assistant", "model"})
+
+
+class Beside:
+    """What a trace tells beside what was asked and answered, read when it is asked for, once for all its examples."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+
+    @cached_property
+    def retrievals(self) -> tuple[Retrieval, ...]:
+        """The retrievals, in order of their start."""
+        return retrievals(self.trace)
+
+    @cached_property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The calls of tools, in order of the start of their spans."""
+        return tool_calls(self.trace)
+
+    @cached_property
+    def costs(self) -> Mapping[str, float | None]:
+        """What each run with a call to a model cost, by its trace id; None where that is not known."""
+        costs: dict[str, list[float | None]] = {}
+        for span in self.trace.inferences:
+            costs.setdefault(span.trace_id, []).append(cost_of_call(self.trace, span))
+        return {run: whole(each) for run, each in costs.items()}
+
+    @cached_property
+    def failed(self) -> frozenset[str]:
+        """The trace ids of the runs of which a span without a parent failed."""
+        return frozenset(span.trace_id for span in self.trace.errors if span.parent_span_id is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +68,7 @@ class Example:
         is_broken_off: Whether it goes on from an answer that the trace does not have.
         since_ns: When its run had answered what the user asked before in this conversation; 0 where there is no such.
         alone_since_ns: The same of all runs of the trace: what is told outside of any run belongs to the next call.
-        trace: The trace it is from.
+        beside: What else the trace tells that it is from.
     """
 
     file: str
@@ -47,7 +81,7 @@ class Example:
     is_broken_off: bool = False
     since_ns: int = 0
     alone_since_ns: int = 0
-    trace: Trace = field(default=Trace(), repr=False, compare=False)
+    beside: Beside = field(default=Beside(Trace()), repr=False, compare=False)
 
     @property
     def question(self) -> str:
@@ -106,11 +140,7 @@ def _plain_parts(role: str, parts: Iterable[Part]) -> Iterator[str]:
         elif kind == "tool_call":
             yield canonical([role, part.get("name"), arguments_of(part)])
         elif kind != "reasoning":
-            yield canonical(["tool" if kind == "tool_call_response" else role, _without_id(part)])
-
-
-def _without_id(part: Part) -> dict[str, Json]:
-    return {name: value for name, value in part.items() if name != "id"}
+            yield canonical(["tool" if kind == "tool_call_response" else role, without(part, "id")])
 
 
 def text_of(message: Message) -> str:
@@ -128,9 +158,10 @@ def examples_of(file: str, trace: Trace) -> tuple[Example, ...]:
     """
     answered: dict[str, Example] = {}
     ends: dict[tuple[str, str], int] = {}
+    beside = Beside(trace)
     found: list[Example] = []
     for span in trace.inferences:
-        example = _within(_example(file, span, trace, answered), ends)
+        example = _within(_example(file, span, beside, answered), ends)
         found.append(example)
         response_id = text(span.attributes.get(semconv.GEN_AI_RESPONSE_ID))
         if response_id:
@@ -149,7 +180,7 @@ def _within(example: Example, ends: dict[tuple[str, str], int]) -> Example:
     return replace(example, since_ns=own, alone_since_ns=other)
 
 
-def _example(file: str, span: Span, trace: Trace, answered: Mapping[str, Example]) -> Example:
+def _example(file: str, span: Span, beside: Beside, answered: Mapping[str, Example]) -> Example:
     asked = asked_of(span)
     told = semconv.GEN_AI_REQUEST_PREVIOUS_RESPONSE_ID
     previous_id = text(asked.parameters.get(told) or span.attributes.get(told))
@@ -164,7 +195,7 @@ def _example(file: str, span: Span, trace: Trace, answered: Mapping[str, Example
         tools=asked.tool_definitions,
         is_parallel=_is_parallel(span),
         is_broken_off=previous_id is not None and (before is None or before.is_broken_off or before.answer is None),
-        trace=trace,
+        beside=beside,
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Protocol, TypeVar
 
-from otel_agenttrace.analyze.retrievals import retrievals
-from otel_agenttrace.analyze.tool_calls import ToolCall, tool_calls
+from otel_agenttrace.analyze.tool_calls import ToolCall
 from otel_agenttrace.datasets.examples import Example, text_of
 from otel_agenttrace.datasets.formats import Format
 from otel_agenttrace.jsonvalue import JsonObject, obj
@@ -31,7 +31,7 @@ def _deepeval(example: Example, reference: Example | None) -> JsonObject:
         "input": example.question,
         "actual_output": _answer(example),
         "retrieval_context": contexts(example),
-        "tools_called": [_called(call) for call in tool_calls(example.trace) if _is_within(example, call.span)],
+        "tools_called": [_called(call) for call in _within(example, example.beside.tool_calls)],
         **({} if reference is None else {"expected_output": _answer(reference)}),
     }
 
@@ -46,19 +46,31 @@ def _called(call: ToolCall) -> JsonObject:
 
 def contexts(example: Example) -> list[str]:
     """Return the content of the documents that were retrieved for a question, each once, the first found first."""
-    found = (each for each in retrievals(example.trace) if _is_within(example, each.span))
-    told = (document.content for each in found for document in each.documents or ())
+    told = (
+        document.content for each in _within(example, example.beside.retrievals) for document in each.documents or ()
+    )
     return list(dict.fromkeys(content for content in told if content))
 
 
-def _is_within(example: Example, span: Span) -> bool:
-    """Whether a span was done for the question of a call: in its run, or in none, since the question before."""
-    if span.start_ns > example.span.start_ns:
-        return False
-    if span.trace_id == example.span.trace_id:
-        return example.since_ns <= span.start_ns
-    is_alone = all(each.trace_id != span.trace_id for each in example.trace.inferences)
-    return is_alone and example.alone_since_ns <= span.start_ns
+class _Spanned(Protocol):
+    @property
+    def span(self) -> Span: ...
+
+
+_Found = TypeVar("_Found", bound=_Spanned)
+
+
+def _within(example: Example, found: Sequence[_Found]) -> Iterator[_Found]:
+    """Yield what was done for the question of a call: in its run, or in none, since the question before."""
+    since = min(example.since_ns, example.alone_since_ns)
+    first = bisect_left(found, since, key=lambda each: each.span.start_ns)
+    for each in found[first : bisect_right(found, example.span.start_ns, key=lambda each: each.span.start_ns)]:
+        is_own = each.span.trace_id == example.span.trace_id
+        is_alone = each.span.trace_id not in example.beside.costs
+        if (is_own and example.since_ns <= each.span.start_ns) or (
+            is_alone and example.alone_since_ns <= each.span.start_ns
+        ):
+            yield each
 
 
 FORMATS: Final[Mapping[str, Format]] = {

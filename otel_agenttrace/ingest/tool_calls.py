@@ -15,12 +15,12 @@ from otel_agenttrace.ingest.interactions import LeftOut, NotReadable
 from otel_agenttrace.ingest.lines import json_lines
 from otel_agenttrace.ingest.steps import Run
 from otel_agenttrace.ingest.times import milliseconds_ns, moment_ns
-from otel_agenttrace.jsonvalue import Json, JsonObject, obj, text
+from otel_agenttrace.jsonvalue import Json, JsonObject, first_of, obj, text
 from otel_agenttrace.model import InferenceRequest, InferenceResponse, Message, Part
 from otel_agenttrace.wire.codec import text_part
 from otel_agenttrace.wire.openai_chat import usage_of
 
-__all__ = ["FORMAT", "SUFFIXES", "is_tool_line", "read"]
+__all__ = ["FORMAT", "SUFFIXES", "read"]
 
 FORMAT: Final = "tool-calls"
 SUFFIXES: Final = (".jsonl", ".ndjson", ".jsonl.gz")
@@ -32,12 +32,12 @@ _IDS: Final = ("id", "call_id", "tool_call_id", "tool_use_id")
 _TIMES: Final = ("timestamp", "time", "ts", "start_time")
 
 
-def is_tool_line(record: JsonObject) -> bool:
+def _is_tool_line(record: JsonObject) -> bool:
     """Whether a line tells of a tool, as far as one line says."""
     kind = record.get("type")
     if kind in ("episode_start", "tool_call", "tool_result"):
         return True
-    return kind is None and isinstance(_first(record, _NAMES[:2]), str) and _first(record, _ARGUMENTS) is not None
+    return kind is None and isinstance(first_of(record, *_NAMES[:2]), str) and first_of(record, *_ARGUMENTS) is not None
 
 
 def read(content: bytes) -> Iterator[Run | LeftOut]:
@@ -80,7 +80,7 @@ class _Log:
             NotReadable: If it tells nothing that is known.
         """
         kind, key = text(record.get("type")) or "", _episode_of(record)
-        if kind not in _KINDS and not is_tool_line(record):
+        if kind not in _KINDS and not _is_tool_line(record):
             raise NotReadable("no tool call, no result: there is no 'type' that says so, and no tool with arguments")
         if key not in self._episodes:
             self._episodes[key] = _Episode(self.run, key)
@@ -141,7 +141,7 @@ class _Episode:
             number = self._tools.add(name, _arguments(record), call_id, _time_of(record))
             if call_id:
                 self._known[call_id] = number
-        if _first(record, _RESULTS[:4]) is not None or _error(record) is not None:
+        if first_of(record, *_RESULTS[:4]) is not None or _error(record) is not None:
             self._answer(number, record, _end_of(record, self._run.steps[number].start_ns))
 
     def result(self, record: JsonObject) -> None:
@@ -158,7 +158,7 @@ class _Episode:
         self._answer(number, record, _time_of(record))
 
     def _answer(self, number: int, record: JsonObject, end_ns: int | None) -> None:
-        result = _first(record, _RESULTS)
+        result = first_of(record, *_RESULTS)
         self._tools.answer(number, result, end_ns, _error(record))
         call_id = text(self._run.steps[number].attributes.get(semconv.GEN_AI_TOOL_CALL_ID))
         part: Part = {"type": "tool_call_response", "id": call_id, "response": result}
@@ -183,17 +183,13 @@ _KINDS: Final = {
 # --- fields -----------------------------------------------------------------------------------------------------------
 
 
-def _first(record: JsonObject, names: tuple[str, ...]) -> Json:
-    return next((record[name] for name in names if record.get(name) is not None), None)
-
-
 def _episode_of(record: JsonObject) -> str:
     return text(record.get("episode_id")) or ""
 
 
 def _id_of(record: JsonObject) -> str | None:
     """Return the id of a call; in a step of Assay a call without one is known by its place."""
-    told = _first(obj(record.get("meta")), _IDS) or _first(record, _IDS)
+    told = first_of(obj(record.get("meta")), *_IDS) or first_of(record, *_IDS)
     if isinstance(told, str | int) and not isinstance(told, bool):
         return str(told)
     return f"{record['step_id']}:{record.get('call_index')}" if "step_id" in record else None
@@ -209,7 +205,7 @@ def _name(record: JsonObject) -> str:
 
 
 def _arguments(record: JsonObject) -> Json:
-    return _first(record, _ARGUMENTS) if "function" not in record else _first(_function(record) or record, _ARGUMENTS)
+    return first_of(_function(record) or record if "function" in record else record, *_ARGUMENTS)
 
 
 def _error(record: JsonObject) -> tuple[str, str] | None:
@@ -219,13 +215,13 @@ def _error(record: JsonObject) -> tuple[str, str] | None:
         return None
     told = obj(error)
     kind, message = text(told.get("type")) or "tool_error", text(told.get("message")) or text(error)
-    return kind, message or text(_first(record, _RESULTS)) or ""
+    return kind, message or text(first_of(record, *_RESULTS)) or ""
 
 
 def _time_of(record: JsonObject) -> int | None:
-    return moment_ns(_first(record, _TIMES))
+    return moment_ns(first_of(record, *_TIMES))
 
 
 def _end_of(record: JsonObject, start_ns: int | None) -> int | None:
-    lasted_ns = milliseconds_ns(_first(record, ("duration_ms", "latency_ms")))
+    lasted_ns = milliseconds_ns(first_of(record, "duration_ms", "latency_ms"))
     return None if start_ns is None or lasted_ns is None else start_ns + lasted_ns

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.dialects.told import Told
-from otel_agenttrace.jsonvalue import Json, JsonObject, array, canonical, number, obj, parse, text
+from otel_agenttrace.jsonvalue import Json, JsonObject, array, canonical, number, obj, parse, text, without
 from otel_agenttrace.matching import digested
 from otel_agenttrace.model import AttributeValue, InferenceRequest, Message, Part
 from otel_agenttrace.wire.codec import Codec
@@ -71,7 +71,7 @@ def without_media(form: JsonObject) -> dict[str, Json]:
 
 def _unseen(said: Json) -> Json:
     kind = _media_kind(obj(said))
-    return {**_without(obj(said), kind, "of"), "held": obj(said)[kind]} if kind else said
+    return {**without(obj(said), kind, "of"), "held": obj(said)[kind]} if kind else said
 
 
 def media_told_as_addresses(asked: JsonObject, told: JsonObject) -> Mapping[str, str] | None:
@@ -94,10 +94,6 @@ _MEDIA: Final = ("blob", "uri", "file")
 
 def _media_kind(said: JsonObject) -> str:
     return next((kind for kind in _MEDIA if kind in said and "of" in said), "")
-
-
-def _without(said: JsonObject, *names: str) -> JsonObject:
-    return {name: value for name, value in said.items() if name not in names}
 
 
 _Ids: TypeAlias = "dict[str, int] | None"

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 from otel_agenttrace import semconv
 from otel_agenttrace.errors import ConfigError, NotEncodable
-from otel_agenttrace.jsonvalue import Json, array, canonical, compact, digits, obj, parse
+from otel_agenttrace.jsonvalue import Json, array, canonical, compact, digits, obj, parse, value_of
 from otel_agenttrace.model import AttributeValue, Chunk, Exchange, Span
 from otel_agenttrace.patterns import expression
 from otel_agenttrace.selectors import Selectable, Selector, parse_selector
@@ -97,20 +97,13 @@ def made_patch(selector: Selectable, part: str, change: Callable[[Any], Any]) ->
     )
 
 
-def _value(written: str) -> Json:
-    try:
-        return parse(written)
-    except ValueError:
-        return written
-
-
 def _set(_: str, written: str) -> Callable[[Json], Json]:
-    value = _value(written)
+    value = value_of(written)
     return lambda _: value
 
 
 def _append(text: str, written: str) -> Callable[[Json], Json]:
-    value = _value(written)
+    value = value_of(written)
 
     def append(old: Json) -> Json:
         if isinstance(old, str):
@@ -195,7 +188,7 @@ def patched_result(span: Span, patches: Sequence[Patch]) -> Span:
             f"the patch {patches[0].text!r} meets {span.name}, which has no one result ({kind or 'error'})"
         )
     written = told.get(semconv.GEN_AI_TOOL_CALL_RESULT if kind != "typed" else semconv.AGENTTRACE_TOOL_RESULT_VALUE)
-    value = written if kind == "text" else _value(str(written or "null"))
+    value = written if kind == "text" else value_of(str(written or "null"))
     for patch in patches:
         if kind == "typed" and not patch.pointer:
             raise ConfigError(

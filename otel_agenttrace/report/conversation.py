@@ -12,7 +12,7 @@ from typing import Final
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.tool_calls import arguments_of
 from otel_agenttrace.errors import CassetteError
-from otel_agenttrace.jsonvalue import Json, array, canonical, compact, parse, text
+from otel_agenttrace.jsonvalue import Json, array, canonical, compact, text, value_of
 from otel_agenttrace.model import Message, Part, Span, Trace
 from otel_agenttrace.report.family import family
 from otel_agenttrace.report.growing import Grown, grown, joined
@@ -142,7 +142,7 @@ class _Listener:
     def _given(self, span: Span) -> Iterator[Node]:
         result = span.attributes.get(semconv.GEN_AI_TOOL_CALL_RESULT)
         if isinstance(result, str):
-            self._results.add(_canonical(result))
+            self._results.add(canonical(value_of(result)))
             yield from _block(result)
 
 
@@ -169,14 +169,7 @@ def _result(part: Part) -> Json:
 
 
 def _plain(part: Part) -> str:
-    return _canonical(_shown(_result(part)))
-
-
-def _canonical(written: str) -> str:
-    try:
-        return canonical(parse(written))
-    except ValueError:
-        return canonical(written)
+    return canonical(value_of(_shown(_result(part))))
 
 
 def _shown(value: Json) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from otel_agenttrace import semconv
-from otel_agenttrace.jsonvalue import Json, JsonObject, array, integer, obj, text
+from otel_agenttrace.jsonvalue import Json, JsonObject, array, integer, obj, text, without
 from otel_agenttrace.model import AttributeValue, InferenceRequest, InferenceResponse, Message, Part, Usage
 from otel_agenttrace.wire.anthropic_messages_encode import encode_response, encode_stream
 from otel_agenttrace.wire.codec import (
@@ -76,7 +76,7 @@ def _blocks(content: Json) -> Iterator[Part]:
 def _part(block: JsonObject) -> Part:
     kind = text(block.get("type")) or ""
     if kind == "text":
-        return {**_without(block, "text"), "content": text(block.get("text")) or ""}
+        return {**without(block, "text"), "content": text(block.get("text")) or ""}
     if kind == "thinking":
         signed = {"signature": block["signature"]} if block.get("signature") else {}
         return {"type": "reasoning", "content": text(block.get("thinking")) or "", **signed}
@@ -95,7 +95,7 @@ def _part(block: JsonObject) -> Part:
             "server_tool_call": called,
         }
     if kind.endswith("_tool_result"):
-        answer = {**_without(block, "tool_use_id"), "type": kind.removesuffix("_tool_result")}
+        answer = {**without(block, "tool_use_id"), "type": kind.removesuffix("_tool_result")}
         return {
             "type": "server_tool_call_response",
             "id": block.get("tool_use_id"),
@@ -104,10 +104,6 @@ def _part(block: JsonObject) -> Part:
     if kind in _MODALITIES:
         return _media(block, _MODALITIES[kind])
     return block
-
-
-def _without(block: JsonObject, member: str) -> dict[str, Json]:
-    return {name: value for name, value in block.items() if name != member}
 
 
 def _tool_use(block: JsonObject) -> Part:
@@ -230,7 +226,7 @@ def _finished(block: Mapping[str, Json]) -> JsonObject:
     """Return a block with the input that its pieces stand for; the text of them where they were cut off."""
     if "partial_json" not in block:
         return block
-    return {**_without(block, "partial_json"), "input": arguments(block["partial_json"] or "{}")}
+    return {**without(block, "partial_json"), "input": arguments(block["partial_json"] or "{}")}
 
 
 CODEC: Final = Codec(

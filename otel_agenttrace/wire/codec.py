@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from otel_agenttrace import semconv
-from otel_agenttrace.jsonvalue import Json, JsonObject, integer, number, obj, parse, text
+from otel_agenttrace.jsonvalue import Json, JsonObject, integer, number, obj, text, value_of
 from otel_agenttrace.model import AttributeValue, InferenceRequest, InferenceResponse, Message, Part
 from otel_agenttrace.wire.sse import SseEvent
 
@@ -71,10 +71,7 @@ _FRACTIONS: Final = frozenset(
 
 def _fraction(value: Json) -> float | None:
     told = number(value)
-    try:
-        return None if told is None else float(told)
-    except OverflowError:
-        return None
+    return None if told is None else float(told)
 
 
 def _plain(value: Json) -> AttributeValue:
@@ -118,12 +115,7 @@ def _called(call_id: Json, part: dict[str, Json]) -> Part:
 
 def arguments(written: Json) -> Json:
     """Return the arguments of a tool call: the object a text stands for, else the text."""
-    if not isinstance(written, str):
-        return written
-    try:
-        return parse(written)
-    except ValueError:
-        return written
+    return value_of(written) if isinstance(written, str) else written
 
 
 def error_type(body: JsonObject) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from otel_agenttrace import semconv
-from otel_agenttrace.jsonvalue import Json, JsonObject, array, integer, obj, text
+from otel_agenttrace.jsonvalue import Json, JsonObject, array, integer, obj, text, without
 from otel_agenttrace.model import AttributeValue, InferenceRequest, InferenceResponse, Message, Part, Usage
 from otel_agenttrace.wire.codec import (
     Codec,
@@ -131,8 +131,8 @@ def _parts(message: JsonObject) -> Iterator[Part]:
 def _audio(audio: JsonObject) -> Part:
     """Return what was spoken; a request tells an earlier answer by its id alone."""
     if "data" in audio:
-        return {**_without(audio, "data"), "type": "blob", "modality": "audio", "content": audio["data"]}
-    return {**_without(audio, "id"), "type": "file", "modality": "audio", "file_id": audio.get("id")}
+        return {**without(audio, "data"), "type": "blob", "modality": "audio", "content": audio["data"]}
+    return {**without(audio, "id"), "type": "file", "modality": "audio", "file_id": audio.get("id")}
 
 
 def _tool_call(call: JsonObject) -> Part:
@@ -142,15 +142,11 @@ def _tool_call(call: JsonObject) -> Part:
     return tool_call(call.get("id"), function.get("name"), function.get("arguments"))
 
 
-def _without(values: JsonObject, *names: str) -> dict[str, Json]:
-    return {name: value for name, value in values.items() if name not in names}
-
-
 def media_part(part: JsonObject) -> Part:
     """Return a content part of chat or Responses as the conventions have it; what they do not know stays as it is."""
     kind = text(part.get("type")) or ""
     if kind in ("text", "input_text", "output_text"):
-        told = {name: value for name, value in _without(part, "type", "text").items() if value not in _NOTHING}
+        told = {name: value for name, value in without(part, "type", "text").items() if value not in _NOTHING}
         return {**told, "type": "text", "content": text(part.get("text")) or ""}
     if kind == "refusal":
         return {"type": "refusal", "content": text(part.get("refusal")) or ""}

@@ -235,6 +235,27 @@ def test_calls_are_grouped_by_agent_phase_and_turn_whatever_the_order_in_the_fil
     }
 
 
+def test_the_agent_of_a_call_is_known_through_a_span_that_tells_the_same_call() -> None:
+    agent = {semconv.GEN_AI_OPERATION_NAME: "invoke_agent", semconv.GEN_AI_AGENT_NAME: "planner"}
+    run = Span("a" * 32, "d" * 16, "invoke_agent planner", _BEGIN, attributes=agent)
+    framework = replace(_call(1, None, None), parent_span_id=run.span_id)
+    report = _costs(run, framework, replace(_call(2), parent_span_id=framework.span_id), by=("agent",))
+    assert [(each.name, each.spent.calls) for each in report.by["agent"]] == [("planner", 1)]
+
+
+@pytest.mark.parametrize("amount", [float("nan"), float("inf"), -1.0])
+def test_a_recorded_cost_that_is_none_is_not_kept(amount: float) -> None:
+    report = _costs(_call(1, agenttrace__cost__amount=amount, agenttrace__cost__currency="USD"))
+    assert report.priced_by == {"genai-prices": 1}
+    assert report.total.cost_usd == pytest.approx(0.00021)
+
+
+@pytest.mark.parametrize("tokens", [-1, 1 << 63])
+def test_tokens_that_can_be_no_count_are_not_known(tokens: int) -> None:
+    total = _costs(_call(1, got=tokens)).total
+    assert (total.output_tokens, total.uncounted_calls, total.cost_usd) == (None, 1, None)
+
+
 def test_spans_that_go_round_in_a_circle_end() -> None:
     one = Span("a" * 32, "d" * 16, "one", _BEGIN, parent_span_id="e" * 16)
     other = Span(

@@ -22,7 +22,7 @@ from otel_agenttrace.model import Event, Span, Trace
 from otel_agenttrace.redact import redactor
 from otel_agenttrace.redaction import RedactionRules
 from otel_agenttrace.selectors import parse_selector
-from tests.support.foreign_spans import event, genai_attributes, said, span
+from tests.support.foreign_spans import Watched, event, genai_attributes, said, span
 
 _RULES: Final = redactor({})
 _TOOLS: Final = [
@@ -127,6 +127,27 @@ def test_a_row_for_openai_has_messages_tools_and_ids_as_its_api_has_them() -> No
             }
         ],
     }
+
+
+def test_two_messages_of_the_assistant_stay_two_for_openai() -> None:
+    asked = [said("user", "How warm?"), said("assistant", "One moment."), said("assistant", "I look.")]
+    _, (row,) = _made(_call(1, asked, said("assistant", "Warm.")))
+    assert [message["content"] for message in row["messages"]] == ["How warm?", "One moment.", "I look.", "Warm."]
+
+
+def test_a_text_after_a_call_stands_below_the_one_before_for_the_result_has_to_come_next() -> None:
+    asked = [said("user", "How warm?"), said("assistant", "I look."), said("assistant", _ASKS)]
+    asked += [said("assistant", "It takes a moment."), said("tool", _TOLD)]
+    _, (row,) = _made(_call(1, asked, said("assistant", "Warm.")))
+    _, asking, told, _ = row["messages"]
+    assert asking["content"] == "I look.\n\nIt takes a moment."
+    assert [call["id"] for call in asking["tool_calls"]] == [told["tool_call_id"]]
+
+
+def test_an_answer_of_anthropic_goes_on_in_the_last_message_of_the_assistant() -> None:
+    asked = [said("user", "How warm? As JSON."), said("assistant", '{"celsius":')]
+    _, (row,) = _made(_call(1, asked, said("assistant", "21}"), gen_ai__provider__name="anthropic"))
+    assert [message["content"] for message in row["messages"]] == ["How warm? As JSON.", '{"celsius":21}']
 
 
 def test_a_row_for_anthropic_takes_turns_and_has_results_first() -> None:
@@ -412,3 +433,33 @@ def test_nothing_is_made_where_a_row_cannot_be_cleaned() -> None:
     with pytest.raises(NotClean, match="span 0000000000000001") as raised:
         made([("f", Trace(_loop()[:1]))], Making("openai"), rules)
     assert raised.value.span_id == f"{1:016x}"
+
+
+# --- how long it takes --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["ragas", "deepeval", "ndjson"])
+def test_the_spans_of_a_trace_are_gone_through_as_often_for_many_examples_as_for_few(form: str) -> None:
+    def times(count: int) -> int:
+        documents = {"gen_ai.operation.name": "retrieval", "gen_ai.retrieval.documents": '[{"content": "x"}]'}
+        asked = [
+            replace(_call(2 * number, (said("user", f"{number}?"),), said("assistant", "!")), trace_id=f"{number:032x}")
+            for number in range(1, count + 1)
+        ]
+        found = [replace(span(2 * number - 1, documents), trace_id="f" * 32) for number in range(1, count + 1)]
+        spans = Watched(sorted((*asked, *found), key=lambda each: each.start_ns))
+        trace = Trace(spans, lambda _: 0.1)
+        report, _ = made([("f", trace)], Making(form, wanted=Wanted(outcome="success", max_cost=1.0)), _RULES)
+        assert len(report.examples) == count
+        return spans.times
+
+    assert times(20) == times(2)
+
+
+def test_when_a_call_was_is_not_told_where_its_source_tells_only_the_order() -> None:
+    (bare,) = _loop()[:1]
+    untimed = replace(
+        bare, attributes={**bare.attributes, "gen_ai.response.id": "r9", "agenttrace.time.unknown": "all"}
+    )
+    _, rows = _made(bare, untimed, form="ndjson")
+    assert [row["start_unix_nano"] for row in rows] == [bare.start_ns, None]

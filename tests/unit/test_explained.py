@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +21,10 @@ from otel_agenttrace.analyze.timelines import timeline
 from otel_agenttrace.analyze.tool_calls import executed_tool
 from otel_agenttrace.errors import SpanNotFound
 from otel_agenttrace.model import Trace
-from otel_agenttrace.report.page import page_text
+from otel_agenttrace.report.page import page_markdown, page_text
+from otel_agenttrace.report.terminal import span_line
 from otel_agenttrace.report.timeline import timeline_page
+from otel_agenttrace.report.tree import tree_page
 from tests.support.made_runs import Made, asks, gave, said
 
 _GOLDEN: Final = Path(__file__).parents[1] / "golden" / "cassette_v1.otlp.jsonl"
@@ -169,6 +172,27 @@ def _drawn(trace: Trace, width: int) -> list[str]:
     return console.file.getvalue().splitlines()
 
 
+def test_a_branch_names_the_task_and_the_try_of_its_runs() -> None:
+    run = Made()
+    for agent, trial in ("solver", 0), ("solver", 1), ("judge", 1):
+        span = run.agent(agent)
+        run.spans[-1] = replace(
+            span, attributes={**span.attributes, "agenttrace.task.id": "3", "agenttrace.task.trial": trial}
+        )
+    tree = run_tree(run.trace)
+    assert [(branch.name, branch.count, branch.task) for branch in tree.branches] == [
+        ("solver", 2, None),
+        ("judge", 1, "task 3, trial 1"),
+    ]
+    assert "agent judge  task 3, trial 1" in page_markdown(tree_page(tree))
+    shown = (span_line(span, 1, run.trace).plain for span in run.spans)
+    assert [line.split("  ")[:2] for line in shown] == [
+        ["solver", "task 3, trial 0"],
+        ["solver", "task 3, trial 1"],
+        ["judge", "task 3, trial 1"],
+    ]
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_timeline_is_no_wider_than_the_terminal(width: int) -> None:
     lines = _drawn(load(_GOLDEN), width)
@@ -198,6 +222,12 @@ def test_a_timeline_marks_the_wait_the_failure_the_gap_and_the_critical_path() -
     assert late.endswith("!")
 
 
+def test_a_run_that_tells_no_times_has_no_critical_path() -> None:
+    run = Made()
+    run.chat("m1", told={"agenttrace.time.unknown": "all"})
+    assert [bar.is_critical for bar in timeline(run.trace).bars] == [False]
+
+
 def _filled(used: int) -> Trace:
     run = Made()
     history = [said("system", "s" * 10), said("user", "u" * 30), gave("c1", "r" * 60)]
@@ -211,6 +241,20 @@ def test_a_window_has_the_level_of_its_share(used: int, level: str) -> None:
     report = context_use(_filled(used), lambda _: Window(1_000, "--limit"))
     assert report.level == level
     assert [use.growth for use in report.calls] == [None, used - used // 2]
+
+
+def test_how_full_the_window_was_of_a_call_that_the_provider_refused_is_not_known() -> None:
+    run = Made()
+    tokens = {"gen_ai.usage.input_tokens": 700, "gen_ai.usage.output_tokens": 10}
+    run.chat("m1", told=tokens)
+    run.chat("m2", told={"error.type": "400"}, status="ERROR")  # the window may be why
+    run.chat("m3", told=tokens)
+    report = context_use(run.trace, lambda _: Window(1_000, "--limit"))
+    assert [(use.used, use.level, use.growth) for use in report.calls] == [
+        (710, "ok", None),
+        (None, "unknown", None),
+        (710, "ok", 0),
+    ]
 
 
 def test_what_fills_the_window_adds_up_to_the_recorded_input() -> None:

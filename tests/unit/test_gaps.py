@@ -113,13 +113,19 @@ def test_a_missing_tool_is_shown_where_the_baseline_calls_it() -> None:
     assert (gap.subject, gap.baseline, gap.candidate, gap.evidence[0].side) == ("read", 1.0, 0.0, "baseline")
 
 
-def test_few_runs_are_not_tested_and_the_size_alone_counts() -> None:
-    report = _compared(lambda n: _run(n, tokens=(300, 30)), count=2)
-    assert [(gap.rule, gap.severity, gap.test.method) for gap in report.gaps] == [
-        ("token_inflation", "critical", "none"),
-        ("cost_inflation", "critical", "none"),
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_few_runs_cannot_test_is_critical_only_by_a_limit_that_is_set(count: int) -> None:
+    def severities(**limits: float) -> list[tuple[str, str, str]]:
+        report = _compared(lambda n: _run(n, tokens=(300, 30)), count, **limits)
+        return [(gap.rule, gap.severity, gap.test.note) for gap in report.gaps]
+
+    few = f"too few runs to test: {count} against {count}, 3 of each are needed"
+    milder = f"{few}; so no more than a warning, unless its limit is set"
+    assert severities() == [("token_inflation", "warning", milder), ("cost_inflation", "warning", milder)]
+    assert severities(token_inflation=1.5) == [
+        ("token_inflation", "critical", few),
+        ("cost_inflation", "warning", milder),
     ]
-    assert report.gaps[0].test.note == "too few runs to test: 2 against 2, 3 of each are needed"
 
 
 def test_a_gap_that_may_be_chance_is_one_step_milder() -> None:
@@ -207,7 +213,7 @@ def test_three_runs_of_each_are_tested() -> None:
     assert inflation_test({"a": [100, 110]}, {"a": [300, 310]}).method == "none"
 
 
-@pytest.mark.parametrize("count", [3, 6])
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 6])
 def test_two_halves_of_the_same_runs_are_rarely_critical(count: int) -> None:
     """Of 60 splits of runs whose tokens, tools, errors and times vary, at most six."""
     chance = Random(count)
@@ -232,7 +238,10 @@ def test_shares_are_tested_by_fisher() -> None:
     assert tea.p == pytest.approx((28 * 8 + 8) / 11440, abs=1e-6)
     assert tea.significant is True
     assert share_test(1, 5, 3, 5).significant is False
-    assert share_test(0, 4, 4, 4).method == "none"
+    assert share_test(0, 4, 4, 4).p == pytest.approx(1 / 70, abs=1e-6)
+    assert share_test(0, 2, 8, 8).significant is True
+    assert share_test(0, 3, 3, 3).method == "none"  # all against none has a chance of 1 in 20
+    assert share_test(0, 2_000, 900, 2_000).significant is True
 
 
 def test_limits_come_from_settings_and_options() -> None:
@@ -240,6 +249,7 @@ def test_limits_come_from_settings_and_options() -> None:
     assert limits["token_inflation"].critical == limits["token_inflation"].warning == 1.05
     assert (limits["error_rate"].info, limits["error_rate"].warning) == (0.01, 0.2)
     assert limits["cost_inflation"] == LIMITS["cost_inflation"]
+    assert (limits["token_inflation"].is_own, limits["error_rate"].is_own) == (True, False)
     assert limits_from({}, ["model_mismatch=0.5"])["model_mismatch"].severity(0.6) == "critical"
 
 

@@ -6,19 +6,28 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 import otel_agenttrace as at
+from otel_agenttrace.analyze.diffs import diff_of
+from otel_agenttrace.analyze.evaluations import evaluation_results
+from otel_agenttrace.analyze.fingerprints import fingerprint
 from otel_agenttrace.analyze.grades import graded
+from otel_agenttrace.analyze.retrievals import retrievals
+from otel_agenttrace.analyze.stats import stats_of
+from otel_agenttrace.analyze.streams import streamed
+from otel_agenttrace.analyze.timelines import timeline
 from otel_agenttrace.analyze.trajectories import steps
 from otel_agenttrace.cassette.foreign import foreign_spans
 from otel_agenttrace.cassette.format import decode_spans, encode_line, encode_resource
 from otel_agenttrace.errors import AgentTraceError, CassetteError, ConfigError, IngestError, SelectorError, ToolError
 from otel_agenttrace.ingest.formats import format_of
 from otel_agenttrace.jsonvalue import parse
+from otel_agenttrace.model import Event
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.playback.patches import parse_patch
 from otel_agenttrace.redact import Redactor
@@ -89,6 +98,20 @@ def test_a_tree_of_any_shape_is_read_and_shown_each_span_once(name: str, tmp_pat
 
 
 @pytest.mark.parametrize("name", list(_TREES)[1:])
+def test_what_ran_in_a_tree_of_any_shape_is_compared(name: str) -> None:
+    def run(tool: str) -> at.Trace:
+        last = _TREES[name]()[-1]
+        told = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": tool}
+        return at.Trace((*_TREES[name]()[:-1], replace(last, attributes=told)))
+
+    one, other = run("search"), run("read")
+    assert [step.name for step in steps(one)] == ["search"]
+    assert diff_of(one, one).is_same
+    assert diff_of(one, other).counts == {"added": 1, "removed": 1}
+    assert fingerprint(one).run != fingerprint(other).run
+
+
+@pytest.mark.parametrize("name", list(_TREES)[1:])
 def test_a_selector_ends_in_a_tree_of_any_shape(name: str) -> None:
     spans = tuple(_TREES[name]())
     assert len(select(at.Trace(spans), "path~=span")) == len(spans)
@@ -142,6 +165,28 @@ def test_what_is_no_time_in_a_dump_is_named_or_not_known(time: Any, tmp_path: Pa
 def test_a_number_without_measure_is_not_known(value: Any, told: object) -> None:
     (span,) = decode_spans(parse(_document(attributes=[{"key": "a", "value": value}])))
     assert span.attributes == {"a": told}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400], ids=["nan", "inf", "huge"])
+def test_a_number_without_measure_is_none_to_whoever_counts(value: float) -> None:
+    said = [{"id": "a", "score": value}]
+    told = {
+        "gen_ai.operation.name": "retrieval",
+        "gen_ai.retrieval.documents": json.dumps(said),
+        "gen_ai.response.time_to_first_chunk": value,
+    }
+    judged = Event("gen_ai.evaluation.result", 1, {"gen_ai.evaluation.score.value": value})
+    trace = at.Trace((_span(1, attributes=told, events=(judged,)),))
+    assert [document.score for found in retrievals(trace) for document in found.documents or ()] == [None]
+    assert timeline(trace).bars[0].first_chunk_ns is None
+    assert [result.score for result in evaluation_results(trace)] == [None]
+
+
+def test_an_end_before_the_start_is_no_duration() -> None:
+    told = {"gen_ai.operation.name": "chat"}
+    trace = at.Trace((replace(_span(9, attributes=told), end_ns=3),))
+    assert (trace.spans[0].duration_ns, trace.duration_ns) == (None, None)
+    assert stats_of([streamed(trace)]).total.latency_s.n == 0
 
 
 def test_a_number_of_a_program_that_OTLP_cannot_hold_is_kept_as_text() -> None:

@@ -21,7 +21,7 @@ from otel_agenttrace.dialects.translating import translated
 from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.model import Span, Trace
 from otel_agenttrace.retrievers import document_of, snapshot
-from tests.support.foreign_spans import genai_attributes, said, span
+from tests.support.foreign_spans import Watched, genai_attributes, said, span
 
 _ALL: Final = Tolerances(0, 0, 0)
 
@@ -48,6 +48,15 @@ def _drift(after: Span, before: Span = _BASELINE, tolerances: Tolerances = _ALL)
 
 
 # --- figures -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_spans_of_a_trace_are_gone_through_as_often_for_many_retrievals_as_for_few() -> None:
+    def times(count: int) -> int:
+        spans = Watched(_retrieval(number, "q", _document("a")) for number in range(1, count + 1))
+        assert len(retrieval_figures("f", Trace(spans))) == count
+        return spans.times
+
+    assert times(20) == times(2)
 
 
 def test_figures_tell_scores_time_and_what_of_the_next_call_was_retrieved() -> None:
@@ -214,7 +223,11 @@ def test_a_snapshot_keeps_what_a_retriever_finds_async_or_not(tmp_path: Path) ->
     assert [each.drifted for each in drifts(found, retrievals(at.load(again)), _ALL)] == [(), ()]
 
 
-@pytest.mark.parametrize("answer", [None, "a text", {"id": "1"}, [object()]], ids=["none", "text", "mapping", "object"])
+@pytest.mark.parametrize(
+    "answer",
+    [None, "a text", {"id": "1"}, [object()], [("a", 0.5, "b")], [("a", None)]],
+    ids=["none", "text", "mapping", "object", "three", "no score"],
+)
 def test_what_is_no_list_of_documents_is_named(answer: object, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="The retriever"):
         snapshot(lambda _: answer, ["q"], tmp_path / "s.otlp.jsonl")

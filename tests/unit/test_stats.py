@@ -13,6 +13,7 @@ from otel_agenttrace.model import Span
 from otel_agenttrace.report.page import page_markdown
 from otel_agenttrace.report.stats import stats_page
 from tests.support.agent_runs import agent_run, traced
+from tests.support.made_runs import Made
 
 
 def _stats(*files: tuple[Span, ...], include_subagents: bool = False) -> Stats:
@@ -66,6 +67,14 @@ def test_an_agent_that_is_its_own_parent_is_one_agent() -> None:
     report = _stats(tuple(spans))
     assert report.total.llm_calls == 3
     assert [(each.agent, each.is_subagent) for each in report.agents] == [("helper", False)]
+
+
+def test_how_long_a_call_took_is_known_where_only_its_start_is_not() -> None:
+    run = Made()
+    run.chat("m1", told={"agenttrace.time.unknown": "start"})
+    run.chat("m2", told={"agenttrace.time.unknown": "end"})
+    latency = stats_of([streamed(run.trace)]).total.latency_s
+    assert (latency.n, latency.total, latency.unknown) == (1, 0.01, 1)
 
 
 def test_calls_without_tokens_have_unknown_cost_and_the_page_says_so() -> None:

@@ -182,6 +182,8 @@ _CASES = {
     "one of the inner calls failed": ([_told(1), _told(2, tokens=None, parent=1), _told(3, parent=1)], [2, 3]),
     "a recorded call counts, whoever is within": ([_told(1, recorded=True), _told(2, parent=1)], [1, 2]),
     "three floors": ([_told(1), _told(2, parent=1), _told(3, parent=2)], [3]),
+    "three floors, tokens above and below": ([_told(1), _told(2, tokens=None, parent=1), _told(3, parent=2)], [3]),
+    "three floors, tokens above": ([_told(1), _told(2, tokens=None, parent=1), _told(3, tokens=None, parent=2)], [1]),
 }
 
 

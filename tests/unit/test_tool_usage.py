@@ -45,7 +45,7 @@ def test_calls_errors_and_forms_of_arguments_are_counted_by_tool() -> None:
             errors=1,
             duration_ns=1500,
             shapes=(
-                ToolShape("{city: string, nights: integer}", 2),
+                ToolShape("{city: string, nights: number}", 2),
                 ToolShape("{city: string, guests: [{…}], vip: boolean}", 1),
             ),
         ),
