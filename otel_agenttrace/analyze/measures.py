@@ -134,4 +134,5 @@ def model_of(span: Span) -> str | None:
 
 
 def _seconds(trace: Trace) -> float | None:
-    return None if trace.duration_ns is None else trace.duration_ns / _NS
+    duration_ns = trace.duration_ns
+    return None if duration_ns is None else duration_ns / _NS

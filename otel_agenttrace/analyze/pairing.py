@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, TypeAlias
 
 from otel_agenttrace.analyze.acts import Act
@@ -47,8 +48,8 @@ def paired(old: Sequence[Act], new: Sequence[Act], contents: Contents) -> tuple[
     found = {pair: place >= len(pairs) for place, pair in enumerate([*pairs, *moved])}
     rows = _rows(left, right, found)
     if not is_turned:
-        return tuple(replace(row, turn=turn) for turn, row in enumerate(rows))
-    turns = {(row.new, row.old): turn for turn, row in enumerate(rows)}
+        return tuple(rows)
+    turns = {(row.new, row.old): row.turn for row in rows}
     turned = _rows(old, new, {(other, one): is_moved for (one, other), is_moved in found.items()})
     return tuple(replace(row, turn=turns[row.old, row.new]) for row in turned)
 
@@ -134,12 +135,13 @@ def _moved(left: Sequence[Act], right: Sequence[Act], pairs: Sequence[Places], s
 def _rows(old: Sequence[Act], new: Sequence[Act], found: dict[Places, bool]) -> Iterator[Row]:
     partner = {one: (other, is_moved) for (one, other), is_moved in found.items()}
     came = sorted({*range(len(new))} - {other for _, other in found})
+    turn = count()
     for place, act in enumerate(old):
         pair = partner.get(place)
         if pair is None:
-            yield Row(act, None)
+            yield Row(act, None, False, next(turn))
             continue
         while came and came[0] < pair[0] and not pair[1]:
-            yield Row(None, new[came.pop(0)])
-        yield Row(act, new[pair[0]], pair[1])
-    yield from (Row(None, new[place]) for place in came)
+            yield Row(None, new[came.pop(0)], False, next(turn))
+        yield Row(act, new[pair[0]], pair[1], next(turn))
+    yield from (Row(None, new[place], False, next(turn)) for place in came)

@@ -182,7 +182,7 @@ def cut_call(record: bytes) -> CutCall | None:
     begin = record.find(_REQUEST) if record.startswith(_CALL) else -1
     end = _end_of_request(record, begin)
     events, after = record.find(_ATTEMPTS, end), record.find(_AFTER, end)
-    if end < 0 or not 0 < events < after or record.rfind(_AFTER) != after:
+    if end < 0 or not 0 < events < after:
         return None
     attempts = record[events + len(_EVENTS) : after]
     cut = CutCall(record[:begin], Content(record[begin + 1 : end], attempts), record[end:events], record[after:])

@@ -1,0 +1,305 @@
+"""Lines are cut before they are parsed, conversations decoded piece by piece: what is read is what reading all of it gives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import otel_agenttrace as at
+from otel_agenttrace.analyze.diffs import DiffSettings, diff_of
+from otel_agenttrace.cassette.reader import open_cassette
+from otel_agenttrace.cassette.streaming import SpanLines
+from otel_agenttrace.cassette.writer import RecordedCall, Writer
+from otel_agenttrace.errors import CassetteCorrupt
+from otel_agenttrace.jsonvalue import Json, JsonObject, array
+from otel_agenttrace.library.reading import forgiven
+from otel_agenttrace.matching import Body, requested
+from otel_agenttrace.model import Call, CallReader, Exchange, RaisedError, Span, Trace
+from otel_agenttrace.redact import Redactor
+from otel_agenttrace.report.plain import plain
+from otel_agenttrace.wire.codec import Codec
+from otel_agenttrace.wire.routes import route
+
+_CHAT: Final = "https://api.openai.com/v1/chat/completions"
+_SYSTEM: Final = "You are a guide. " * 20
+
+
+def _ok(content: bytes) -> Exchange:
+    asked = requested("POST", _CHAT, "application/json", b"{}", Redactor(())).request
+    return Exchange(asked, 10, 19, "complete", 200, (("content-type", "application/json"),), content)
+
+
+def _call(number: int, body: Json, attempts: Sequence[Exchange], url: str = _CHAT) -> tuple[Span, RecordedCall]:
+    asked = requested("POST", url, "application/json", json.dumps(body).encode(), Redactor(()))
+    told = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
+    span = Span(f"{1:032x}", f"{number + 1:016x}", "chat m", number * 100, number * 100 + 50, attributes=told)
+    own = tuple(replace(each, request=asked.request) if each.request.body == "{}" else each for each in attempts)
+    return span, RecordedCall(Call(asked.key, own, "", number), asked)
+
+
+def _write(path: Path, calls: Sequence[tuple[Span, RecordedCall]]) -> Path:
+    writer = Writer(path, {"service.name": "test"})
+    for span, recorded in calls:
+        writer.write(span, recorded)
+    return path
+
+
+def _conversation(turns: int, words: str = "") -> list[JsonObject]:
+    said: list[JsonObject] = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": f"go {words}"}]
+    bodies: list[JsonObject] = []
+    for turn in range(turns):
+        bodies.append({"model": "m", "seed": 1, "messages": [*said]})
+        said += [
+            {"role": "assistant", "content": f"step {turn}"},
+            {"role": "user", "content": f"on {turn} {words * 50}"},
+        ]
+    return bodies
+
+
+# --- lines ----------------------------------------------------------------------------------------------------------------
+
+_ANSWERS: Final[Mapping[str, tuple[Exchange, ...]]] = {
+    "text": (_ok(b'{"ok":"\xc3\xa9 \\u4f60 \\"quoted\\" ]}]}"}'),),
+    "control characters": (_ok(b"a\x01b\x7f\n"),),
+    "bytes": (_ok(b"\xff\xfe\x00"),),
+    "what looks like our own": (_ok(b'"}}],"flags":,"timeUnixNano":" {"key":"agenttrace.exchange.body"'),),
+    "large": (_ok(b"x" * (3 << 20)),),
+    "retried": (replace(_ok(b"busy"), status=429), replace(_ok(b"done"), start_ns=30, end_ns=40)),
+    "no answer": (replace(_ok(b""), status=None, end="error", error=RaisedError("ReadError", "gone \x07", "httpx")),),
+    "asked otherwise": (
+        _ok(b"1"),
+        replace(_ok(b"2"), request=replace(_ok(b"").request, body='{"other":1}'), start_ns=30),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _ANSWERS)
+def test_a_line_that_is_cut_tells_what_one_does_that_is_not(name: str, tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.otlp.jsonl", [_call(0, {"messages": ["hi"]}, _ANSWERS[name])])
+    lines = [json.dumps(json.loads(line)) for line in path.read_bytes().splitlines()]
+    cut = list(map(_read, open_cassette(path).spans()))
+    path.write_text("".join(f"{line}\n" for line in lines))  # with spaces in it: none of ours
+    assert list(map(_read, open_cassette(path).spans())) == cut
+    assert [set(span.attributes) for span, *_ in cut] == [{"gen_ai.operation.name", "gen_ai.request.model"}]
+
+
+def _read(span: Span) -> tuple[Span, tuple[str, str] | None, Sequence[Exchange], Call | None]:
+    return span, span.call_digests, span.attempts, span.call
+
+
+def test_what_only_a_replay_needs_is_left_out_wherever_it_stands(tmp_path: Path) -> None:
+    span, recorded = _call(0, {"messages": ["hi"]}, _ANSWERS["text"])
+    span = replace(span, attributes={**span.attributes, "agenttrace.content": "x", "agenttrace.request.own": "y"})
+    (found,) = open_cassette(_write(tmp_path / "a.otlp.jsonl", [(span, recorded)])).spans()
+    assert set(found.attributes) == {"gen_ai.operation.name", "gen_ai.request.model"}
+
+
+def test_the_digest_of_an_answer_is_another_where_the_answer_is(tmp_path: Path) -> None:
+    calls = [_call(number, {"messages": ["hi"]}, answer) for number, answer in enumerate(_ANSWERS.values())]
+    spans = list(open_cassette(_write(tmp_path / "a.otlp.jsonl", calls)).spans())
+    assert len({span.call_digests for span in spans}) == len(_ANSWERS)
+    other_headers = replace(_ANSWERS["text"][0], headers=(("x-request-id", "2"),), start_ns=11, end_ns=99)
+    path = _write(tmp_path / "b.otlp.jsonl", [_call(0, {"messages": ["hi"]}, [other_headers])])
+    assert next(iter(open_cassette(path).spans())).call_digests == spans[0].call_digests
+
+
+def test_the_digest_of_an_answer_is_the_same_on_a_line_of_escapes(tmp_path: Path) -> None:
+    span, recorded = _call(0, {"messages": ["hi"]}, _ANSWERS["text"])
+    calls = [(span, recorded), (replace(span, span_id="2" * 16, status_message="\ud800"), recorded)]
+    path = _write(tmp_path / "a.otlp.jsonl", calls)
+    assert b"\\u00e9" in path.read_bytes()
+    one, other = open_cassette(path).spans()
+    assert one.call_digests == other.call_digests
+
+
+def test_two_calls_on_one_line_are_two(tmp_path: Path) -> None:
+    calls = [_call(number, {"messages": [number]}, _ANSWERS["text"]) for number in range(2)]
+    path = _write(tmp_path / "a.otlp.jsonl", calls)
+    first, second = path.read_bytes().splitlines()
+    record = second[second.index(b'"spans":[') + len(b'"spans":[') : -len(b"]}]}]}")]
+    path.write_bytes(first[: -len(b"]}]}]}")] + b"," + record + b"]}]}]}\n")
+    assert [span.span_id for span in open_cassette(path).spans()] == [span.span_id for span, _ in calls]
+    assert [span.span_id for span in SpanLines(path, print)] == [span.span_id for span, _ in calls]
+
+
+def test_a_line_with_damaged_content_is_told_where_it_is_read_and_spoils_a_replay(tmp_path: Path) -> None:
+    calls = [_call(number, body, _ANSWERS["text"]) for number, body in enumerate(_conversation(3))]
+    path = _write(tmp_path / "a.otlp.jsonl", calls)
+    path.write_bytes(path.read_bytes().replace(b"step 0", b"step \\x"))
+    first, second, third = at.load(path).spans
+    assert first.call is not None
+    with pytest.raises(CassetteCorrupt, match=r"jsonl:2: damaged: Invalid \\escape: line 1 column"):
+        assert second.call
+    told: list[str] = []
+    (spared,) = forgiven([third], told.append)
+    assert spared.request is not None
+    assert spared.request.elements() is spared.call is None
+    assert len(told) == 1
+    with pytest.raises(CassetteCorrupt, match="jsonl:2: damaged"):
+        list(open_cassette(path, strict=True).spans())
+
+
+# --- requests -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_pieces_of_a_request_make_its_body(tmp_path: Path) -> None:
+    bodies = [*_conversation(4), {"model": "m", "input": "hi"}, ["no object"], {"contents": []}]
+    calls = [_call(number, body, _ANSWERS["text"]) for number, body in enumerate(bodies)]
+    for span in at.load(_write(tmp_path / "a.otlp.jsonl", calls)).spans:
+        call, pieces = span.call, span.request
+        assert call is not None
+        if pieces is None:
+            assert call.attempts[0].request.body == '["no object"]'
+            continue
+        elements = pieces.elements()
+        assert elements is not None
+        assert elements[len(elements) - len(pieces.tail) :] == pieces.tail
+        body = Body(pieces.members, pieces.conversation, elements).text()
+        assert replace(pieces.address, body=body) == call.attempts[0].request
+
+
+def test_a_request_that_an_attempt_asked_otherwise_is_not_known_in_pieces(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.otlp.jsonl", [_call(0, {"messages": ["hi"]}, _ANSWERS["asked otherwise"])])
+    (span,) = at.load(path).spans
+    assert span.request is None
+    assert span.call is not None
+    assert [attempt.request.body for attempt in span.call.attempts] == ['{"messages":["hi"]}', '{"other":1}']
+
+
+_PLAIN = st.none() | st.text(max_size=3) | st.integers(0, 3)
+_PARTS = st.lists(
+    st.fixed_dictionaries(
+        {"type": st.sampled_from(["text", "input_text", "tool_result", "tool_use", "image"])},
+        optional={"text": _PLAIN, "content": _PLAIN, "id": _PLAIN, "name": _PLAIN, "input": _PLAIN},
+    ),
+    max_size=2,
+)
+_MESSAGES = st.lists(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "role": st.sampled_from(["system", "user", "assistant", "tool"]),
+            "type": st.sampled_from(["message", "function_call", "function_call_output", "reasoning"]),
+            "content": _PLAIN | _PARTS,
+            "call_id": _PLAIN,
+            "output": _PLAIN,
+        },
+    )
+    | _PLAIN,
+    max_size=4,
+)
+_CODECS: Final[Sequence[Codec]] = [
+    found.codec
+    for place in ("/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/completions", "/v1/embeddings")
+    if (found := route("POST", f"https://api.openai.com{place}")) is not None
+]
+
+
+@given(
+    st.sampled_from(_CODECS),
+    st.sampled_from(["messages", "input", "contents"]),
+    _MESSAGES,
+    st.fixed_dictionaries({}, optional={"system": _PLAIN, "prompt": _PLAIN, "tools": _PARTS, "n": _PLAIN}),
+)
+def test_no_codec_reads_one_message_for_another(
+    codec: Codec, name: str, messages: list[Json], others: JsonObject
+) -> None:
+    whole, head = codec.decode_request({**others, name: messages}), codec.decode_request(others)
+    each = [said for message in messages for said in codec.decode_request({name: [message]}).input_messages]
+    assert whole == replace(head, input_messages=(*head.input_messages, *each))
+
+
+# --- comparisons ----------------------------------------------------------------------------------------------------------
+
+_TURN = st.tuples(st.sampled_from("abc"), st.sampled_from(["", "d", "e"]), st.booleans())
+_TALKS = st.lists(
+    st.tuples(st.sampled_from(["", "w"]), st.lists(_TURN, min_size=1, max_size=4)), min_size=1, max_size=3
+)
+
+
+def _talked(
+    path: Path, talks: Sequence[tuple[str, Sequence[tuple[str, str, bool]]]], run: int, *, own_ids: bool
+) -> Trace:
+    calls: list[tuple[Span, RecordedCall]] = []
+    for words, turns in talks:
+        said: list[JsonObject] = [{"role": "system", "content": _SYSTEM + words}, {"role": "user", "content": "go"}]
+        for tool, found, is_told in turns:
+            call_id = f"call_{run if own_ids else 0}{len(calls):022x}a1"
+            function = {"name": tool, "arguments": json.dumps({"q": found})}
+            asked = {"id": call_id, "type": "function", "function": function}
+            answer = {"role": "assistant", "content": None, "tool_calls": [asked]}
+            body = {"model": "m", "messages": [*said], "tools": [{"type": "function", "function": {"name": tool}}]}
+            content = json.dumps({"id": f"c{run}", "choices": [{"index": 0, "message": answer}]}).encode()
+            calls.append(_call(len(calls), body, [_ok(content)]))
+            said += [answer, {"role": "tool", "tool_call_id": call_id, "content": f"found {found} " * 40}]
+            said += [{"role": "system", "content": "hurry"}] if is_told else []
+    return at.load(_write(path, calls))
+
+
+def _whole(span: Span) -> Span:
+    read = span.read_call
+    return (
+        replace(span, read_call=CallReader(read.call, read.attempts, read.digests))
+        if isinstance(read, CallReader)
+        else span
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(_TALKS, _TALKS, st.booleans(), st.booleans())
+def test_a_comparison_in_pieces_is_that_of_whole_requests(
+    old: Sequence[Any], new: Sequence[Any], own_ids: bool, exact: bool
+) -> None:
+    with TemporaryDirectory() as folder:
+        runs = [
+            _talked(Path(folder, f"{run}.otlp.jsonl"), talks, run, own_ids=own_ids)
+            for run, talks in enumerate((old, new))
+        ]
+        whole = [replace(run, spans=tuple(map(_whole, run.spans))) for run in runs]
+        compare: Callable[[Trace, Trace], Any] = partial(diff_of, settings=DiffSettings(exact=exact))
+        assert plain(compare(*runs)) == plain(compare(*whole))
+
+
+def test_what_a_request_says_beside_its_conversation_is_compared(tmp_path: Path) -> None:
+    url = "https://api.openai.com/v1/completions"
+    runs = (
+        at.load(_write(tmp_path / prompt, [_call(0, {"prompt": prompt, "input": ["x"]}, _ANSWERS["text"], url)]))
+        for prompt in ("old", "new")
+    )
+    assert "user message changed" in [change.what for change in diff_of(*runs).changes]
+
+
+def test_the_beginning_that_two_conversations_share_is_not_read(tmp_path: Path) -> None:
+    old, new = (_with_unread_beginning(tmp_path, words) for words in ("first", "second"))
+    (change,) = diff_of(old, new).changes
+    assert (change.kind, change.what, change.words) == (
+        "messages",
+        "user message changed",
+        "the [-first-]{+second+} end",
+    )
+
+
+def _with_unread_beginning(folder: Path, words: str) -> Trace:
+    *bodies, last = _conversation(3)
+    said = [*array(last["messages"])[:-1], {"role": "user", "content": f"the {words} end"}]
+    calls = [_call(number, body, _ANSWERS["text"]) for number, body in enumerate([*bodies, {**last, "messages": said}])]
+    span = at.load(_write(folder / f"{words}.otlp.jsonl", calls)).spans[-1]
+    read = span.read_call
+    assert isinstance(read, CallReader)
+    pieces = read.request()
+    assert pieces is not None
+    closed = replace(pieces, elements=_unread)
+    return Trace((replace(span, read_call=replace(read, request=lambda: closed)),))
+
+
+def _unread() -> tuple[str, ...]:
+    raise AssertionError("the beginning was read")
