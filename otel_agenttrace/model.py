@@ -393,12 +393,14 @@ def _unknown_cost(_: Span) -> float | None:
 class Trace:
     """The spans of one run, in order of their start.
 
-    `cost_of` prices one inference span in US dollars, `path` is the cassette they were read from, if they were.
+    `cost_of` prices one inference span in US dollars, `path` is the cassette they were read from, if they were, and `is_part`
+    whether it tells other runs, too.
     """
 
     spans: tuple[Span, ...] = ()
     cost_of: Callable[[Span], float | None] = field(default=_unknown_cost, repr=False, compare=False)
     path: Path | None = field(default=None, compare=False)
+    is_part: bool = field(default=False, compare=False)
 
     @property
     def inferences(self) -> tuple[Span, ...]:

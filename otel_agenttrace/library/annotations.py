@@ -108,7 +108,8 @@ NOTHING: Final = Annotations()
 def annotations_of(trace: Trace) -> Annotations:
     """Return what is annotated in a run that was read from a file.
 
-    A remark is of the span with its ids; where there is none, of the span with its name at its place.
+    A remark is of the span with its ids; where there is none, of the span with its name at its place: in one run of several
+    that a file tells, places are others.
 
     Raises:
         OSError: If the file beside it cannot be read.
@@ -119,7 +120,7 @@ def annotations_of(trace: Trace) -> Annotations:
     remarks, damaged = _read(path.read_bytes())
     found = list(subjects(trace))
     by_id = {(subject.span.trace_id, subject.span.span_id): subject for subject in found}
-    by_place = {(subject.span.name, subject.place): subject for subject in found}
+    by_place = {} if trace.is_part else {(subject.span.name, subject.place): subject for subject in found}
     there: dict[_Key, tuple[Remark, ...]] = {}
     gone: list[Remark] = []
     for remark in remarks:

@@ -79,7 +79,8 @@ def _run_of(path: Path, run: str, cost_of: Callable[[Span], float | None]) -> Tr
     meant = [each for each in traces if run and each.startswith(run.lower())]
     if len(meant) == 1:
         trace = traces[meant[0]]
-        return replace(trace, spans=tuple(span for span in trace.spans if span.trace_id == meant[0]))
+        spans = tuple(span for span in trace.spans if span.trace_id == meant[0])
+        return replace(trace, spans=spans, is_part=len(traces) > 1)
     told = ", ".join(name or "(the whole file)" for name in (runs if len(runs) > 1 else traces))
     what = f"there are {len(meant)} runs {run!r}" if meant else f"there is no run {run!r}"
     raise CassetteNotFound(Path(f"{path}{RUN}{run}"), f"{what}; there are {told}")
@@ -98,11 +99,11 @@ def _of_log(path: Path, form: str, cost_of: Callable[[Span], float | None]) -> M
         _logger.warning("%s", told)
     if not any(runs.values()):
         raise _named(path, form, "it tells nothing")
-    return {name: _ordered(spans, cost_of, path) for name, spans in runs.items()}
+    return {name: _ordered(spans, cost_of, path, is_part=len(runs) > 1) for name, spans in runs.items()}
 
 
-def _ordered(spans: Iterable[Span], cost_of: Callable[[Span], float | None], path: Path) -> Trace:
-    return Trace(tuple(sorted(with_conversations(spans), key=lambda span: span.start_ns)), cost_of, path)
+def _ordered(spans: Iterable[Span], cost_of: Callable[[Span], float | None], path: Path, *, is_part: bool) -> Trace:
+    return Trace(tuple(sorted(with_conversations(spans), key=lambda span: span.start_ns)), cost_of, path, is_part)
 
 
 def _named(path: Path, form: str, reason: str) -> CassetteError:

@@ -58,6 +58,17 @@ def test_what_is_put_on_a_span_is_beside_the_cassette_which_stays_as_it_is(run: 
     assert [path.name for path in run.parent.iterdir() if path != run] == ["run.otlp.jsonl.notes.jsonl"]
 
 
+def test_what_is_put_on_one_run_of_a_file_is_on_no_other_one(run: Path) -> None:
+    (trace_id,) = {span.trace_id for span in at.load(run).spans}
+    other = run.read_bytes().replace(trace_id.encode(), b"f" * 32)
+    both = run.with_name("two.jsonl")
+    both.write_bytes(run.read_bytes() + other)
+    _put(both, "inference[1]", ("note", "asks twice"))
+    first, second = (at.load(Path(f"{both}#{begin}")) for begin in (trace_id[:8], "ffffffff"))
+    assert len(annotations_of(first).remarks) == 1
+    assert not annotations_of(second).remarks
+
+
 @pytest.mark.parametrize("meant", [_SECOND, _SECOND[:4].upper(), "inference[2]", "inference[-1]"])
 def test_a_span_is_meant_by_its_id_or_by_a_selector(meant: str) -> None:
     assert [each.span.span_id for each in spans_named(at.load(_GOLDEN), meant)] == [_SECOND]
