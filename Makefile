@@ -67,6 +67,7 @@ clean: ## remove what was made here
 # Receivers and other instrumentations stand apart: their pins differ, and one of them at a time is put on PYTHONPATH.
 PEERS := openllmetry openinference official
 vcr := vcrpy pyyaml
+traceops := traceops deepdiff orderly-set cachebox
 clouds := azure-identity azure-core msal msal-extensions cryptography cffi pyjwt google-auth pyasn1 pyasn1-modules \
   boto3 botocore jmespath s3transfer python-dateutil six
 openllmetry := opentelemetry-instrumentation-openai opentelemetry-instrumentation-anthropic opentelemetry-semantic-conventions-ai
@@ -77,7 +78,7 @@ $(VENV)-peers/.ready: Makefile | $(READY)
 	@echo 'setting up $(@D), once' >&2
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'ddapm-test-agent>=1.69'
-	@$(foreach peer,$(PEERS) vcr clouds,$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(@D)/$(peer) $($(peer)) &&) true
+	@$(foreach peer,$(PEERS) vcr traceops clouds,$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(@D)/$(peer) $($(peer)) &&) true
 	@touch $@
 
 # Servers that count traces, too: an environment each, since their pins differ. mlflow 3.18 could not be installed here.

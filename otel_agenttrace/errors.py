@@ -7,7 +7,7 @@ AgentTraceError
 │  └─ SpanNotFound(LookupError)       .span
 ├─ CassetteError
 │  ├─ CassetteNotFound(FileNotFoundError)
-│  ├─ CassetteInaccessible            .path .reason
+│  ├─ CassetteInaccessible            .path .reason .is_output
 │  ├─ CassetteCorrupt(ValueError)     .path .line
 │  ├─ LogOfAnotherTool                .path .form
 │  ├─ CassetteTooLarge                .path .limit
@@ -80,6 +80,7 @@ __all__ = [
 ]
 
 
+_WRITING = ("made", "recorded to", "written")
 _CANDIDATES = 10
 """So many paths are told of those that a name may mean."""
 
@@ -146,15 +147,18 @@ class CassetteNotFound(CassetteError, FileNotFoundError):
 
 
 _NAME_A_FILE = "name a file, in a folder that you may write to, such as run.otlp.jsonl"
+_NAME_A_READABLE = "name a file that you may read; what comes through a pipe is named -"
 
 
 class CassetteInaccessible(CassetteError):
-    """The system does not let a cassette be opened, or what stands at its path is no file."""
+    """The system does not let a cassette be opened, or what stands at its path is no file: `.is_output` if it was to be written."""
 
-    def __init__(self, path: Path, purpose: str, reason: str, cure: str = _NAME_A_FILE) -> None:
-        super().__init__(f"{path} cannot be {purpose}: {reason}.\n  to fix   {cure}")
+    def __init__(self, path: Path, purpose: str, reason: str, cure: str | None = None) -> None:
+        told = cure or (_NAME_A_READABLE if purpose == "read" else _NAME_A_FILE)
+        super().__init__(f"{path} cannot be {purpose}: {reason}.\n  to fix   {told}")
         self.path = path
         self.reason = reason
+        self.is_output = purpose in _WRITING
 
 
 class CassetteCorrupt(CassetteError, ValueError):

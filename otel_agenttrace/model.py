@@ -33,6 +33,7 @@ __all__ = [
     "OutcomeKind",
     "Part",
     "RaisedError",
+    "RequestPieces",
     "Span",
     "SpanKind",
     "SpanStatus",
@@ -201,6 +202,33 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestPieces:
+    """A request in the pieces it is stored by: what the calls of a conversation share stands once.
+
+    Attributes:
+        address: The request without its body.
+        members: The canonical texts of the members of the body, but the conversation.
+        conversation: The name of that member, None where there is none.
+        prefix: The digest of the first messages, which another call holds; None where there are none.
+        tail: The canonical texts of the messages after them.
+        digest: That of all messages, by which calls may refer to them; None where it is not known.
+        elements: Reads the texts of all messages; None where that is damaged, if the reader has told that.
+    """
+
+    address: HttpRequest
+    members: Mapping[str, str]
+    conversation: str | None
+    prefix: str | None
+    tail: tuple[str, ...]
+    digest: str | None
+    elements: Callable[[], tuple[str, ...] | None]
+
+
+def _no_pieces() -> None:
+    """Say that a request is not known in pieces."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallReader:
     """Reads a recorded call when it is asked for.
 
@@ -208,11 +236,13 @@ class CallReader:
         call: Reads all of it; None where it is damaged, if the reader has told that.
         attempts: Reads its attempts without the bodies of requests, which is cheaper.
         digests: Of what was asked and of what was answered, known without reading.
+        request: Reads what all attempts asked; None where that is not known in pieces, but in `call`.
     """
 
     call: Callable[[], Call | None]
     attempts: Callable[[], tuple[Exchange, ...]]
     digests: tuple[str, str]
+    request: Callable[[], RequestPieces | None] = _no_pieces
 
     def __call__(self) -> Call | None:
         """Return the call."""
@@ -268,6 +298,11 @@ class Span:
         return self.read_call.digests if isinstance(self.read_call, CallReader) else None
 
     @property
+    def request(self) -> RequestPieces | None:
+        """What this call asked, or None where that is not known in pieces, but in `call`."""
+        return self.read_call.request() if isinstance(self.read_call, CallReader) else None
+
+    @property
     def attempts(self) -> tuple[Exchange, ...]:
         """The recorded attempts of this call; the body of their request may be missing."""
         if isinstance(self.read_call, CallReader):
@@ -319,24 +354,35 @@ class Span:
             self.start_ns,
             response_id if isinstance(response_id, str) and response_id else None,
             self.read_call is not None,
-            self.usage.total_tokens is not None,
+            self.has_usage,
             self.operation == semconv.OPERATION_EMBEDDINGS,
         )
 
     @property
     def usage(self) -> Usage:
         """Tokens as recorded on this span."""
-        return Usage(
-            self._count(semconv.GEN_AI_USAGE_INPUT_TOKENS),
-            self._count(semconv.GEN_AI_USAGE_OUTPUT_TOKENS),
-            self._count(semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS),
-            self._count(semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS),
-            self._count(semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS),
-        )
+        return Usage(*map(_count, map(self.attributes.get, _TOKENS)))
 
-    def _count(self, name: str) -> int | None:
-        value = int64(self.attributes.get(name))
-        return None if value is None or value < 0 else value
+    @property
+    def has_usage(self) -> bool:
+        """Whether it tells tokens of input or output."""
+        told, got = map(_count, map(self.attributes.get, _TOKENS[:2]))
+        return told is not None or got is not None
+
+
+_TOKENS: Final = (
+    semconv.GEN_AI_USAGE_INPUT_TOKENS,
+    semconv.GEN_AI_USAGE_OUTPUT_TOKENS,
+    semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
+    semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS,
+    semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
+)
+"""Where a span tells its usage, in the order of `Usage`."""
+
+
+def _count(value: AttributeValue) -> int | None:
+    told = int64(value)
+    return None if told is None or told < 0 else told
 
 
 def _unknown_cost(_: Span) -> float | None:

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 
 from otel_agenttrace.annotate import retrieval
 from otel_agenttrace.api import record
+from otel_agenttrace.counting import counted
 from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.jsonvalue import Json, number
 
@@ -68,8 +69,8 @@ def document_of(found: Any) -> Mapping[str, Json]:
     if isinstance(found, Mapping):
         return dict(cast("Mapping[str, Json]", found))
     if isinstance(found, tuple):
-        document, score = cast("tuple[Any, float]", found)
-        return {**document_of(document), "score": float(score)}
+        document, score = _pair(cast("tuple[Any, ...]", found))
+        return {**document_of(document), "score": score}
     told = {
         "id": _attribute(found, _ID),
         "score": _attribute(found, ("score",)),
@@ -81,6 +82,17 @@ def document_of(found: Any) -> Mapping[str, Json]:
             "  to fix   return texts, {'id', 'score', 'content'}, or (document, score)"
         )
     return {name: value for name, value in told.items() if value is not None}
+
+
+def _pair(found: tuple[Any, ...]) -> tuple[Any, float]:
+    try:
+        document, score = found
+        return document, float(score)
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"The retriever found a tuple of {counted(len(found), 'member')}, which is no document with its score.\n"
+            "  to fix   return (document, score), the score a number"
+        ) from None
 
 
 def _attribute(found: Any, names: Sequence[str]) -> Json:

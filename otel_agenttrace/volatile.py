@@ -76,10 +76,11 @@ _MARKERS: Final = tuple(sorted({marker for marker, _ in _RESULTS}))
 _PREFIXED: Final = rf"(?:{'|'.join(sorted({prefix for preset in _PRESETS.values() for prefix in preset.ids}))})[-_]"
 _DAYS: Final = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _MONTHS: Final = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+# What stands before a path is looked at behind its first sign: so most places of a text are passed at once.
 _TEMPORARY: Final = (
-    r"(?<![\w.-])(?:/private)?(?:/var/folders/[^/\s\"']+/[^/\s\"']+/\w/|/(?:var/)?tmp/)"
+    r"/(?<![\w.-]/)(?:private/)?(?:var/folders/[^/\s\"']+/[^/\s\"']+/\w/|(?:var/)?tmp/)"
     r"(?:pytest-of-[^/\s\"']+/pytest-\d+|tmp[\w-]{6,}(?:\.\w+)?|(?=[^/\s\"'\\]*\d)[^/\s\"'\\]+(?=/))"
-    r"|\b[A-Za-z]:\\Users\\[^\\\s\"']+\\AppData\\Local\\Temp\\(?:tmp[\w-]{6,}|(?=[^\\\s\"']*\d)[^\\\s\"']+(?=\\))"
+    r"|[A-Za-z]:\\(?<!\w\w:\\)Users\\[^\\\s\"']+\\AppData\\Local\\Temp\\(?:tmp[\w-]{6,}|(?=[^\\\s\"']*\d)[^\\\s\"']+(?=\\))"
 )
 _ANYWHERE: Final = (
     r"(?P<time>\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?:Z|[+-]\d\d:?\d\d)|[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?)"

@@ -16,16 +16,16 @@ _UNSENT: Final = frozenset({"ConnectError", "ConnectTimeout"})
 
 def tokens_of(span: Span) -> tuple[int | None, int | None]:
     """Return the tokens of input and output; None where the span does not tell them, 0 where there can be none."""
-    usage = span.usage
-    if usage.total_tokens is None and is_unbilled(span):
-        return 0, 0
-    return usage.input_tokens, 0 if span.operation == semconv.OPERATION_EMBEDDINGS else usage.output_tokens
+    usage = usage_of(span)
+    return usage.input_tokens, usage.output_tokens
 
 
 def usage_of(span: Span) -> Usage:
     """Return the tokens of a call as `tokens_of` has them, and those of a kind as the span tells them."""
-    given, got = tokens_of(span)
-    return replace(span.usage, input_tokens=given, output_tokens=got)
+    usage = span.usage
+    if usage.total_tokens is None and is_unbilled(span):
+        return replace(usage, input_tokens=0, output_tokens=0)
+    return replace(usage, output_tokens=0) if span.operation == semconv.OPERATION_EMBEDDINGS else usage
 
 
 def cost_of_call(trace: Trace, span: Span) -> float | None:
@@ -40,7 +40,7 @@ def is_unbilled(span: Span) -> bool:
     """
     if span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME) == "miss":
         return True
-    if span.usage.total_tokens is not None or any(map(_is_answer, span.events)):
+    if any(map(_is_answer, span.events)) or span.has_usage:
         return False
     told = span.attributes.get(semconv.ERROR_TYPE)
     call = span.call

@@ -11,7 +11,7 @@ from otel_agenttrace.analyze.kinship import is_agent, kinship
 from otel_agenttrace.analyze.totals import NOTHING, Tally, Totals
 from otel_agenttrace.model import Span, Trace
 
-__all__ = ["Branch", "RunTree", "run_tree"]
+__all__ = ["Branch", "RunTree", "run_tree", "task_of"]
 
 BranchKind: TypeAlias = Literal["agent", "model", "tool", "retrieval", "span"]
 _DEEPEST: Final = 200
@@ -31,6 +31,7 @@ class Branch:
         totals: What they took with everything below them.
         duration_ns: Their times added up, which in parallel is more than the time that passed; None while one is open.
         hidden: How many spans stand below them and are not told, because of the depth that was asked for.
+        task: Of a benchmark, and which try at it they are; None where none is told, or several are.
     """
 
     kind: BranchKind
@@ -41,6 +42,7 @@ class Branch:
     totals: Totals
     duration_ns: int | None
     hidden: int
+    task: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,13 @@ def run_tree(trace: Trace, *, depth: int = 0, name: str = "") -> RunTree:
         if not is_last:
             waiting += [(each, level + 1) for each in reversed(tuple(_groups(inside)))]
     return RunTree(name, len(trace.spans), tally.of_all(trace.spans), trace.duration_ns, tuple(branches))
+
+
+def task_of(span: Span) -> str | None:
+    """Return the task of a benchmark that a run worked on, with the number of the try: `task 3, trial 0`."""
+    told = (("task", semconv.AGENTTRACE_TASK_ID), ("trial", semconv.AGENTTRACE_TASK_TRIAL))
+    known = [f"{word} {span.attributes[name]}" for word, name in told if span.attributes.get(name) is not None]
+    return ", ".join(known) or None
 
 
 def _sums(children: dict[int, list[Span]], tally: Tally) -> tuple[dict[int, Totals], dict[int, int]]:
@@ -121,6 +130,7 @@ def _told(span: Span, attribute: str) -> str:
 def _branch(group: list[Span], depth: int, below: dict[int, Totals], hidden: int) -> Branch:
     kind, name = _named(group[0])
     times = [span.duration_ns for span in group]
+    tasks = {task_of(span) for span in group}
     known = [each for each in times if each is not None]
     return Branch(
         kind=kind,
@@ -131,4 +141,5 @@ def _branch(group: list[Span], depth: int, below: dict[int, Totals], hidden: int
         totals=sum((below[id(span)] for span in group), NOTHING),
         duration_ns=sum(known) if len(known) == len(times) else None,
         hidden=hidden,
+        task=tasks.pop() if len(tasks) == 1 else None,
     )

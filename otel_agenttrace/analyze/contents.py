@@ -6,21 +6,21 @@ recorded is None.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from itertools import takewhile
 from typing import Final
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.acts import Act
+from otel_agenttrace.analyze.questioning import Piece, Questions
 from otel_agenttrace.analyze.tool_calls import arguments_of
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, canonical, inner_json, obj, parse, text
-from otel_agenttrace.model import InferenceRequest, Message, Part, Span
+from otel_agenttrace.model import Message, Part, Span
 from otel_agenttrace.volatile import steady_value
-from otel_agenttrace.wire.recorded import asked_of, output_messages
+from otel_agenttrace.wire.recorded import output_messages
 
-__all__ = ["Contents", "Piece", "given_by", "given_to", "written"]
+__all__ = ["Contents", "given_by", "given_to", "written"]
 
-_SYSTEM_ROLES: Final = frozenset({"system", "developer"})
 _REQUEST: Final = (
     semconv.GEN_AI_REQUEST_CHOICE_COUNT,
     semconv.GEN_AI_REQUEST_FREQUENCY_PENALTY,
@@ -42,100 +42,112 @@ _OWN_PLACES: Final = frozenset(
 """Members of a request that are compared each for itself; what else there is, is a parameter."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of a message: who says it, what kind it is, its text."""
-
-    role: str
-    kind: str
-    text: str
-
-
 class Contents:
     """What the acts of one run say, read once each."""
 
     def __init__(self, *, exact: bool = False) -> None:
         self._exact = exact
         self._steady: dict[tuple[str, bool], str] = {}
-        self._asked: dict[int, InferenceRequest] = {}
-        self._answered: dict[int, tuple[Message, ...]] = {}
-        self._pieces: dict[int, tuple[Piece, ...]] = {}
+        self._questions = Questions(self._piece)
+        self._answered: dict[int, tuple[tuple[Message, ...], int]] = {}
+        self._members: dict[str, str] = {}
+        self._definitions: dict[int, dict[str, str]] = {}
+        self._outputs: dict[int, tuple[Piece, ...]] = {}
 
     # --- models -------------------------------------------------------------------------------------------------------
 
-    def asked(self, act: Act) -> InferenceRequest:
-        """Return what a model was asked."""
-        found = self._asked.get(id(act))
-        if found is None:
-            found = self._asked[id(act)] = asked_of(act.span)
-        return found
+    def begin_alike(self, old: Act, new: Act) -> bool:
+        """Whether two calls are known to begin with the same messages, after which each has others."""
+        return self._questions.begin_alike(old, new)
 
-    def system(self, act: Act) -> str | None:
-        """Return the instructions to a model, in its request or in messages; None where no content is recorded."""
-        asked = self.asked(act)
-        said = [asked.system_instructions, *(each.parts for each in asked.input_messages if each.role in _SYSTEM_ROLES)]
-        told = "\n".join(text(part.get("content")) or "" for parts in said for part in parts)
-        return told if told or asked.input_messages else None
+    def system(self, act: Act, *, is_tail: bool = False) -> str | None:
+        """Return the instructions to a model, in its request or in messages; None where no content is recorded.
 
-    def messages(self, act: Act) -> tuple[Piece, ...]:
-        """Return what a model was given to read, but instructions; nothing where it is not recorded."""
-        found = self._pieces.get(id(act))
-        if found is None:
-            said = [each for each in self.asked(act).input_messages if each.role not in _SYSTEM_ROLES]
-            found = self._pieces[id(act)] = tuple(_said(said))
-        return found
+        Args:
+            act: The call.
+            is_tail: Whether messages are left out that another call is known to hold.
+        """
+        said = self._questions.said(act, is_tail=is_tail)
+        own = (text(part.get("content")) or "" for part in self._questions.head(act).system_instructions)
+        told = "\n".join((*own, *said.system))
+        return told if told or said.is_any else None
+
+    def messages(self, act: Act, *, is_tail: bool = False) -> tuple[Piece, ...]:
+        """Return what a model was given to read, but instructions; nothing where it is not recorded. `is_tail` as above."""
+        return self._questions.said(act, is_tail=is_tail).pieces
 
     def newest(self, act: Act) -> str | None:
         """Return what tells a call from others of the same conversation: what was said since the model spoke last."""
-        newest: list[str] = []
-        for piece in reversed(self.messages(act)):
-            if piece.role == "assistant":
-                break
-            newest.append(self.key(piece))
-        return "\n".join(newest) or None
+        said = self.messages(act, is_tail=True)
+        if not any(map(_is_answer, said)):
+            said = self.messages(act)
+        newest = takewhile(lambda piece: not _is_answer(piece), reversed(said))
+        return "\n".join(piece.key for piece in newest) or None
 
     def output(self, act: Act) -> tuple[Piece, ...]:
         """Return what a model answered, the tools it asked for, too, which are acts of their own."""
-        return tuple(_said(self.answered(act.span)))
+        found = self._outputs.get(id(act))
+        if found is None:
+            parts = ((message.role, part) for message in self.answered(act.span) for part in message.parts)
+            found = self._outputs[id(act)] = tuple(self._piece(role, part) for role, part in parts)
+        return found
 
     def answered(self, span: Span) -> tuple[Message, ...]:
         """Return the messages of a model's answer."""
+        return self._answer(span)[0]
+
+    def tried(self, act: Act) -> int:
+        """Return how often a call was tried, as far as that is recorded."""
+        return self._answer(act.span)[1]
+
+    def _answer(self, span: Span) -> tuple[tuple[Message, ...], int]:
         found = self._answered.get(id(span))
         if found is None:
-            found = self._answered[id(span)] = output_messages(span)
+            attempts = span.attempts
+            found = self._answered[id(span)] = output_messages(span, attempts), len(attempts)
         return found
 
     def whole_question(self, act: Act) -> str:
         """Return all that a model was given to read, as one text."""
-        return "\n".join([self.key_of(self.system(act) or ""), *map(self.key, self.messages(act))])
+        return "\n".join([self.key_of(self.system(act) or ""), *(piece.key for piece in self.messages(act))])
 
     def parameters(self, act: Act) -> Mapping[str, str]:
         """Return the parameters of a request as canonical JSON, by the names they have on spans."""
         told = act.span.attributes
-        given = {**self.asked(act).parameters, **{name: told[name] for name in _REQUEST if name in told}}
+        given = {**self._questions.head(act).parameters, **{name: told[name] for name in _REQUEST if name in told}}
         return {_short_name(name): canonical(value) for name, value in given.items() if name in _REQUEST}
 
     def members(self, act: Act) -> Mapping[str, str] | None:
         """Return the parameters of a recorded request as it has them: canonical JSON; None where it is not recorded."""
+        request = self._questions.request(act)
+        if request is not None:
+            return {name: self._member(member) for name, member in request.members.items() if name not in _OWN_PLACES}
         call = act.span.call
         if call is None or not call.attempts:
             return None
         try:
-            body = obj(parse(call.attempts[0].request.body))
+            told = obj(parse(call.attempts[0].request.body))
         except ValueError:
             return None
-        return {name: canonical(steady_value(value)) for name, value in body.items() if name not in _OWN_PLACES}
+        return {name: canonical(steady_value(value)) for name, value in told.items() if name not in _OWN_PLACES}
+
+    def _member(self, member: str) -> str:
+        found = self._members.get(member)
+        if found is None:
+            found = self._members[member] = canonical(steady_value(parse(member)))
+        return found
 
     def definitions(self, act: Act) -> Mapping[str, str] | None:
         """Return the tools that a model was offered, by name, as canonical JSON; None where that is not known."""
-        defined = self.asked(act).tool_definitions
-        if not defined:
-            told = act.span.attributes.get(semconv.GEN_AI_TOOL_DEFINITIONS)
-            listed = inner_json(told) if isinstance(told, str) else told
-            defined = tuple(map(obj, array(listed)))
-        if not defined and act.span.call_digests is None:
-            return None
-        return dict(map(_defined, defined))
+        defined = self._questions.head(act).tool_definitions
+        if defined:  # once for all calls that are offered the same
+            found = self._definitions.get(id(defined))
+            if found is None:
+                found = self._definitions[id(defined)] = dict(map(_defined, defined))
+            return found
+        told = act.span.attributes.get(semconv.GEN_AI_TOOL_DEFINITIONS)
+        listed = array(inner_json(told) if isinstance(told, str) else told)
+        return dict(_defined(obj(each)) for each in listed) if listed or act.span.call_digests is not None else None
 
     # --- tools --------------------------------------------------------------------------------------------------------
 
@@ -150,13 +162,14 @@ class Contents:
 
     # --- pieces -------------------------------------------------------------------------------------------------------
 
-    def key(self, piece: Piece) -> str:
-        """Return the text by which a part of a message is compared: of a tool's call or result, whoever hands it on."""
-        if piece.kind == "tool_call":
-            return f"{piece.kind} {self.key_of(piece.text)}"
-        if piece.kind == "tool_call_response":
-            return self.result_key(piece.text)
-        return f"{piece.role} {piece.kind} {self.key_of(piece.text.strip())}"
+    def _piece(self, role: str, part: Part) -> Piece:
+        kind = text(part.get("type")) or ""
+        told = _told(kind, part)
+        if kind == "tool_call":
+            return Piece(role, kind, told, f"{kind} {self.key_of(told)}")
+        if kind == "tool_call_response":
+            return Piece("tool", kind, told, self.result_key(told))
+        return Piece(role, kind, told, f"{role} {kind} {self.key_of(told.strip())}")
 
     def key_of(self, told: str) -> str:
         """Return the text by which a text is compared."""
@@ -185,21 +198,19 @@ class Contents:
         return obj(steady_value({"role": "tool", "content": value})).get("content")
 
 
-def _said(messages: Iterable[Message]) -> Iterator[Piece]:
-    return (_piece(message.role, part) for message in messages for part in message.parts)
+def _is_answer(piece: Piece) -> bool:
+    return piece.role == "assistant"
 
 
-def _piece(role: str, part: Part) -> Piece:
-    kind = text(part.get("type")) or ""
+def _told(kind: str, part: Part) -> str:
+    """Return the text of a part of a message."""
     if kind in ("text", "reasoning", "refusal"):
-        told = text(part.get("content")) or ""
-        return Piece(role, kind, told)
+        return text(part.get("content")) or ""
     if kind == "tool_call":
-        name = text(part.get("name")) or ""
-        return Piece(role, kind, f"{name}({canonical(arguments_of(part))})")
+        return f"{text(part.get('name')) or ''}({canonical(arguments_of(part))})"
     if kind == "tool_call_response":
-        return Piece("tool", kind, written(part.get("response", part.get("result"))))
-    return Piece(role, kind, canonical({name: value for name, value in part.items() if name not in ("id", "type")}))
+        return written(part.get("response", part.get("result")))
+    return canonical({name: value for name, value in part.items() if name not in ("id", "type")})
 
 
 def given_to(act: Act) -> Json:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from otel_agenttrace import semconv
 from otel_agenttrace.analyze.tool_calls import arguments_of
 from otel_agenttrace.jsonvalue import Json, array, compact, obj, text
 from otel_agenttrace.model import Message, Part, Span
@@ -60,12 +61,14 @@ class Conversation:
         results: What tools gave.
         texts: What was said, instructions included.
         new_from: The number of the first message after the last answer of the model.
+        previous_response: The id of the response that the request goes on from, where it tells one.
     """
 
     calls: tuple[HeldCall, ...]
     results: tuple[HeldResult, ...]
     texts: tuple[HeldText, ...]
     new_from: int
+    previous_response: str | None
 
     @property
     def prompts(self) -> tuple[HeldText, ...]:
@@ -94,7 +97,10 @@ def conversation_of(span: Span) -> Conversation:
         for place, part in told
     )
     system = (HeldText("system", said, -1) for part in asked.system_instructions if (said := text(part.get("content"))))
-    return Conversation(calls, tuple(results), (*system, *_texts(messages)), new_from)
+    previous = asked.parameters.get(semconv.GEN_AI_REQUEST_PREVIOUS_RESPONSE_ID) or span.attributes.get(
+        semconv.GEN_AI_REQUEST_PREVIOUS_RESPONSE_ID
+    )
+    return Conversation(calls, tuple(results), (*system, *_texts(messages)), new_from, text(previous) or None)
 
 
 def _calls(messages: tuple[Message, ...]) -> Iterator[HeldCall]:

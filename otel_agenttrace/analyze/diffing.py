@@ -13,8 +13,9 @@ from typing import Final, Literal, TypeAlias
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.acts import Act
 from otel_agenttrace.analyze.alignment import aligned
-from otel_agenttrace.analyze.contents import Contents, Piece, given_by, given_to, written
+from otel_agenttrace.analyze.contents import Contents, given_by, given_to, written
 from otel_agenttrace.analyze.pairing import Row
+from otel_agenttrace.analyze.questioning import Piece
 from otel_agenttrace.analyze.wording import word_diff
 from otel_agenttrace.differing import differences_of
 from otel_agenttrace.jsonvalue import Json, array
@@ -145,7 +146,7 @@ class Differ:
     def _said_by(self, act: Act) -> Iterator[str]:
         """Yield what an act adds to the conversation, as it is compared there."""
         if act.kind == "inference":
-            yield from map(self._contents.key, self._contents.output(act))
+            yield from (piece.key for piece in self._contents.output(act))
         elif act.call is not None:
             yield self._contents.call_key(act.call.name, act.call.arguments)
             yield self._contents.result_key(act.call.result)
@@ -186,9 +187,11 @@ class Differ:
             yield from _parameters(was, now, both=False)
         else:
             yield from _parameters(read.parameters(old), read.parameters(new), both=old.span.scope != new.span.scope)
-        yield from self._texts("system", read.system(old), read.system(new))
+        is_tail = read.begin_alike(old, new)
+        if not is_tail or read.system(old, is_tail=True) != read.system(new, is_tail=True):
+            yield from self._texts("system", read.system(old), read.system(new))
         yield from _definitions(read.definitions(old), read.definitions(new))
-        yield from self._messages(read.messages(old), read.messages(new))
+        yield from self._messages(read.messages(old, is_tail=is_tail), read.messages(new, is_tail=is_tail))
 
     def _texts(self, kind: DiffKind, old: str | None, new: str | None) -> Iterator[Changed]:
         if (
@@ -202,13 +205,12 @@ class Differ:
 
     def _messages(self, old: tuple[Piece, ...], new: tuple[Piece, ...]) -> Iterator[Changed]:
         """Yield the messages that differ, for which nothing that was told before is the reason."""
-        if not old or not new:
+        if not old or not new or old == new:
             return
-        key = self._contents.key
-        pairs = aligned(old, new, (key, _role))
+        pairs = aligned(old, new, (_key, _role))
         held, taken = {one for one, _ in pairs}, {other for _, other in pairs}
         for one, other in pairs:
-            if key(old[one]) != key(new[other]):
+            if old[one].key != new[other].key:
                 yield from self._message(old[one], new[other])
         for piece in (each for place, each in enumerate(old) if place not in held):
             yield from self._message(piece, None)
@@ -231,20 +233,20 @@ class Differ:
 
     def _untold(self, piece: Piece | None, told: set[str]) -> Piece | None:
         """Return a part of a message if it is told for the first time."""
-        if piece is None or (key := self._contents.key(piece)) in told:
+        if piece is None or piece.key in told:
             return None
-        told.add(key)
+        told.add(piece.key)
         return piece
 
     def _answer(self, old: Act, new: Act) -> Iterator[Changed]:
         was, now = self._contents.output(old), self._contents.output(new)
         if was != now:
-            self._gone.update(map(self._contents.key, was))
-            self._came.update(map(self._contents.key, now))
+            self._gone.update(piece.key for piece in was)
+            self._came.update(piece.key for piece in now)
         if was and now and not (old.is_error or new.is_error):
             yield from self._texts("text", _text(was), _text(now))
         yield from _finish(old, new)
-        tried = len(old.span.attempts), len(new.span.attempts)
+        tried = self._contents.tried(old), self._contents.tried(new)
         if all(tried) and tried[0] != tried[1]:
             yield _change("attempts", "", *map(str, tried))
 
@@ -257,6 +259,10 @@ def _described(act: Act) -> str:
 
 def _change(kind: DiffKind, what: str = "", old: str | None = None, new: str | None = None, words: str = "") -> Changed:
     return Changed(kind, 0, "", what, old, new, words)
+
+
+def _key(piece: Piece) -> str:
+    return piece.key
 
 
 def _role(piece: Piece) -> tuple[str, str]:
@@ -307,7 +313,7 @@ def _parameters(old: Mapping[str, str], new: Mapping[str, str], *, both: bool) -
 
 
 def _definitions(old: Mapping[str, str] | None, new: Mapping[str, str] | None) -> Iterator[Changed]:
-    if old is None or new is None:
+    if old is None or new is None or old == new:
         return
     for name in sorted({*old} | {*new}):
         was, now = old.get(name), new.get(name)

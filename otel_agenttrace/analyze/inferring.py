@@ -13,7 +13,7 @@ from otel_agenttrace.analyze.leaves import Leaf, leaf_texts
 from otel_agenttrace.analyze.linking import predecessor
 from otel_agenttrace.analyze.quoting import identifiers
 from otel_agenttrace.analyze.run_index import Edge, EdgeKind, Evidence, RunIndex, Source, nearest_before
-from otel_agenttrace.analyze.tool_calls import ToolCall, asks_for_tools, executed_tool
+from otel_agenttrace.analyze.tool_calls import ToolCall, asks_for_tools
 from otel_agenttrace.jsonvalue import canonical, compact, text
 from otel_agenttrace.model import Span
 from otel_agenttrace.wire.recorded import output_messages
@@ -49,7 +49,7 @@ def _edge(cause: Span, span: Span, kind: EdgeKind, told: str, where: str) -> Edg
 
 
 def _of_tool(index: RunIndex, span: Span, certain: Sequence[Edge]) -> Iterator[Edge]:
-    call = executed_tool(span)
+    call = index.calls[id(span)]
     asked = next((edge for edge in certain if edge.kind == "asked"), None)
     if asked is None:
         asked = next(_asked(index, call), None)
@@ -111,17 +111,24 @@ def _asked_in_order(index: RunIndex, span: Span) -> Iterator[Edge]:
 
 def _values(index: RunIndex, call: ToolCall, asked: Edge | None, seen_until: int) -> Iterator[Edge]:
     """Yield the earlier results in which a value of the arguments stands: the first and the last that the model had seen."""
-    found: list[tuple[str, Leaf, list[tuple[Source, str]]]] = []
+    found: list[tuple[str, Leaf, tuple[tuple[Source, str], ...]]] = []
     for leaf in leaf_texts(call.arguments):
         for name in dict.fromkeys(identifiers((leaf.text,))):
-            held = [each for each in index.named.get((call.span.trace_id, name), ()) if _had(each[0], seen_until)]
+            held = _last_and_first(index.named.get((call.span.trace_id, name), ()), seen_until)
             if held:
                 found.append((name, leaf, held))
     found.sort(key=lambda each: -len(each[0]))
     for name, leaf, held in found[:_MOST_VALUES]:
-        for source, pointer in dict.fromkeys((held[-1], held[0])):
+        for source, pointer in dict.fromkeys(held):
             where = f"{_place(pointer, 'the result')}, and {_place(leaf.pointer, 'the arguments')}{_said(index, asked, name)}"
             yield _edge(source.span, call.span, "value", name, where)
+
+
+def _last_and_first(held: Sequence[tuple[Source, str]], until_ns: int) -> tuple[tuple[Source, str], ...]:
+    begun = bisect_right(held, until_ns, key=lambda each: each[0].span.start_ns)
+    first = next((held[place] for place in range(begun) if _had(held[place][0], until_ns)), None)
+    last = next((held[place] for place in range(begun - 1, -1, -1) if _had(held[place][0], until_ns)), None)
+    return () if first is None or last is None else (last, first)
 
 
 def _had(source: Source, until_ns: int) -> bool:
@@ -205,17 +212,20 @@ def _result(index: RunIndex, span: Span, held: HeldResult, given: set[Source]) -
     """
     if span.trace_id not in index.results:
         return
-    alike = [
-        (quote.words, quote.source)
-        for quote in index.results[span.trace_id].whole(held.text)
-        if _had(quote.source, span.start_ns)
-        and quote.source not in given
-        and (held.call is None or held.call.name == quote.source.call.name)
-    ]
-    if alike:
-        _, found = max(alike, key=lambda each: (each[0], _fitness(each[1], held), each[1].span.start_ns))
-        given.add(found)
-        yield _edge(found.span, span, "result", held.text, "the same text in the request")
+    quotes = index.results[span.trace_id]
+    for look_up in (quotes.whole, quotes.cut_off):
+        alike = [
+            (quote.words, quote.source)
+            for quote in look_up(held.text, span.start_ns)
+            if _had(quote.source, span.start_ns)
+            and quote.source not in given
+            and (held.call is None or held.call.name == quote.source.call.name)
+        ]
+        if alike:
+            _, found = max(alike, key=lambda each: (each[0], _fitness(each[1], held), each[1].span.start_ns))
+            given.add(found)
+            yield _edge(found.span, span, "result", held.text, "the same text in the request")
+            return
 
 
 def _fitness(source: Source, held: HeldResult) -> int:
@@ -228,8 +238,9 @@ def _texts(index: RunIndex, span: Span, texts: Iterable[str], kind: EdgeKind) ->
     if span.trace_id not in index.answers:
         return
     quotes = index.answers[span.trace_id]
+    looks = (quotes.whole, quotes.cut_off) if kind == "answer" else (quotes.within,)
     for said in texts:
-        for quote in quotes.whole(said) if kind == "answer" else quotes.within(said):
+        for quote in (quote for look_up in looks for quote in look_up(said, span.start_ns)):
             cause = quote.source
             if cause is not span and (cause.end_ns or cause.start_ns) <= span.start_ns:
                 yield _edge(cause, span, kind, said, "the text of the answer, in the request")

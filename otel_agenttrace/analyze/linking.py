@@ -11,10 +11,9 @@ from otel_agenttrace import semconv
 from otel_agenttrace.analyze.conversations import HeldCall, HeldResult, text_of_value
 from otel_agenttrace.analyze.kinship import is_agent
 from otel_agenttrace.analyze.run_index import Edge, Evidence, RunIndex, Source, is_counted
-from otel_agenttrace.analyze.tool_calls import ToolCall, executed_tool
-from otel_agenttrace.jsonvalue import Json, canonical, obj, text
+from otel_agenttrace.analyze.tool_calls import ToolCall
+from otel_agenttrace.jsonvalue import Json, canonical, obj
 from otel_agenttrace.model import Span
-from otel_agenttrace.wire.recorded import asked_of
 
 __all__ = ["certain_edges", "predecessor"]
 
@@ -37,7 +36,7 @@ def certain_edges(index: RunIndex, span: Span) -> Iterator[Edge]:
 
 
 def _asked(index: RunIndex, span: Span) -> Iterator[Edge]:
-    call = executed_tool(span)
+    call = index.calls[id(span)]
     asked = _only(index.asked_by_id.get((span.trace_id, call.call_id or "")))
     ran = _only(index.tools_by_id.get((span.trace_id, call.call_id or "")))
     if asked is None or ran is None or ran.span is not span:
@@ -107,37 +106,43 @@ def _is_another_text(held: str, result: Json) -> bool:
 
 def predecessor(index: RunIndex, span: Span) -> Span | None:
     """Return the call whose answer is the newest in a request that ids prove; None where there is none."""
-    found = next(_predecessors(index, span), None)
+    found = _newest_answer(index, span)
     return None if found is None else found[0].span
 
 
-def _predecessors(index: RunIndex, span: Span) -> Iterator[tuple[Source, HeldCall]]:
+def _newest_answer(index: RunIndex, span: Span) -> tuple[Source, HeldCall] | None:
+    if id(span) not in index.newest_answers:
+        index.newest_answers[id(span)] = next(_answered(index, span), None)
+    return index.newest_answers[id(span)]
+
+
+def _answered(index: RunIndex, span: Span) -> Iterator[tuple[Source, HeldCall]]:
     conversation = index.conversation(span)
     calls = conversation.calls
     counts = Counter(each.call_id for each in calls)
-    other = {held.call_id for held in conversation.results if _is_of_another(index, span, held)}
     for held in reversed(calls):
         asked = _only(index.asked_by_id.get((span.trace_id, held.call_id or "")))
         if asked is None or counts[held.call_id] > 1 or asked.span is span or asked.span.start_ns > span.start_ns:
             continue
-        if held.call_id in other or index.is_doubtful(held.call_id or "", span):
+        if not _agree(asked.call.name, held.name) or canonical(asked.call.arguments) != canonical(held.arguments):
             continue
-        if _agree(asked.call.name, held.name) and canonical(asked.call.arguments) == canonical(held.arguments):
+        given = (each for each in conversation.results if each.call_id == held.call_id)
+        if not index.is_doubtful(held.call_id or "", span) and not any(
+            _is_of_another(index, span, each) for each in given
+        ):
             yield asked, held
 
 
 def _answers(index: RunIndex, span: Span) -> Iterator[Edge]:
-    found = next(_predecessors(index, span), None)
+    found = _newest_answer(index, span)
     if found is not None:
         where = f"{_CALL_ID} that the answer asked for, in the request"
         yield Edge(found[0].span, span, "answer", "certain", Evidence(found[1].call_id or "", where))
-    previous = asked_of(span).parameters.get(semconv.GEN_AI_REQUEST_PREVIOUS_RESPONSE_ID) or span.attributes.get(
-        semconv.GEN_AI_REQUEST_PREVIOUS_RESPONSE_ID
-    )
-    named = index.responses.get((span.trace_id, text(previous) or ""), [])
+    previous = index.conversation(span).previous_response
+    named = index.responses.get((span.trace_id, previous or ""), [])
     is_before = len(named) == 1 and named[0] is not span and named[0].start_ns <= span.start_ns
     if is_before and (found is None or found[0].span is not named[0]):
-        evidence = Evidence(text(previous) or "", "the id of the response that the request goes on from")
+        evidence = Evidence(previous or "", "the id of the response that the request goes on from")
         yield Edge(named[0], span, "answer", "certain", evidence)
 
 

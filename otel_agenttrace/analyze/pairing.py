@@ -78,7 +78,7 @@ def _senses(contents: Contents) -> tuple[_Sense, ...]:
         if act.kind == "inference" and act.span.call_digests is not None:
             said = act.span.call_digests
         elif act.kind == "inference":
-            said = given(act), "\n".join(map(contents.key, contents.output(act)))
+            said = given(act), "\n".join(piece.key for piece in contents.output(act))
         else:
             said = written(given_to(act)), written(given_by(act))
         return (*named(act), *said)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
+from typing import Final
 
 from otel_agenttrace.analyze.estimates import quantile
 
 __all__ = ["Amounts", "Percentiles"]
+
+_DECIMALS: Final = 9
+"""What floating point adds to amounts is cut off; nanoseconds and hundred millionths of a dollar stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,13 @@ class Amounts:
     @property
     def percentiles(self) -> Percentiles:
         """Return how they are spread."""
+        if not self._known:
+            return Percentiles(0, self._unknown, None, None, None, None, None)
         ordered = sorted(self._known)
         p50, p90, p99 = (_rounded(quantile(ordered, share)) for share in (0.5, 0.9, 0.99))
-        total, most = (sum(ordered), ordered[-1]) if ordered else (None, None)
-        return Percentiles(len(ordered), self._unknown, _rounded(total), p50, p90, p99, _rounded(most))
+        total, most = round(sum(ordered), _DECIMALS), round(ordered[-1], _DECIMALS)
+        return Percentiles(len(ordered), self._unknown, total, p50, p90, p99, most)
 
 
 def _rounded(amount: float | None) -> float | None:
-    """Return an amount without what floating point adds to it: nanoseconds and hundred millionths of a dollar stay."""
-    return None if amount is None else round(amount, 9)
+    return None if amount is None else round(amount, _DECIMALS)

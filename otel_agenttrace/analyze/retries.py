@@ -10,6 +10,7 @@ from difflib import SequenceMatcher
 from typing import Final
 
 from otel_agenttrace import semconv
+from otel_agenttrace.analyze.amounts import only_amounts_differ
 from otel_agenttrace.analyze.kinship import Kinship, kinship
 from otel_agenttrace.analyze.leaves import leaf_texts
 from otel_agenttrace.analyze.questions import told_question
@@ -126,28 +127,30 @@ def _alike(
         if (previous.span.end_ns or previous.span.start_ns) > call.span.start_ns:
             continue
         if previous.arguments is None or call.arguments is None:
-            likeness = None if previous is newest else -1.0
+            likeness, is_again = None, previous is newest
         else:
-            likeness = _likeness(previous.arguments, call.arguments)
-        if (likeness is None or likeness >= ALIKE) and (best is None or (likeness or 0) >= (best[1] or 0)):
+            likeness, is_again = _likeness(previous.arguments, call.arguments, each[1])
+        if is_again and (best is None or (likeness or 0) >= (best[1] or 0)):
             best = each, likeness
     return best
 
 
-def _likeness(left: Json, right: Json) -> float:
-    """Return how alike two arguments are by the characters of their values: keys are the same anyway."""
-    if canonical(left) == canonical(right):
-        return 1.0
-    told = [_BETWEEN.join(each.text for each in leaf_texts(side))[:_COMPARED] for side in (left, right)]
-    if _name_others(*told):
-        return 0.0
+def _likeness(failed: Json, again: Json, failure: str) -> tuple[float, bool]:
+    """Return how alike two arguments are by the characters of their values, keys are the same anyway, and whether they mean the same."""
+    if canonical(failed) == canonical(again):
+        return 1.0, True
+    told = [_BETWEEN.join(each.text for each in leaf_texts(side))[:_COMPARED] for side in (failed, again)]
     matcher = SequenceMatcher(None, *told, autojunk=False)
-    return matcher.ratio() if all(told) and matcher.quick_ratio() >= ALIKE else 0.0
+    if _name_others(*told):
+        is_same = only_amounts_differ(failed, again, failure)
+        return matcher.ratio() if is_same else 0.0, is_same
+    likeness = matcher.ratio() if all(told) and matcher.quick_ratio() >= ALIKE else 0.0
+    return likeness, likeness >= ALIKE
 
 
 def _name_others(one: str, other: str) -> bool:
-    """Whether two texts differ only in numbers and words with digits, each in its own: they are about another thing of the kind."""
-    left, right = (Counter(word.lstrip("0") for word in _WORD.findall(each)) for each in (one, other))
+    """Whether two texts differ only in numbers and words with digits, each in its own: they may be about another thing of the kind."""
+    left, right = (Counter(word.lstrip("0") or "0" for word in _WORD.findall(each)) for each in (one, other))
     only = (left - right, right - left)
     return all(only) and all(_DIGIT.search(word) for words in only for word in words)
 

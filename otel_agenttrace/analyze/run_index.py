@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.activities import Touch, touches
-from otel_agenttrace.analyze.conversations import Conversation, conversation_of, text_of_value
+from otel_agenttrace.analyze.conversations import Conversation, HeldCall, conversation_of, text_of_value
 from otel_agenttrace.analyze.kinship import kinship
 from otel_agenttrace.analyze.leaves import leaf_texts
 from otel_agenttrace.analyze.quoting import Quotes, identifiers
@@ -96,7 +96,11 @@ class RunIndex:
             Source(call.span, call)
             for call in sorted(map(executed_tool, trace.tool_calls), key=lambda each: each.span.start_ns)
         )
+        self.calls = {id(each.span): each.call for each in self.tools}
+        """What each tool that ran was called with, by the `id()` of its span."""
         self.asked = tuple(self._asked())
+        self.newest_answers: dict[int, tuple[Source, HeldCall] | None] = {}
+        """What was looked up already: the newest answer in a request that ids prove, by the span's `id()`."""
         self._conversations: dict[int, Conversation] = {}
 
     def _asked(self) -> Iterable[Source]:
@@ -192,7 +196,7 @@ class RunIndex:
         """What tools gave, by trace."""
         found: defaultdict[str, Quotes[Source]] = defaultdict(Quotes)
         for each in self.tools:
-            found[each.span.trace_id].add(each, text_of_value(each.call.result))
+            found[each.span.trace_id].add(each, each.span.start_ns, text_of_value(each.call.result))
         return found
 
     @cached_property
@@ -202,7 +206,7 @@ class RunIndex:
         for span in self.inferences:
             for message in output_messages(span):
                 for part in message.parts:
-                    found[span.trace_id].add(span, text(part.get("content")) or "")
+                    found[span.trace_id].add(span, span.start_ns, text(part.get("content")) or "")
         return found
 
     @cached_property

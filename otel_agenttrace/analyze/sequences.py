@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from json import JSONEncoder, loads
+from operator import attrgetter
 from sys import intern
 from typing import Final, Literal, TypeAlias
 
@@ -113,18 +114,34 @@ class Run:
         return tuple(act for act in self.acts if act.kind == kind)
 
 
+_Taken: TypeAlias = "tuple[Act, int | None]"
+"""An act, and of a call to a model its number in the file."""
+
+
 class _Open:
-    """A run of which more may come. Of a large file there may be many: acts are kept as bytes, a third of what objects take."""
+    """A run of which more may come. Of a large file there may be many: acts are kept as text, a third of what objects take."""
 
-    __slots__ = ("asked", "end_ns", "is_open", "is_timed", "parents", "rows", "start_ns", "trace_id", "verdicts")
+    __slots__ = (
+        "asked",
+        "end_ns",
+        "is_large",
+        "is_open",
+        "is_timed",
+        "parents",
+        "rows",
+        "start_ns",
+        "trace_id",
+        "verdicts",
+    )
 
-    def __init__(self, span: Span) -> None:
+    def __init__(self, span: Span, *, is_large: bool) -> None:
         self.trace_id = span.trace_id
-        self.rows: list[str] = []
+        self.rows: list[_Taken | str] = []
         self.asked: dict[int, Callable[[], _Asked]] = {}
         self.parents: dict[str, str | None] = {}
         self.verdicts: list[tuple[str | None, bool]] = []
         self.start_ns, self.end_ns, self.is_open, self.is_timed = span.start_ns, span.start_ns, False, False
+        self.is_large = is_large
 
     def note(self, span: Span) -> None:
         self.start_ns = min(self.start_ns, span.start_ns)
@@ -139,32 +156,37 @@ class _Open:
         name: str,
         span: Span,
         arguments: int | None = None,
-        usage: Usage | None = None,
+        usage: Usage = _NOT_TOLD,
         cost: float | None = None,
         number: int | None = None,
     ) -> None:
         place = (span.start_ns, span.end_ns, span.span_id, span.parent_span_id)
-        tokens = None if usage is None else tuple(getattr(usage, each) for each in Usage.__slots__)
         has_duration = span.duration_ns is not None
-        self.rows.append(_written((kind, name, *place, _error(span), arguments, tokens, cost, has_duration, number)))
+        act = Act(kind, name, *place, _error(span), arguments, usage, cost, has_duration)
+        self.rows.append(_written(act, number) if self.is_large else (act, number))
 
-    def acts(self, left_out: frozenset[int]) -> list[tuple[Act, int | None]]:
-        """Return the acts, and of calls to models their number in the file, without those whose number is left out."""
-        acts: list[tuple[Act, int | None]] = []
-        for row in self.rows:
-            kind, name, start, end, span_id, parent, error, arguments, tokens, cost, told, number = loads(row)
-            if number in left_out:
-                continue
-            usage = _NOT_TOLD if tokens is None else Usage(*tokens)
-            place = (start, end, span_id, parent)
-            acts.append(
-                (Act(kind, intern(name), *place, error and intern(error), arguments, usage, cost, told), number)
-            )
-        return sorted(acts, key=lambda act: (act[0].start_ns, act[0].kind, act[0].name, act[0].span_id))
+    def acts(self, left_out: frozenset[int]) -> list[_Taken]:
+        """Return the acts, without those whose number is left out."""
+        taken = (_read(row) if isinstance(row, str) else row for row in self.rows)
+        kept = (each for each in taken if each[1] not in left_out)
+        return sorted(kept, key=lambda each: (each[0].start_ns, each[0].kind, each[0].name, each[0].span_id))
 
 
-_written: Final = JSONEncoder(separators=(",", ":")).encode
-"""Writes what is kept of an act: a text, ASCII only, takes a third of what its parts take."""
+_compact: Final = JSONEncoder(separators=(",", ":")).encode
+_tokens: Final = attrgetter(*Usage.__slots__)
+_told: Final = attrgetter(*(name for name in Act.__slots__ if name != "usage"))
+
+
+def _written(act: Act, number: int | None) -> str:
+    """Return what is kept of an act: a text, ASCII only."""
+    return _compact((number, None if act.usage is _NOT_TOLD else _tokens(act.usage), *_told(act)))
+
+
+def _read(row: str) -> _Taken:
+    number, tokens, kind, name, start, end, span_id, parent, error, arguments, cost, has_duration = loads(row)
+    usage = _NOT_TOLD if tokens is None else Usage(*tokens)
+    place = (start, end, span_id, parent)
+    return Act(kind, intern(name), *place, error and intern(error), arguments, usage, cost, has_duration), number
 
 
 def runs_in(stream: SpanStream) -> Iterator[Run]:
@@ -173,21 +195,21 @@ def runs_in(stream: SpanStream) -> Iterator[Run]:
     A trace that has no agent, no call to a model and no tool is none.
     """
     opened: dict[object, _Open] = {}
-    left_out = doubled(_taken(stream, opened))
+    left_out = doubled(_taken(stream, opened, is_large=not isinstance(stream.spans, tuple)))
     for run in sorted(opened.values(), key=lambda run: (run.start_ns, run.trace_id)):
         acts = run.acts(left_out)
         if acts:
             yield _closed(stream.name, run, acts)
 
 
-def _taken(stream: SpanStream, opened: dict[object, _Open]) -> Iterator[Telling]:
+def _taken(stream: SpanStream, opened: dict[object, _Open], *, is_large: bool) -> Iterator[Telling]:
     """Put what each span did into its run, and yield what the calls to models tell: which of them count is known at the end."""
     number = 0
     for span in stream.spans:
         key = run_of(span)
         run = opened.get(key)
         if run is None:
-            run = opened[key] = _Open(span)
+            run = opened[key] = _Open(span, is_large=is_large)
         run.note(span)
         if not span.is_inference:
             _take(span, run)
@@ -251,7 +273,7 @@ def _asked(span: Span) -> _Asked:
     return tuple((intern(text(part.get("name")) or ""), _digest(arguments_of(part))) for part in parts)
 
 
-def _closed(file: str, run: _Open, taken: Sequence[tuple[Act, int | None]]) -> Run:
+def _closed(file: str, run: _Open, taken: Sequence[_Taken]) -> Run:
     acts: list[Act] = []
     untold = 0
     is_told = False

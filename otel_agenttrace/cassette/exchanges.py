@@ -22,10 +22,11 @@ __all__ = [
     "Reference",
     "Sharing",
     "StoredBody",
-    "answer_digest",
     "call_attributes",
+    "defined_digest",
     "definitions",
     "exchange_event",
+    "own_body",
     "read_attempts",
     "reference_of",
     "stored_request",
@@ -127,6 +128,12 @@ def definitions(written: str) -> Iterator[Definition]:
         place, _, digest = item.rpartition("=")
         member, _, count = place.partition("@")
         yield Definition(digest, member, int(count) if count else None)
+
+
+def defined_digest(span: Span, count: int) -> str | None:
+    """Return the digest of a conversation of so many messages, if the line defines it."""
+    defined = definitions(_text(span, semconv.AGENTTRACE_CALL_DEFINES))
+    return next((definition.digest for definition in defined if definition.count == count), None)
 
 
 # --- writing --------------------------------------------------------------------------------------------------------
@@ -245,13 +252,15 @@ def reference_of(span: Span) -> Reference:
     return Reference(members, text(prefix.get("digest")), integer(prefix.get("count")) or 0)
 
 
-def whole_body(span: Span, reference: Reference, held: Mapping[str, tuple[Definition, Body]]) -> Body:
-    """Return the whole body of a call's line; `held` has the definition of each digest and the body that holds it."""
+def own_body(span: Span) -> Body:
+    """Return what of the body of a call stands on its own line."""
     written = _text(span, semconv.AGENTTRACE_REQUEST_BODY)
-    if not written:
-        return EMPTY
-    own = body_of(parse(written))
-    if not reference.digests:
+    return body_of(parse(written)) if written else EMPTY
+
+
+def whole_body(own: Body, reference: Reference, held: Mapping[str, tuple[Definition, Body]]) -> Body:
+    """Return the whole body of a call's line; `held` has the definition of each digest and the body that holds it."""
+    if own.whole is not None or not reference.digests:
         return own
     members = dict(own.members)
     for name, digest in reference.members.items():
@@ -273,26 +282,6 @@ def read_attempts(
     """
     told = (event for event in events if event.name == semconv.EVENT_AGENTTRACE_EXCHANGE)
     return tuple(_exchange(event, first, read_sidecar) for event in sorted(told, key=lambda event: event.time_ns))
-
-
-_ANSWER: Final = (
-    semconv.AGENTTRACE_EXCHANGE_STATUS,
-    semconv.AGENTTRACE_EXCHANGE_END,
-    semconv.AGENTTRACE_EXCHANGE_ERROR,
-    semconv.AGENTTRACE_EXCHANGE_SIDECAR,
-    semconv.AGENTTRACE_EXCHANGE_BODY,
-    semconv.AGENTTRACE_EXCHANGE_BODY_BYTES,
-)
-
-
-def answer_digest(events: Sequence[Event]) -> str:
-    """Return a digest of what a call's attempts were answered with: status, how it ended, body; no headers and no times."""
-    digest = hashlib.sha256()
-    for event in events:
-        if event.name == semconv.EVENT_AGENTTRACE_EXCHANGE:
-            told = repr([event.attributes.get(name) for name in _ANSWER])
-            digest.update(told.encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
 
 
 def _exchange(event: Event, first: HttpRequest, read_sidecar: Callable[[str], bytes]) -> Exchange:

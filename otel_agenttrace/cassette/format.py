@@ -12,7 +12,7 @@ import json
 import math
 import re
 import reprlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Final, TypeVar, cast
 
@@ -23,9 +23,11 @@ from otel_agenttrace.model import AttributeValue, Call, Event, Link, Span, SpanK
 __all__ = [
     "FORMAT_VERSION",
     "decode_attributes",
+    "decode_event",
     "decode_id",
     "decode_span",
     "decode_spans",
+    "encode_events",
     "encode_line",
     "encode_resource",
     "format_version",
@@ -66,7 +68,7 @@ def encode_line(
     pairs += _sorted_pairs(span.attributes)
     events = (*span.events, *more_events)
     ended = "" if span.end_ns is None else f'"endTimeUnixNano":"{span.end_ns}",'
-    told = f'"events":[{",".join(map(_event, events))}],' if events else ""
+    told = f'"events":[{encode_events(events)}],' if events else ""
     links = f'"links":[{",".join(map(_link, span.links))}],' if span.links else ""
     parent = f'"parentSpanId":"{span.parent_span_id}",' if span.parent_span_id else ""
     line = (
@@ -97,6 +99,11 @@ def _status(span: Span) -> str:
     if span.status_message:
         told.append(f'"message":{quoted(span.status_message)}')
     return f"{{{','.join(told)}}}"
+
+
+def encode_events(events: Iterable[Event]) -> str:
+    """Return the elements of the list of events of a line."""
+    return ",".join(map(_event, events))
 
 
 def _event(event: Event) -> str:
@@ -206,7 +213,7 @@ def decode_span(
         start_ns=_time(record, "startTimeUnixNano"),
         end_ns=_time(record, "endTimeUnixNano") or None,
         attributes={**decode_attributes(record.get("attributes")), **_dropped(record)},
-        events=tuple(_read_event(obj(event)) for event in array(record.get("events"))),
+        events=tuple(decode_event(obj(event)) for event in array(record.get("events"))),
         links=tuple(_read_link(obj(link)) for link in array(record.get("links"))),
         status=_named(status.get("code"), _STATUSES, "STATUS_CODE_"),
         status_message=text(status.get("message")) or "",
@@ -233,7 +240,12 @@ def _dropped(record: JsonObject) -> Mapping[str, int]:
     return {name: count for member, name in _DROPPED.items() if (count := _int(record.get(member)))}
 
 
-def _read_event(record: JsonObject) -> Event:
+def decode_event(record: JsonObject) -> Event:
+    """Return the event of a record.
+
+    Raises:
+        ValueError: If what should be its time is none.
+    """
     name = text(record.get("name")) or ""
     return Event(name, _time(record, "timeUnixNano"), decode_attributes(record.get("attributes")))
 

@@ -1,4 +1,4 @@
-"""Know a log of another tool by its content: the beginning of a file in, the name of the format that `ingest` reads out."""
+"""Know what others wrote by its content: the beginning of a file in, the name of the format that `ingest` reads out."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ from typing import Final
 
 from otel_agenttrace.jsonvalue import JsonObject, obj, parse
 
-__all__ = ["form_of"]
+__all__ = ["form_of", "is_export"]
 
 _HEAD: Final = 1 << 16
 _LINES: Final = 20
 """How many lines are looked at: the first ones of a transcript may be notes of its client."""
 
 _OTLP: Final = re.compile(rb"\s*\[?\s*\{\s*\"resource_?(spans|logs|metrics)\"", re.IGNORECASE)
+_SPANS: Final = re.compile(rb"\s*\[?\s*\{\s*\"resource_?spans\"", re.IGNORECASE)
+_DUMPED: Final = tuple(
+    re.compile(rb'"%b"\s*:' % name)
+    for name in (b"(trace_id|traceId)", b"(span_id|spanId)", b"attributes", b"(start_time|startTime)", b"name")
+)
+"""Keys that stand near the beginning of a dump of spans, and together in hardly another file."""
 _YAML: Final = re.compile(rb"^trace_id:.*^events:", re.MULTILINE | re.DOTALL)
 
 
@@ -35,6 +41,18 @@ def form_of(path: Path) -> str | None:
         if head.lstrip()[:1] not in (b"{", b"["):
             return None
         return _of_lines(head) or _of_document(head)
+
+
+def is_export(path: Path) -> bool:
+    """Whether a file begins as JSON of spans that others exported: as OTLP, or as SDKs dump them.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    is_json = head.lstrip()[:1] in (b"{", b"[")
+    return _SPANS.match(head) is not None or (is_json and all(key.search(head) for key in _DUMPED))
 
 
 def _of_lines(head: bytes) -> str | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import logging
 import os
 import threading
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryFile
@@ -17,10 +17,12 @@ from typing import Final, TypeVar
 
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.conversations import with_conversations
+from otel_agenttrace.cassette.cutting import OWN, Content, LineDecoder, answer_digest, cut_call, record_of
 from otel_agenttrace.cassette.exchanges import (
     Definition,
     Reference,
-    answer_digest,
+    defined_digest,
+    own_body,
     read_attempts,
     reference_of,
     stored_request,
@@ -36,17 +38,15 @@ from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteInacc
 from otel_agenttrace.escaping import escaped
 from otel_agenttrace.jsonvalue import parse
 from otel_agenttrace.matching import EMPTY, Body
-from otel_agenttrace.model import Call, CallReader, Exchange, HttpRequest, Span, Trace
+from otel_agenttrace.model import Call, CallReader, Exchange, HttpRequest, RequestPieces, Span, Trace
 
-__all__ = ["OWN", "TORN", "Cassette", "open_cassette", "opened_file", "with_calls"]
+__all__ = ["TORN", "Cassette", "open_cassette", "opened_file", "with_calls"]
 
 _Read = TypeVar("_Read")
 _log = logging.getLogger("otel_agenttrace")
 TORN: Final = "the last line is torn (the recording process was killed); it is left out"
-OWN: Final = ("agenttrace.call.", "agenttrace.request.", "agenttrace.content")
-"""How the attributes begin that only a replay needs."""
 _KEPT: Final = 16 << 20
-"""Of a file up to this size, in bytes, the lines that a trace was made of are kept: its content is not decoded again."""
+"""Of a file up to this size, in bytes, the content of calls that a trace was made of is kept as it stands there."""
 
 
 def open_cassette(
@@ -111,7 +111,7 @@ def _not_found_hint(path: Path) -> str:
     partial = partial_path(path)
     if partial.exists():
         return f"a run that did not end, or failed, left {partial}: use it by that name"
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         there = [each.name for each in path.parent.iterdir() if each.is_file()]
         if near := difflib.get_close_matches(path.name, there, n=1):
             return f"did you mean {path.with_name(near[0])}?"
@@ -142,7 +142,7 @@ class Cassette:
         self._file = file
         self._warn = warn
         self._bodies: dict[tuple[int, int], Body] = {}
-        self._decoded: dict[int, list[Span]] = {}
+        self._contents: dict[int, Content] = {}
         self.renew_lock()
         with open(file.descriptor(), "rb", closefd=False) as content:
             content.seek(offset)
@@ -188,34 +188,80 @@ class Cassette:
             CassetteCorrupt: If the cassette was opened strictly and a line is not what the format promises.
         """
         entries = {self._place(entry): entry for entry in self.index.calls}
+        decoder = LineDecoder()
         keeps = sum(line.size for line in self.index.lines) <= _KEPT
         for line in self.index.lines[since:]:
             try:
-                decoded = self.decoded(line)
+                found = self._cut(line, entries.get((line.offset, 0)), decoder, keeps) or self.decoded(line)
             except CassetteCorrupt as damage:
                 self._skip(damage)
                 continue
-            if keeps:
-                self._decoded[line.offset] = decoded
-            for position, span in enumerate(decoded):
+            for position, span in enumerate(found):
                 entry = entries.get((line.offset, position))
                 if entry is not None:
-                    yield self._light(span, entry)
+                    yield span if span.read_call is not None else self._light(span, entry)
                 elif (line.offset, position) not in self.index.carriers:
                     yield span
+
+    def _cut(self, line: Line, entry: Entry | None, decoder: LineDecoder, keeps: bool) -> Sequence[Span]:
+        """Return the span of a line as we write it, its content left out unparsed; nothing of any other line, or a damaged one."""
+        if self._warn is None:  # opened strictly: its content may not be damaged
+            return ()
+        try:
+            record = decoder.record(self._raw(line))
+            if record is None or entry is None:
+                return () if record is None else (decoder.span(record),)
+            cut = cut_call(record)
+            digest = None if cut is None else cut.content.digest
+            if cut is None or digest is None:
+                return ()
+            if keeps:
+                self._contents[line.offset] = cut.content
+            return (decoder.span(cut.alone, self._reader(entry, digest)),)
+        except (ValueError, LookupError):  # what is wrong is told of the whole line
+            return ()
 
     def _light(self, span: Span, entry: Entry) -> Span:
         attributes = {name: value for name, value in span.attributes.items() if not name.startswith(OWN)}
         events = tuple(event for event in span.events if event.name != semconv.EVENT_AGENTTRACE_EXCHANGE)
-        digests = entry.key, answer_digest(span.events)
-        reader = CallReader(lambda: self.call(entry), lambda: self._attempts(entry), digests)
+        reader = self._reader(entry, answer_digest(span.events))
         return replace(span, attributes=attributes, events=events, read_call=reader)
+
+    def _reader(self, entry: Entry, digest: str) -> CallReader:
+        attempts, request = partial(self._attempts, entry), partial(self._request, entry)
+        return CallReader(partial(self.call, entry), attempts, (entry.key, digest), request)
+
+    def _request(self, entry: Entry) -> RequestPieces | None:
+        """Return what all attempts of a recorded call asked; None of a line that others wrote, or of a body without members."""
+        with self._damage_named(entry):
+            content = self._content(entry.line)
+            if content is None or not content.is_asked_alike:
+                return None
+            span = self._span(entry, Content.asking)
+            own, reference = own_body(span), reference_of(span)
+            if own.whole is not None:
+                return None
+            address = replace(stored_request(span, EMPTY), origin=entry.origin)
+            members = {**own.members, **{name: self._member(digest) for name, digest in reference.members.items()}}
+            digest = defined_digest(span, reference.count + len(own.elements))
+            read = partial(self._elements, entry, own, reference)
+            return RequestPieces(address, members, own.conversation, reference.prefix, own.elements, digest, read)
+
+    def _member(self, digest: str) -> str:
+        (holder,) = self._holders((digest,))
+        body = self._bodies.get(self._place(holder)) or self._body(*self._referring(holder))
+        return body.members[holder.definition.member]
+
+    def _elements(self, entry: Entry, own: Body, reference: Reference) -> tuple[str, ...]:
+        with self._damage_named(entry):
+            return self._body(entry, own, reference).elements
 
     def _attempts(self, entry: Entry) -> tuple[Exchange, ...]:
         """Return the attempts of a recorded call without the body of its request."""
         with self._damage_named(entry):
-            span = self._span(entry)
-            return read_attempts(span.events, stored_request(span, EMPTY), self._sidecar)
+            span = self._span(entry, Content.answered)
+            request = replace(stored_request(span, EMPTY), origin=entry.origin)
+            return read_attempts(span.events, request, self._sidecar)
 
     def call(self, entry: Entry) -> Call:
         """Return a recorded call.
@@ -225,7 +271,7 @@ class Cassette:
         """
         with self._damage_named(entry):
             span = self._span(entry)
-            request = stored_request(span, self._body(entry))
+            request = stored_request(span, self._body(entry, own_body(span), reference_of(span)))
             return Call(entry.key, read_attempts(span.events, request, self._sidecar), entry.lane, entry.ticket)
 
     def damages(self) -> Iterator[CassetteCorrupt]:
@@ -255,7 +301,8 @@ class Cassette:
             CassetteCorrupt: If its line is not what the format promises.
         """
         with self._damage_named(entry):
-            return stored_request(self._span(entry), self._body(entry))
+            span = self._span(entry)
+            return stored_request(span, self._body(entry, own_body(span), reference_of(span)))
 
     @contextmanager
     def _damage_named(self, entry: Entry) -> Generator[None]:
@@ -270,11 +317,28 @@ class Cassette:
     def _sidecar(self, digest: str) -> bytes:
         return read_sidecar(self._absolute, digest)
 
-    def _span(self, entry: Entry | Holder) -> Span:
-        spans = self._decoded.get(entry.line.offset) or self.decoded(entry.line)
+    def _span(self, entry: Entry | Holder, part: Callable[[Content], Span] | None = None) -> Span:
+        """Return the span of a call or a carrier; of a call on a line as we write it a part is enough, if one is named."""
+        content = None if part is None else self._content(entry.line)
+        if part is not None and content is not None:
+            with suppress(ValueError):  # what is wrong is told of the whole line
+                return part(content)
+        spans = self.decoded(entry.line)
         if entry.position >= len(spans):
             raise ValueError("the line holds no span")
         return spans[entry.position]
+
+    def _content(self, line: Line) -> Content | None:
+        """Return the content of a line as we write it, None of any other."""
+        found = self._contents.get(line.offset)
+        if found is not None:
+            return found
+        record = record_of(self._raw(line))
+        cut = None if record is None else cut_call(record)
+        return None if cut is None else cut.content
+
+    def _raw(self, line: Line) -> bytes:
+        return os.pread(self._file.descriptor(), line.size, line.offset)
 
     def decoded(self, line: Line) -> list[Span]:
         """Return the spans of a line with all that stands on it.
@@ -283,40 +347,41 @@ class Cassette:
             CassetteCorrupt: If it is not what the format promises.
         """
         try:
-            return list(decode_spans(parse(os.pread(self._file.descriptor(), line.size, line.offset))))
+            return list(decode_spans(parse(self._raw(line))))
         except (ValueError, RecursionError) as error:
             raise CassetteCorrupt(self.path, line.number, f"damaged: {error}") from error
 
-    def _body(self, wanted: Entry) -> Body:
+    def _body(self, wanted: Entry | Holder, own: Body, reference: Reference) -> Body:
         """Return the whole body of a call, from the bottom of the chain of lines it refers to."""
         with self._lock:
-            waiting: list[Entry | Holder] = [wanted]
-            while waiting:
-                entry = waiting[-1]
-                span = self._span(entry)
-                reference = reference_of(span)
-                missing = [holder for holder in self._holders(reference) if self._place(holder) not in self._bodies]
+            waiting = [(wanted, own, reference)]
+            while waiting and self._place(wanted) not in self._bodies:
+                entry, own, reference = waiting[-1]
+                missing = [
+                    holder for holder in self._holders(reference.digests) if self._place(holder) not in self._bodies
+                ]
                 if missing:
-                    waiting += missing
+                    waiting += map(self._referring, missing)
                     if len(waiting) > 2 * (len(self.index.calls) + len(self.index.carriers)) + 2:
                         raise ValueError("lines refer to each other in a circle")
                     continue
                 waiting.pop()
-                self._bodies[self._place(entry)] = whole_body(span, reference, self._held(reference))
+                self._bodies[self._place(entry)] = whole_body(own, reference, self._held(reference.digests))
             return self._bodies[self._place(wanted)]
 
-    def _holders(self, reference: Reference) -> list[Holder]:
-        missing = [digest for digest in reference.digests if digest not in self.index.holders]
+    def _referring(self, entry: Entry | Holder) -> tuple[Entry | Holder, Body, Reference]:
+        span = self._span(entry, Content.asking)
+        return entry, own_body(span), reference_of(span)
+
+    def _holders(self, digests: Sequence[str]) -> list[Holder]:
+        missing = [digest for digest in digests if digest not in self.index.holders]
         if missing:
             raise ValueError(f"it shares content with a line that is not there ({missing[0][:40]})")
-        return [self.index.holders[digest] for digest in reference.digests]
+        return [self.index.holders[digest] for digest in digests]
 
-    def _held(self, reference: Reference) -> dict[str, tuple[Definition, Body]]:
-        held: dict[str, tuple[Definition, Body]] = {}
-        for digest in reference.digests:
-            holder = self.index.holders[digest]
-            held[digest] = (holder.definition, self._bodies[self._place(holder)])
-        return held
+    def _held(self, digests: Sequence[str]) -> dict[str, tuple[Definition, Body]]:
+        bodies = ((holder.definition, self._bodies[self._place(holder)]) for holder in self._holders(digests))
+        return dict(zip(digests, bodies, strict=True))
 
     def _place(self, entry: Entry | Holder) -> tuple[int, int]:
         return entry.line.offset, entry.position

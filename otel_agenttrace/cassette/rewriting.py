@@ -29,7 +29,7 @@ from otel_agenttrace.jsonvalue import compact, parse
 from otel_agenttrace.matching import Body, body_of
 from otel_agenttrace.model import AttributeValue, Span
 
-__all__ = ["Change", "Changes", "changes_of", "rewrite", "without"]
+__all__ = ["Change", "Changes", "changes_of", "ended", "rewrite", "without"]
 
 _CARRIER: Final = "shared content"
 _OF_RUN: Final = (semconv.AGENTTRACE_CALL_REPLACES, "agenttrace.replay.")
@@ -74,7 +74,7 @@ def changes_of(partial: Path, cassette: Cassette) -> Changes:
     appended: list[bytes] = []
     failed = 0
     for line in _sound(scan(partial, io.BytesIO(content))).lines:
-        raw = _ended(content[line.offset : line.offset + line.size])
+        raw = ended(content[line.offset : line.offset + line.size])
         (span,) = decode_spans(parse(raw))
         place = span.attributes.get(semconv.AGENTTRACE_CALL_REPLACES)
         if place is None:
@@ -102,7 +102,8 @@ def _sound(index: Index) -> Index:
     return index
 
 
-def _ended(raw: bytes) -> bytes:
+def ended(raw: bytes) -> bytes:
+    """Return lines whose last one has its end."""
     return raw if raw.endswith(b"\n") else raw + b"\n"
 
 
@@ -171,7 +172,7 @@ def rewrite(
             placed = {at: (line,) for at, line in spans.items()}
             write_private(to or path, sheet.rewritten(changes, appended, placed), mode, durable=True)
     except OSError as error:
-        raise CassetteInaccessible(path, "written", f"{error.strerror}") from error
+        raise CassetteInaccessible(to or path, "written", f"{error.strerror}") from error
     if to is not None:
         return frozenset()
     try:
@@ -296,7 +297,7 @@ class _Sheet:
     # --- new lines --------------------------------------------------------------------------------------------------
 
     def _pieces(self, line: Line, placed: Mapping[tuple[int, int], tuple[bytes, ...]]) -> Iterator[bytes]:
-        raw = _ended(self._raw(line))
+        raw = ended(self._raw(line))
         if line.offset not in self._touched:
             yield raw
             return

@@ -14,32 +14,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from otel_agenttrace import semconv
-from otel_agenttrace.cassette.format import decode_attributes, decode_span, decode_spans
+from otel_agenttrace.cassette.cutting import OWN, LineDecoder, cut_call
+from otel_agenttrace.cassette.format import decode_spans
 from otel_agenttrace.cassette.index import Entry, check_version, damage_of, is_torn, raw_lines, too_long
-from otel_agenttrace.cassette.reader import OWN, TORN, Cassette, open_cassette, opened_file
+from otel_agenttrace.cassette.reader import TORN, Cassette, open_cassette, opened_file
 from otel_agenttrace.errors import CassetteCorrupt, CassetteError
 from otel_agenttrace.escaping import escaped
-from otel_agenttrace.jsonvalue import JsonObject, array, obj, parse
-from otel_agenttrace.model import AttributeValue, Call, Event, Span
+from otel_agenttrace.jsonvalue import parse
+from otel_agenttrace.model import Call, Event, Span
 
 __all__ = ["SpanLines"]
 
-# A line as we write it is cut by what stands in no text of it: in a JSON string each quote has a backslash.
-_PAIR: Final = b',{"key":"'
-_REQUEST: Final = b',{"key":"agenttrace.call.ticket"'
-_OF_REQUEST: Final = (_PAIR + b"agenttrace.call.", _PAIR + b"agenttrace.request.")
-_LAST: Final = b'"}}],"'
-_EVENTS: Final = b',"events":['
-_ATTEMPTS: Final = b'{"attributes":[{"key":"agenttrace.exchange.'
-_AFTER: Final = b'],"flags":'
-_NAMED: Final = b'"name":"agenttrace.exchange","timeUnixNano":"'
-_STATUS: Final = b'{"key":"agenttrace.exchange.status","value":{"intValue":"'
-_SPAN: Final = b'"spans":[{'
-_TAIL: Final = b"]}]}]}\n"
 _CALL: Final = b'"agenttrace.call.key"'
-_OF_CALL: Final = b'{"attributes":[{"key":' + _CALL
-_OWN: Final = tuple(b'"%b' % name.encode() for name in OWN)
-_OF_EXCHANGE: Final = b'"agenttrace.exchange.'
 _SPANS: Final = (b'"resourceSpans"', b'"resource_spans"')
 _LOGS: Final = b'"resourceLogs"'
 _SIGNALS: Final = (_LOGS, b'"resourceMetrics"')
@@ -73,9 +59,7 @@ class SpanLines:
         self._file = opened_file(path)
         self._warn = warn
         self._told: set[int | str] = set()
-        self._head = b""
-        self._scope: JsonObject = {}
-        self._resource: Mapping[str, AttributeValue] = {}
+        self._decoder = LineDecoder()
         self.size = os.fstat(self._file.descriptor()).st_size
         self.damage: CassetteCorrupt | None = None
         self.has_calls = has_spans = has_logs = False
@@ -114,19 +98,14 @@ class SpanLines:
 
     def _decoded(self, offset: int, raw: bytes) -> list[Span]:
         """Return the spans of a line: of one as we write it by its span alone, if what is around it is known."""
-        begin = raw.find(_SPAN) + len(_SPAN) - 1
-        head = raw[:begin]
         try:
-            if begin < len(_SPAN) or not raw.endswith(_TAIL):
+            record = self._decoder.record(raw)
+            if record is None:
                 return list(decode_spans(parse(raw)))
-            if head != self._head:
-                (around,) = array(obj(parse(head + _TAIL))["resourceSpans"])
-                (self._scope,) = map(obj, array(obj(around)["scopeSpans"]))
-                self._resource = decode_attributes(obj(obj(around).get("resource")).get("attributes"))
-                self._head = head
-            cut = _without_content(raw[begin : -len(_TAIL)])
-            read_call = partial(self._call, offset, 0) if _is_light(cut) else None
-            return [decode_span(obj(parse(cut)), self._scope, self._resource, read_call)]
+            cut = cut_call(record)
+            if cut is None:
+                return [self._decoder.span(record)]
+            return [self._decoder.span(cut.with_status, partial(self._call, offset, 0))]
         except (
             ValueError,
             LookupError,
@@ -171,44 +150,6 @@ def _is_told(_: str) -> None:
 def _is_whole(raw: bytes) -> bool:
     """Whether a line is a whole JSON object with spans in it: of a document in several lines, none is."""
     return raw.startswith(b"{") and raw.rstrip().endswith(b"}") and any(name in raw for name in _SPANS)
-
-
-def _without_content(raw: bytes) -> bytes:
-    """Return a line without what it holds of requests and answers, if it is written as we write it."""
-    return _without_answers(_without_request(raw))
-
-
-def _without_request(raw: bytes) -> bytes:
-    begin = end = raw.find(_REQUEST)
-    last = raw.find(_LAST, begin)
-    if begin < 0 or last < 0:
-        return raw
-    while raw.startswith(_OF_REQUEST, end):
-        following = raw.find(_PAIR, end + 1, last)
-        end = following if following >= 0 else last + _LAST.index(b"]")
-    return raw[:begin] + raw[end:]
-
-
-def _without_answers(raw: bytes) -> bytes:
-    """Keep of each attempt when it was, and its status; other events stand before them, such a line stays whole."""
-    begin = raw.find(_EVENTS)
-    end = raw.rfind(_AFTER)
-    if begin < 0 or end < 0 or not raw.startswith(_ATTEMPTS, begin + len(_EVENTS)):
-        return raw
-    attempts: list[bytes] = []
-    told = begin
-    while (named := raw.find(_NAMED, told, end)) >= 0:
-        status = raw.find(_STATUS, told, named)
-        pair = raw[status : raw.find(b"}}", status) + 2] if status >= 0 else b""
-        told = named + len(_NAMED)
-        time = raw[told : raw.find(b'"', told)]
-        attempts.append(b'{"attributes":[%b],%b%b"}' % (pair, _NAMED, time))
-    return raw[:begin] + _EVENTS + b",".join(attempts) + raw[end:]
-
-
-def _is_light(cut: bytes) -> bool:
-    """Whether what is left of a line is that of a recorded call, and nothing of it is what only a replay needs."""
-    return cut.startswith(_OF_CALL) and sum(map(cut.count, _OWN)) == 1 and cut.count(_OF_EXCHANGE) == cut.count(_STATUS)
 
 
 def _light(span: Span, read_call: Callable[[], Call | None]) -> Span:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import Final
 
+from otel_agenttrace.cassette.appending import kept_still
 from otel_agenttrace.cassette.beginning import check_may_be_replaced, is_ours
 from otel_agenttrace.cassette.held import check_is_file
 from otel_agenttrace.cassette.pack import SUFFIX as PACKED
@@ -123,10 +125,16 @@ def cure(path: Path) -> str:
 
 
 def cleaned(path: Path, redactor: Redactor, *, to: Path | None = None, dry_run: bool = False) -> CleanedFile:
-    """Clean a file as `clean` does, and return its problem if that cannot be done."""
+    """Clean a file as `clean` does, and return its problem if that cannot be done.
+
+    Raises:
+        CassetteInaccessible: If the clean file cannot be written to another place.
+    """
     try:
         return clean(path, redactor, to=to, dry_run=dry_run)
     except CassetteError as error:
+        if to is not None and isinstance(error, CassetteInaccessible) and error.is_output:
+            raise
         return CleanedFile(path, problem=str(error))
 
 
@@ -203,7 +211,11 @@ def _clean_trace(path: Path, redactor: Redactor, to: Path | None, *, dry_run: bo
         raise CassetteInaccessible(path, "cleaned", reason, f"take secrets out by hand; {place}") from error
     if dry_run or not (leaks or to is not None):
         return CleanedFile(path, leaks)
-    write_private(to or path, written, stat.S_IMODE(path.stat().st_mode), durable=True)
+    is_appended_to = to is None and path.name.endswith(NOTES)  # somebody may annotate in this very moment
+    with kept_still(path) if is_appended_to else nullcontext(content) as now:
+        if now != content:
+            written, leaks = cleaned_documents(path, now, redactor)
+        write_private(to or path, written, stat.S_IMODE(path.stat().st_mode), durable=True)
     return CleanedFile(path, leaks, to or path)
 
 

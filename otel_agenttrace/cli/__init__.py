@@ -9,7 +9,7 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem
 
-from otel_agenttrace.errors import AgentTraceError, CassetteError, GitHubError, IngestError
+from otel_agenttrace.errors import AgentTraceError, CassetteError, CassetteInaccessible, GitHubError, IngestError
 
 __all__ = ["CLEAN", "FINDINGS", "UNREADABLE", "WRONG_USE", "main"]
 
@@ -145,7 +145,8 @@ def main() -> None:
     try:
         _cli(prog_name="otel-agenttrace")
     except (CassetteError, GitHubError, IngestError) as error:
-        _fail(error, UNREADABLE)
+        is_output = isinstance(error, CassetteInaccessible) and error.is_output
+        _fail(error, WRONG_USE if is_output else UNREADABLE)
     except AgentTraceError as error:
         _fail(error, WRONG_USE)
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from otel_agenttrace.analyze.naming import spans_named
 from otel_agenttrace.api import load
 from otel_agenttrace.cli.inputs import OUTPUT, shown
 from otel_agenttrace.cli.naming import RunPath
@@ -21,7 +22,6 @@ from otel_agenttrace.library.annotations import (
     new_remarks,
     remarks_on,
 )
-from otel_agenttrace.library.choosing import chosen
 from otel_agenttrace.model import Trace
 from otel_agenttrace.report.annotated import annotated, annotated_page
 from otel_agenttrace.report.text import counted, escaped
@@ -62,9 +62,9 @@ def annotate(
 ) -> None:
     """Put notes, labels and bookmarks on spans of FILE: kept beside it, shown wherever the run is shown.
 
-    SPAN is the first digits of a span id (4 or more), a name, or a selector (docs/selectors.md). Secrets in a text are
-    replaced before it is written. FILE itself is never changed; what is on a span is found again, after the run was
-    recorded anew, by the span's name and place.
+    SPAN is the beginning of an id (4 digits or more), a name, a selector (docs/selectors.md), `last`, or `last-error`.
+    Secrets in a text are replaced before it is written. FILE itself is never changed; what is on a span is found again,
+    after the run was recorded anew, by the span's name and place.
     """
     told: list[tuple[Mark, str]] = [("note", note) for note in notes]
     told.extend(("label", label) for label in labels)
@@ -73,7 +73,7 @@ def annotate(
     if as_list and (told or delete):
         raise click.UsageError("--list prints, and changes nothing: leave out the other options.")
     trace = load(file)
-    spans = chosen(trace, meant) if meant is not None else ()
+    spans = spans_named(trace, meant) if meant is not None else ()
     if delete:
         _delete(file, trace, meant, spans, told, several=several)
     elif told:

@@ -12,6 +12,7 @@ import click
 from otel_agenttrace.cassette.private import write_private
 from otel_agenttrace.cli.inputs import FILE, FILES, NumberRange, Reader, compared_with, shown
 from otel_agenttrace.cli.look import JSON
+from otel_agenttrace.cli.writing import writable
 from otel_agenttrace.config import resolve
 from otel_agenttrace.datasets.choosing import Wanted
 from otel_agenttrace.datasets.examples import Per, examples_of, last_of_conversations
@@ -19,7 +20,6 @@ from otel_agenttrace.datasets.formats import FORMATS
 from otel_agenttrace.datasets.making import Making, made
 from otel_agenttrace.datasets.sides import Side
 from otel_agenttrace.datasets.writing import content_of
-from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.report.dataset import dataset_page
 from otel_agenttrace.selectors import parse_selector
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
@@ -139,6 +139,8 @@ def dataset(
     report, rows = made(reader.traces(), making, redactor)
     if report.examples:
         report = replace(report, files={side: str(_path(output, side)) for side in rows})
+        for side in rows:
+            reader.check_not_read(_path(output, side))
         for side, on in rows.items():
             _write(_path(output, side), content_of(on, form))
     shown("json" if as_json else "text", report, lambda: dataset_page(report))
@@ -150,9 +152,5 @@ def _path(output: Path, side: Side) -> Path:
 
 
 def _write(path: Path, content: bytes) -> None:
-    try:
+    with writable(path):
         write_private(path, content)
-    except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be written: {error.strerror}.\n  to fix   name a file in a folder that is there"
-        ) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +11,7 @@ import click
 from otel_agenttrace.analyze.branching import run_tree
 from otel_agenttrace.analyze.phases import explain as explained
 from otel_agenttrace.analyze.timelines import timeline as laid_out
-from otel_agenttrace.cli.inputs import FILES, OUTPUT, Reader, shown
+from otel_agenttrace.cli.inputs import FILES, OUTPUT, Reader, shown_each
 from otel_agenttrace.model import Trace
 from otel_agenttrace.report.explained import explained_page
 from otel_agenttrace.report.page import Page
@@ -29,13 +28,6 @@ _DEPTH = click.option(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Reports:
-    """The reports of the files that were read, as JSON."""
-
-    runs: tuple[object, ...]
-
-
 def _told(
     paths: tuple[Path, ...],
     form: str,
@@ -44,11 +36,7 @@ def _told(
 ) -> None:
     reader = Reader(paths)
     reports = tuple(report_of(trace, name) for name, trace in reader.traces())
-    if form == "json":
-        shown(form, _Reports(reports), tuple)
-    else:
-        for report in reports:
-            shown(form, report, lambda report=report: page_of(report))
+    shown_each(form, reports, page_of)
     reader.end()
 
 

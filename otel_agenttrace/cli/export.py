@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
-from otel_agenttrace.cassette.held import recordable
+from otel_agenttrace.cassette.held import check_is_file
 from otel_agenttrace.cassette.private import open_private, take_place
 from otel_agenttrace.cli.inputs import FILES, Reader
+from otel_agenttrace.cli.writing import writable
 from otel_agenttrace.config import resolve
 from otel_agenttrace.report.exported import FORMS, Cleaner, exported
 from otel_agenttrace.report.text import counted
@@ -37,7 +38,8 @@ def export(paths: tuple[Path, ...], form: str, output: Path | None) -> None:
     runs in one document. ndjson: a span a line. csv: a call to a model a line. Secrets are looked for once more, by the
     rules of today. Damaged files are named and left out; exits 3 if none can be read.
     """
-    reader = Reader(paths)
+    reader = Reader(paths, quiet=output is None)
+    reader.check_not_read(output)
     runs = reader.traces()
     first = next(runs, None)
     if first is not None:
@@ -46,7 +48,7 @@ def export(paths: tuple[Path, ...], form: str, output: Path | None) -> None:
         if output is None:
             sys.stdout.writelines(pieces)
         else:
-            _write(output, pieces, paths)
+            _write(output, pieces)
         for damage in cleaner.damaged:
             click.echo(f"otel-agenttrace: a span is written without its content: {damage}", err=True)
         if cleaner.changed:
@@ -55,15 +57,14 @@ def export(paths: tuple[Path, ...], form: str, output: Path | None) -> None:
     reader.end()
 
 
-def _write(output: Path, pieces: Iterable[str], sources: Iterable[Path]) -> None:
-    """Write a file, whole or not at all; none of those it is made from."""
-    if any(output.exists() and source.exists() and output.samefile(source) for source in sources):
-        raise click.UsageError(f"{output} is one of the files that are read.")
+def _write(output: Path, pieces: Iterable[str]) -> None:
+    """Write a file, whole or not at all."""
     growing = output.with_name(f"{output.name}.{os.getpid()}")
-    try:
-        with recordable(output):
+    with writable(output):
+        check_is_file(output, "written")
+        try:
             with os.fdopen(open_private(growing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as file:
                 file.writelines(pieces)
             take_place(growing, output)
-    finally:
-        growing.unlink(missing_ok=True)
+        finally:
+            growing.unlink(missing_ok=True)

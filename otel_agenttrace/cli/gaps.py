@@ -51,6 +51,9 @@ def gaps(
     table = pyproject_settings(Path.cwd()).get("gaps", {})
     limits = limits_from(cast("Mapping[str, object]", table), thresholds)
     left, right = Reader((baseline,)), Reader((candidate,))
+    for side in (left, right):
+        side.check_not_read(output)
+        side.check_not_read(skills)
     report = gaps_between(_records(left, baseline), _records(right, candidate), limits)
     if output is not None:
         write_file(output, json.dumps(plain(report), indent=2, ensure_ascii=False).encode() + b"\n")

@@ -37,6 +37,7 @@ def guidance(paths: tuple[Path, ...], output: Path | None, title: str) -> None:
     FILE is what `patterns -o` or `gaps --json` wrote, or a cassette, a trace or a folder of them: their patterns are looked
     for then. Only the block between the two otel-agenttrace comments is written; the rest of the file stays as it is.
     """
+    Reader(paths).check_not_read(output)
     with ExitStack() as kept:
         files = [kept.enter_context(readable(path)) for path in paths]
         reports = [_report_in(file) for file in files]

@@ -7,11 +7,11 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
-from functools import wraps
+from dataclasses import dataclass, replace
+from functools import partial, wraps
 from math import isfinite
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import click
 from rich.progress import Progress
@@ -23,7 +23,7 @@ from otel_agenttrace.cli.look import readable
 from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.errors import CassetteError, IngestError
 from otel_agenttrace.library.finding import traces_at
-from otel_agenttrace.library.loading import RUN, runs_at
+from otel_agenttrace.library.loading import RUN, run_in, runs_at
 from otel_agenttrace.library.reading import Source, Unread, forgiven, read_each
 from otel_agenttrace.library.streaming import opened_stream
 from otel_agenttrace.model import Trace
@@ -32,9 +32,10 @@ from otel_agenttrace.report.plain import plain
 from otel_agenttrace.report.terminal import console
 from otel_agenttrace.report.text import escaped_lines
 
-__all__ = ["FILE", "FILES", "OUTPUT", "NumberRange", "Reader", "compared_with", "shown", "tell_unread"]
+__all__ = ["FILE", "FILES", "OUTPUT", "NumberRange", "Reader", "compared_with", "shown", "shown_each", "tell_unread"]
 
 _Read = TypeVar("_Read")
+_Report = TypeVar("_Report")
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
 _log = logging.getLogger("otel_agenttrace")
@@ -58,8 +59,10 @@ class NumberRange(click.FloatRange):
 class Reader:
     """Reads the files a user named, one after another, with progress; tells at the end which could not be read."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], *, quiet: bool = False) -> None:
+        """Take the files; `quiet` shows no progress, where what is made of each is printed at once."""
         self._paths = paths
+        self._quiet = quiet
         self._unread: list[Unread] = []
         self._count = 0
 
@@ -85,6 +88,11 @@ class Reader:
             yield replace(stream, name=name)
 
     @property
+    def has_read(self) -> bool:
+        """Whether a file could be read so far."""
+        return self._count > 0
+
+    @property
     def unread(self) -> tuple[str, ...]:
         """The names of the files that could not be read so far."""
         return tuple(each.name for each in self._unread)
@@ -92,7 +100,7 @@ class Reader:
     def _each(self, read: Callable[[Path], _Read]) -> Iterator[tuple[str, _Read]]:
         with ExitStack() as kept:
             sources = [Source(str(file), kept.enter_context(readable(file))) for file in self._files()]
-            for found in read_each(_with_progress(sources), read, self._unread):
+            for found in read_each(sources if self._quiet else _with_progress(sources), read, self._unread):
                 self._count += 1
                 yield found
 
@@ -107,7 +115,16 @@ class Reader:
 
     def _files(self) -> Iterator[Path]:
         for path in self._paths:
-            yield from traces_at(path, with_logs=True)
+            yield from traces_at(path, as_runs=True)
+
+    def check_not_read(self, output: Path | None) -> None:
+        """Refuse to write over a file that is read.
+
+        Raises:
+            UsageError: If the output is one of them.
+        """
+        if output is not None and output.exists() and any(_is_same(file, output) for file in self._files()):
+            raise click.UsageError(f"{output} is one of the files that are read: name another one to write.")
 
     def end(self, *, findings: bool = False, needs_more: bool = False) -> NoReturn:
         """Name the files that could not be read, and exit: 3 if none could, or more were needed, 1 on findings, else 0."""
@@ -117,6 +134,11 @@ class Reader:
     def tell_unread(self) -> None:
         """Name the files that could not be read."""
         tell_unread(self._unread)
+
+
+def _is_same(file: Path, other: Path) -> bool:
+    found, _ = run_in(file) or (file, "")
+    return found.exists() and found.samefile(other)
 
 
 def _with_progress(sources: Sequence[Source]) -> Iterator[Source]:
@@ -155,7 +177,7 @@ def compared_with(path: Path) -> Iterator[tuple[str, Trace]]:
     Raises:
         CassetteError: If one cannot be read: what is missing there would pass for what is new.
     """
-    for file in traces_at(path, with_logs=True):
+    for file in traces_at(path, as_runs=True):
         with readable(file) as kept:
             yield str(file), load(kept)
 
@@ -183,3 +205,19 @@ def shown(form: str, report: object, page: Callable[[], Page]) -> None:
         output = console()
         for each in page_text(page()):
             output.print(each)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reports(Generic[_Report]):
+    """The reports of the files that were read, as JSON."""
+
+    runs: tuple[_Report, ...]
+
+
+def shown_each(form: str, reports: tuple[_Report, ...], page: Callable[[_Report], Page]) -> None:
+    """Print a report of each run: one page after the other, or one JSON object with all of them as `runs`."""
+    if form == "json":
+        shown(form, _Reports(reports), tuple)
+        return
+    for report in reports:
+        shown(form, report, partial(page, report))

@@ -16,9 +16,9 @@ from otel_agenttrace.analyze.fingerprints import Fingerprint
 from otel_agenttrace.analyze.fingerprints import fingerprint as fingerprint_of
 from otel_agenttrace.analyze.suite import suite_of
 from otel_agenttrace.cassette.places import UNNAMED
-from otel_agenttrace.cli import CLEAN
+from otel_agenttrace.cli import CLEAN, UNREADABLE
 from otel_agenttrace.cli.ages import checked_age
-from otel_agenttrace.cli.inputs import FILES, OUTPUT, Reader, shown
+from otel_agenttrace.cli.inputs import FILES, OUTPUT, Reader, shown, tell_unread
 from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.jsonvalue import parse
@@ -27,6 +27,7 @@ from otel_agenttrace.library.listing import Sort, listed, listing
 from otel_agenttrace.library.migrating import migrated
 from otel_agenttrace.library.playing import Played, played_in
 from otel_agenttrace.library.pruning import Pruned, Pruning, prunable_in, pruned, remove
+from otel_agenttrace.library.reading import Source, Unread, read_each
 from otel_agenttrace.report.library import fingerprint_page, listing_page, pruning_page
 from otel_agenttrace.report.text import escaped
 
@@ -56,7 +57,8 @@ def ls(paths: tuple[Path, ...], sort: Sort, report: Path | None, *, form: str) -
     rows = (reader.made(each.name, partial(listed, each, time.time_ns(), played)) for each in reader.streams())
     kept = (row for row in rows if row and (not report or row.unplayed or played.is_unused(Path(row.name))))
     found = listing(kept, sort)
-    shown(form, found, lambda: listing_page(found))
+    if form == "json" or reader.has_read:
+        shown(form, found, lambda: listing_page(found))
     reader.end()
 
 
@@ -153,12 +155,15 @@ def fingerprint(paths: tuple[Path, ...], *, form: str) -> None:
 
 
 @click.command(epilog="Example: otel-agenttrace migrate tests/cassettes")
-@FILES
+@click.argument("paths", metavar="FILE…", nargs=-1, required=True, type=RunPath())
 def migrate(paths: tuple[Path, ...]) -> None:
     """Bring cassettes of an older format to the current one; those that have it stay byte for byte.
 
-    There is one format yet, version 1. A cassette of a later release is refused.
+    There is one format yet, version 1. A cassette of a later release is refused. Exits 3 only if no FILE could be read.
     """
-    for path in (file for each in paths for file in traces_at(each)):
-        done = migrated(path)
-        click.echo(f"{escaped(str(path))}: already current, version {done.after}")
+    sources = [Source(str(file), file) for path in paths for file in traces_at(path)]
+    unread: list[Unread] = []
+    for name, done in read_each(sources, migrated, unread):
+        click.echo(f"{escaped(name)}: already current, version {done.after}")
+    tell_unread(unread)
+    sys.exit(UNREADABLE if len(unread) == len(sources) else CLEAN)

@@ -33,7 +33,7 @@ from otel_agenttrace.report.node import text_of
 from otel_agenttrace.report.page import page_text
 from otel_agenttrace.report.plain import plain
 from otel_agenttrace.report.terminal import console, trace_json, trace_tree
-from otel_agenttrace.report.text import escaped, escaped_lines
+from otel_agenttrace.report.text import counted, escaped, escaped_lines
 from otel_agenttrace.report.tool_usage import tools_used_page
 
 __all__ = ["CASSETTE_OR_INPUT", "JSON", "pack", "readable", "show", "validate"]
@@ -132,7 +132,8 @@ def _validated(path: Path) -> Validation:
 
 def _tell(report: Validation) -> None:
     if not report.problems:
-        click.echo(f"{escaped(report.path)}: {report.spans} spans, {report.calls} recorded calls, all readable")
+        read = f"{counted(report.spans, 'span')}, {counted(report.calls, 'recorded call')}"
+        click.echo(f"{escaped(report.path)}: {read}, all readable")
     for problem in report.problems:
         shown = escaped_lines(problem)
         click.echo(shown if report.readable else f"otel-agenttrace: {shown}", err=not report.readable)

@@ -47,6 +47,8 @@ def patterns(
     it. A recording is one run; of other files, each trace is one. Exits 3 only if no FILE could be read.
     """
     reader = Reader(paths)
+    reader.check_not_read(output)
+    reader.check_not_read(skills)
     report = patterns_of(reader.streams(), window=window, top=top)
     if report.files:
         if output is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 from os.path import relpath
 from pathlib import Path
 from typing import TextIO, TypeVar
@@ -18,6 +17,7 @@ from otel_agenttrace.api import load
 from otel_agenttrace.checks.files import checked_files_of
 from otel_agenttrace.cli import CLEAN, UNREADABLE
 from otel_agenttrace.cli.look import JSON, readable
+from otel_agenttrace.cli.writing import writable
 from otel_agenttrace.errors import IngestError
 from otel_agenttrace.jsonvalue import Json, parse, told_wrong
 from otel_agenttrace.report.markdown import review_markdown
@@ -72,11 +72,12 @@ def report(
         checks=None if checks is None else _read(checks, checked_files_of),
         changes=None if not folders and base is None else _changes(folders, base),
     )
-    try:
-        with nullcontext(sys.stdout) if output is None else output.open("w", encoding="utf-8") as file:
-            _write(review, "json" if as_json else form, file)
-    except OSError as error:
-        raise click.UsageError(f"{output} cannot be written: {error.strerror}.") from error
+    shown = "json" if as_json else form
+    if output is None:
+        _write(review, shown, sys.stdout)
+    else:
+        with writable(output), output.open("w", encoding="utf-8") as file:
+            _write(review, shown, file)
     raise SystemExit(UNREADABLE if review.damaged else CLEAN)
 
 

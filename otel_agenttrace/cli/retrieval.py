@@ -124,7 +124,8 @@ def retrieval(
     tolerances = Tolerances(tolerance, order_tolerance, score_tolerance)
     drift = None if before is None else drifts(before, after, tolerances)
     report = RetrievalReport(tuple(figures), drift, tolerances)
-    shown(form, report, lambda: retrieval_page(report))
+    if form == "json" or reader.has_read:
+        shown(form, report, lambda: retrieval_page(report))
     reader.end(findings=bool(fail_on) and _fails(drift or (), frozenset(fail_on)))
 
 

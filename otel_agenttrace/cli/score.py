@@ -89,6 +89,7 @@ def score(
         for each in last_of_conversations(examples_of(name, trace))
     ]
     reader = Reader(paths)
+    reader.check_not_read(output)
     examples = [each for name, trace in reader.traces() for each in last_of_conversations(examples_of(name, trace))]
     with session(cassette, mode, quiet=True):
         judge = judge_of(provider, model)

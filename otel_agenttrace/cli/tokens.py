@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import click
 
-from otel_agenttrace.analyze.contexts import ContextReport, Window, context_use, windows
-from otel_agenttrace.cli.inputs import FILES, OUTPUT, NumberRange, Reader, shown
+from otel_agenttrace.analyze.contexts import Window, context_use, windows
+from otel_agenttrace.cli.inputs import FILES, OUTPUT, NumberRange, Reader, shown_each
 from otel_agenttrace.config import resolve
 from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.jsonvalue import digits
@@ -23,13 +22,6 @@ __all__ = ["tokens"]
 
 _FAILING: Final[Mapping[str, tuple[str, ...]]] = {"warning": ("warning", "critical"), "critical": ("critical",)}
 _SHARE: Final = NumberRange(min=0, max=100, min_open=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Reports:
-    """The reports of the files that were read, as JSON."""
-
-    runs: tuple[ContextReport, ...]
 
 
 @click.command(epilog="Example: otel-agenttrace tokens run.otlp.jsonl --fail-on critical")
@@ -53,11 +45,7 @@ def tokens(
         context_use(trace, window_of, warning=warn / 100, critical=critical / 100, name=name)
         for name, trace in reader.traces()
     )
-    if form == "json":
-        shown(form, _Reports(reports), tuple)
-    else:
-        for report in reports:
-            shown(form, report, lambda report=report: contexts_page(report))
+    shown_each(form, reports, contexts_page)
     failing = _FAILING.get(fail_on or "", ())
     reader.end(findings=any(report.level in failing for report in reports))
 

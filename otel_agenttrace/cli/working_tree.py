@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from otel_agenttrace.analyze.overlaps import Change
 from otel_agenttrace.analyze.pull_requests import ChangedFile, is_test
 from otel_agenttrace.errors import ConfigError
 
 __all__ = ["change_since"]
+
+_PIECE: Final = 1 << 20
 
 
 def change_since(base: str, folder: Path) -> Change:
@@ -68,6 +71,21 @@ def _lines(told: str) -> int:
 
 def _new_file(top: Path, path: str) -> ChangedFile:
     place = top / path
-    content = b"" if place.is_symlink() or not place.is_file() else place.read_bytes()
-    lines = 0 if b"\0" in content else content.count(b"\n") + (content[-1:] not in (b"", b"\n"))
+    lines = 0 if place.is_symlink() or not place.is_file() else _lines_of(place)
     return ChangedFile(path, "added", lines, 0, previous_path=None, is_test=is_test(path))
+
+
+def _lines_of(place: Path) -> int:
+    """Return the lines of a file, of a binary one none; piece by piece, whatever it is that git does not know."""
+    count, last = 0, b"\n"
+    try:
+        with place.open("rb") as file:
+            while piece := file.read(_PIECE):
+                if b"\0" in piece:
+                    return 0
+                count, last = count + piece.count(b"\n"), piece[-1:]
+    except OSError as error:
+        raise ConfigError(
+            f"{place} cannot be read: {error.strerror}.\n  to fix   look at its rights, or let git ignore it"
+        ) from error
+    return count + (last != b"\n")

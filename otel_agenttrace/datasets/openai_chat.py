@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
+from otel_agenttrace import semconv
 from otel_agenttrace.analyze.conversations import text_of_value
 from otel_agenttrace.datasets.examples import Example
 from otel_agenttrace.datasets.formats import Format
 from otel_agenttrace.datasets.shapes import Turn, tool_problems
 from otel_agenttrace.errors import NotEncodable
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, obj, text
-from otel_agenttrace.model import InferenceResponse, Message, Part
+from otel_agenttrace.model import InferenceResponse, Message, Part, Span
 from otel_agenttrace.wire.openai_chat_encode import encode_response
 
 __all__ = ["FORMAT", "asked_messages", "problems", "said_messages"]
@@ -45,8 +46,15 @@ def _tool(tool: JsonObject) -> JsonObject:
 
 def said_messages(example: Example) -> list[JsonObject]:
     """Return the whole conversation, the answer last."""
-    answer = [] if example.answer is None else [example.answer]
-    return [*_instructions(example.system), *_messages((*example.messages, *answer))]
+    asked, answer = list(example.messages), example.answer
+    if answer is not None and asked and asked[-1].role in _ASSISTANT and _goes_on(example.span):
+        answer = Message(answer.role, (*asked.pop().parts, *answer.parts))
+    return [*_instructions(example.system), *_messages((*asked, *([] if answer is None else [answer])))]
+
+
+def _goes_on(span: Span) -> bool:
+    """Whether an answer goes on in the middle of a last message of the assistant, as Anthropic's do."""
+    return span.attributes.get(semconv.GEN_AI_PROVIDER_NAME) == semconv.PROVIDER_ANTHROPIC
 
 
 def asked_messages(example: Example) -> list[JsonObject]:
@@ -60,13 +68,32 @@ def _instructions(parts: Sequence[Part]) -> Iterator[JsonObject]:
 
 
 def _messages(messages: Iterable[Message]) -> Iterator[JsonObject]:
-    """Yield messages; what the assistant says in several, as items of the Responses API, is one."""
+    """Yield messages; a text of the assistant and its calls, which are items of the Responses API, are one."""
     for is_assistant, group in groupby(messages, lambda message: message.role in _ASSISTANT):
         if is_assistant:
-            yield from _assistant([part for message in group for part in message.parts])
+            for parts in _together(group):
+                yield from _assistant(parts)
         else:
             for message in group:
                 yield from _others(message)
+
+
+def _together(messages: Iterable[Message]) -> Iterator[Sequence[Part]]:
+    """Yield the parts of each message: every text begins one, but after a call, whose result comes next, it goes on below."""
+    parts: list[Part] = []
+    for message in messages:
+        if _has("text", message.parts) and _has("text", parts):
+            if _has("tool_call", parts):
+                parts.append({"type": "text", "content": "\n\n"})
+            else:
+                yield parts
+                parts = []
+        parts += message.parts
+    yield parts
+
+
+def _has(kind: str, parts: Iterable[Part]) -> bool:
+    return any(part.get("type") == kind for part in parts)
 
 
 def _assistant(parts: Sequence[Part]) -> Iterator[JsonObject]:

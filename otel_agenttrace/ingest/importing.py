@@ -14,6 +14,7 @@ from otel_agenttrace.cassette.private import refuse_link, take_place
 from otel_agenttrace.cassette.sidecars import remove_unused, sidecars
 from otel_agenttrace.cassette.writer import Writer, partial_path
 from otel_agenttrace.errors import CassetteInaccessible, IngestError
+from otel_agenttrace.ingest.encodings import GZIP, gunzipped
 from otel_agenttrace.ingest.formats import Format
 from otel_agenttrace.ingest.interactions import Ingested, LeftOut, NotReadable
 from otel_agenttrace.jsonvalue import canonical
@@ -132,9 +133,15 @@ def content_of(found: Format, path: Path) -> bytes:
 
     Raises:
         FileTooLarge: If one of them is too large to be read as a whole.
+        NotReadable: If one is packed and torn.
         OSError: If one of them cannot be read.
     """
-    return b"\n".join([whole_file(path), *map(whole_file, found.beside(path))])
+    first, *others = map(whole_file, (path, *found.beside(path)))
+    return b"\n".join(map(_unzipped, (first, *others))) if others else first
+
+
+def _unzipped(content: bytes) -> bytes:
+    return gunzipped(content) if content.startswith(GZIP) else content
 
 
 def _kept(path: Path, target: Path) -> IngestedFile:

@@ -20,7 +20,7 @@ from otel_agenttrace.model import InferenceRequest, InferenceResponse, Message, 
 from otel_agenttrace.wire.codec import text_part
 from otel_agenttrace.wire.openai_chat import usage_of
 
-__all__ = ["FORMAT", "SUFFIXES", "is_tool_line", "read"]
+__all__ = ["FORMAT", "SUFFIXES", "read"]
 
 FORMAT: Final = "tool-calls"
 SUFFIXES: Final = (".jsonl", ".ndjson", ".jsonl.gz")
@@ -32,7 +32,7 @@ _IDS: Final = ("id", "call_id", "tool_call_id", "tool_use_id")
 _TIMES: Final = ("timestamp", "time", "ts", "start_time")
 
 
-def is_tool_line(record: JsonObject) -> bool:
+def _is_tool_line(record: JsonObject) -> bool:
     """Whether a line tells of a tool, as far as one line says."""
     kind = record.get("type")
     if kind in ("episode_start", "tool_call", "tool_result"):
@@ -80,7 +80,7 @@ class _Log:
             NotReadable: If it tells nothing that is known.
         """
         kind, key = text(record.get("type")) or "", _episode_of(record)
-        if kind not in _KINDS and not is_tool_line(record):
+        if kind not in _KINDS and not _is_tool_line(record):
             raise NotReadable("no tool call, no result: there is no 'type' that says so, and no tool with arguments")
         if key not in self._episodes:
             self._episodes[key] = _Episode(self.run, key)

@@ -22,7 +22,7 @@ from otel_agenttrace.cassette.pack import SUFFIX as PACKED
 from otel_agenttrace.cassette.pack import unpacked
 from otel_agenttrace.cassette.private import write_private
 from otel_agenttrace.cassette.reader import Cassette, open_cassette
-from otel_agenttrace.cassette.rewriting import without
+from otel_agenttrace.cassette.rewriting import ended, without
 from otel_agenttrace.cassette.sidecars import copy_named, notes_path, remove_unused, sidecars
 from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.dialects.translating import translated
@@ -99,7 +99,7 @@ class Opened:
         removed: list[_Place] = []
         size = 0
         for line in sorted(self._lines_for(kept), key=lambda line: line.offset):
-            raw = _ended(self.content[line.offset : line.offset + line.size])
+            raw = ended(self.content[line.offset : line.offset + line.size])
             inside = range(len(self._cassette.decoded(line)))
             places = ((line.offset, position) for position in inside)
             removed += [(size, at[1]) for at in places if at in self.spans and at not in kept]
@@ -136,11 +136,7 @@ def opened(path: Path) -> Opened:
         raise CassetteInaccessible(path, "read", f"{error.strerror}") from error
     if cassette.index.torn:
         content = content[: content.rfind(b"\n") + 1]
-    return Opened(path, cassette, _ended(content))
-
-
-def _ended(content: bytes) -> bytes:
-    return content if content.endswith(b"\n") else content + b"\n"
+    return Opened(path, cassette, ended(content))
 
 
 # --- merge, slice, split ------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from otel_agenttrace import semconv
-from otel_agenttrace.cassette.forms import form_of
+from otel_agenttrace.cassette.forms import form_of, is_export
 from otel_agenttrace.cassette.pack import SUFFIX as PACKED
 from otel_agenttrace.cassette.places import ENDINGS, NO_PLACE, UNNAMED, newest_cassette, runs_below
 from otel_agenttrace.cassette.reader import open_cassette
@@ -31,12 +31,13 @@ _NEAR: Final = 0.75
 """From which likeness on, of 1, a name may be a slip for another."""
 
 
-def traces_at(path: Path, *, with_logs: bool = False) -> tuple[Path, ...]:
+def traces_at(path: Path, *, as_runs: bool = False) -> tuple[Path, ...]:
     """Return the file itself, or the cassettes in and below a folder, packed ones too, and folders there that cannot be read.
 
     Args:
         path: A file or a folder.
-        with_logs: Whether the logs of other tools are meant in a folder that has no cassette.
+        as_runs: Whether it is the runs that are wanted, each once: not the packed form of a cassette that is there, too; and
+            in a folder that has no cassette the spans that others exported, and the logs of other tools.
 
     Raises:
         CassetteError: If there is nothing in the folder.
@@ -45,8 +46,8 @@ def traces_at(path: Path, *, with_logs: bool = False) -> tuple[Path, ...]:
         return (path,)
     files, unread = files_below(path)
     found = sorted((*(each for each in files if each.name.endswith(ENDINGS)), *unread))
-    if not found and with_logs:
-        found = _logs(files)
+    if as_runs:
+        found = list(_once(found)) or _of_others(files)
     if not found:
         raise CassetteError(
             f"There is no cassette in {path}.\n  to fix   name a trace, or a folder with files whose names end in {' or '.join(ENDINGS)}; "
@@ -56,18 +57,20 @@ def traces_at(path: Path, *, with_logs: bool = False) -> tuple[Path, ...]:
 
 
 _LOGS: Final = (".json", ".jsonl", ".ndjson", ".traj", ".yaml", ".yml")
+_EXPORT: Final = ""
 
 
-def _logs(files: Iterable[Path]) -> list[Path]:
-    """Return the logs of other tools, known by their content; those that are read with another one are left out."""
+def _of_others(files: Iterable[Path]) -> list[Path]:
+    """Return what others wrote, known by its content; logs that are read with another one are left out."""
     forms = {file: form for file in sorted(files) if file.name.endswith(_LOGS) and (form := _form(file)) is not None}
-    beside = {each for file, form in forms.items() for each in format_of(form).beside(file)}
+    beside = {each for file, form in forms.items() if form != _EXPORT for each in format_of(form).beside(file)}
     return [file for file in forms if file not in beside]
 
 
 def _form(file: Path) -> str | None:
+    """Return the format of a log, `_EXPORT` for exported spans, None for any other file."""
     try:
-        return form_of(file)
+        return form_of(file) or (_EXPORT if is_export(file) else None)
     except OSError:
         return None
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Final
 
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.recording import is_held
 from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.errors import CassetteCorrupt
+from otel_agenttrace.library.pruning import PARTIAL
 from otel_agenttrace.model import Span
 
 __all__ = ["Followed"]
-
-_PARTIAL: Final = ".partial"
 
 
 class Followed:
@@ -27,11 +25,11 @@ class Followed:
     """
 
     def __init__(self, path: Path, warn: Callable[[str], object]) -> None:
-        named = path.with_name(path.name.removesuffix(_PARTIAL))
+        named = path.with_name(path.name.removesuffix(PARTIAL))
         self._named = named
         self._partial = partial_path(named)
         self._warn = warn
-        self._is_run = path.suffix == _PARTIAL or self._partial.exists() or not path.exists()
+        self._is_run = path.suffix == PARTIAL or self._partial.exists() or not path.exists()
         self._has_begun = False
         self._is_left = False
         self._lines = 0

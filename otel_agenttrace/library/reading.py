@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from otel_agenttrace.errors import CassetteError, IngestError
-from otel_agenttrace.model import Call, CallReader, Span
+from otel_agenttrace.model import Call, CallReader, RequestPieces, Span
 
 __all__ = ["Source", "Unread", "forgiven", "read_each"]
 
@@ -83,11 +83,15 @@ def _forgiving(
     read: Callable[[], Call | None], named: Callable[[CassetteError], None]
 ) -> CallReader | Callable[[], Call | None]:
     call = partial(_or_else, read, None, named)
-    return (
-        CallReader(call, partial(_or_else, read.attempts, (), named), read.digests)
-        if isinstance(read, CallReader)
-        else call
-    )
+    if not isinstance(read, CallReader):
+        return call
+    attempts, request = partial(_or_else, read.attempts, (), named), partial(_pieces, read.request, named)
+    return CallReader(call, attempts, read.digests, request)
+
+
+def _pieces(read: Callable[[], RequestPieces | None], named: Callable[[CassetteError], None]) -> RequestPieces | None:
+    found = _or_else(read, None, named)
+    return found and replace(found, elements=partial(_or_else, found.elements, None, named))
 
 
 def _or_else(read: Callable[[], _Read], damaged: _Read, named: Callable[[CassetteError], None]) -> _Read:

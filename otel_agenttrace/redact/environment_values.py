@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from otel_agenttrace.redact.entropy import bits_per_character
 from otel_agenttrace.redact.findings import Finding
 
 __all__ = [
@@ -105,13 +104,8 @@ def is_secret(name: str, value: str) -> bool:
         and _TELLING.search(name) is not None
         and _SURROUNDING.search(name) is None
         and not value.isdecimal()
-        and _bits_per_character(value) >= MIN_BITS_PER_CHARACTER
+        and bits_per_character(value) >= MIN_BITS_PER_CHARACTER
     )
-
-
-def _bits_per_character(value: str) -> float:
-    shares = [count / len(value) for count in Counter(value).values()]
-    return -sum(share * math.log2(share) for share in shares)
 
 
 def _secret(value: str, kind: str) -> _Secret:

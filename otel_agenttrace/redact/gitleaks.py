@@ -6,14 +6,13 @@ Source of the format: the `[[rules]]` of a gitleaks configuration: `regex`, `sec
 from __future__ import annotations
 
 import importlib
-import math
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from otel_agenttrace.errors import ConfigError
+from otel_agenttrace.redact.entropy import bits_per_character
 from otel_agenttrace.redaction import SpanFinder
 
 __all__ = ["gitleaks_finder"]
@@ -34,7 +33,11 @@ class _Rule:
         for found in self.pattern.finditer(text):
             start, end = found.span(self.group or (1 if found.re.groups else 0))
             secret = text[start:end]
-            if secret and _entropy(secret) >= self.entropy and not any(each.search(secret) for each in self.allowed):
+            if (
+                secret
+                and bits_per_character(secret) >= self.entropy
+                and not any(each.search(secret) for each in self.allowed)
+            ):
                 yield start, end
 
 
@@ -91,8 +94,3 @@ def _allowed(table: Mapping[str, Any], compiled: Callable[[str], Any]) -> tuple[
         *([table["allowlist"]] if "allowlist" in table else []),
     ]
     return tuple(compiled(each) for entry in lists for each in entry.get("regexes", ()))
-
-
-def _entropy(text: str) -> float:
-    shares = [count / len(text) for count in Counter(text).values()]
-    return -sum(share * math.log2(share) for share in shares)

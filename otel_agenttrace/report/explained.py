@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from otel_agenttrace.analyze.phases import AgentRun, Explanation, Files, Phase, Turn
-from otel_agenttrace.analyze.retries import Retry
+from otel_agenttrace.analyze.retries import ALIKE, Retry
 from otel_agenttrace.report.page import Block, Column, Heading, Line, Table, Told
-from otel_agenttrace.report.sums import cost_told, sums_told, tokens_told
+from otel_agenttrace.report.sums import cost_told, run_told, tokens_told
 from otel_agenttrace.report.text import counted, duration, first_line
 
 __all__ = ["explained_page"]
@@ -28,7 +28,7 @@ _COLUMNS: Final = (
 
 def explained_page(of: Explanation) -> Iterator[Block]:
     """Yield the report: the sums, each agent by turn and activity, then retries, lost time, files."""
-    yield Line((Told(of.name), ": ", ", ".join((*sums_told(of.totals), duration(of.duration_ns)))), "bold")
+    yield Line((Told(of.name), ": ", run_told(of.totals, of.duration_ns)), "bold")
     names = {agent.span.span_id: agent.name for agent in of.agents if agent.span is not None}
     for agent in of.agents:
         yield from _agent(agent, names, is_only=len(of.agents) == 1)
@@ -39,7 +39,7 @@ def explained_page(of: Explanation) -> Iterator[Block]:
 def _agent(agent: AgentRun, names: Mapping[str, str], *, is_only: bool) -> Iterator[Block]:
     if agent.span is not None:
         yield Heading("Agent" if not agent.depth else f"Subagent, level {agent.depth}")
-        sums = "" if is_only else f": {', '.join((*sums_told(agent.totals), duration(agent.duration_ns)))}"
+        sums = "" if is_only else f": {run_told(agent.totals, agent.duration_ns)}"
         yield Line((Told(agent.name), sums))
     elif not is_only:
         yield Heading("Outside of agents")
@@ -111,6 +111,8 @@ def _retry(retry: Retry) -> Line:
         else "the same call"
         if retry.likeness == 1
         else f"a call {retry.likeness:.0%} alike"
+        if retry.likeness >= ALIKE
+        else "the same call with other amounts"
     )
     ended = "failed again" if retry.has_failed else "went well"
     return Line((Told(retry.span.name), f": {alike} after ", Told(first_line(retry.failure, _LONGEST)), f"; {ended}"))

@@ -22,7 +22,7 @@ from otel_agenttrace.model import Message, Part, Span, Trace
 from otel_agenttrace.redact import Redactor
 from otel_agenttrace.redact.spans import redacted_span
 from otel_agenttrace.report.plain import plain
-from otel_agenttrace.report.terminal import run_json, span_json
+from otel_agenttrace.report.terminal import USAGE, run_json, span_json, usage_json
 from otel_agenttrace.wire.recorded import asked_of, output_messages
 
 __all__ = ["FORMS", "Cleaner", "exported"]
@@ -147,17 +147,9 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """How a text begins that a spreadsheet would compute."""
 _MS: Final = 1_000_000
 
-
-_USAGE: Final = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_input_tokens",
-    "cache_write_input_tokens",
-    "reasoning_output_tokens",
-)
 _COLUMNS: Final = (
     *("file", "trace_id", "span_id", "parent_span_id", "name", "operation", "provider", "request_model", "model"),
-    *("start", "duration_ms", *_USAGE, "cost_usd", "finish_reasons", "error", "input", "output"),
+    *("start", "duration_ms", *USAGE, "cost_usd", "finish_reasons", "error", "input", "output"),
 )
 
 
@@ -184,7 +176,6 @@ def _cell(value: object) -> object:
 
 def _row(span: Span) -> Mapping[str, object]:
     told = span.attributes
-    usage = usage_of(span)
     reasons = told.get(semconv.GEN_AI_RESPONSE_FINISH_REASONS)
     return {
         "trace_id": span.trace_id,
@@ -197,7 +188,7 @@ def _row(span: Span) -> Mapping[str, object]:
         "model": told.get(semconv.GEN_AI_RESPONSE_MODEL),
         "start": _start(span),
         "duration_ms": None if span.duration_ns is None else round(span.duration_ns / _MS, 3),
-        **{name: getattr(usage, name) for name in _USAGE},
+        **usage_json(usage_of(span)),
         "finish_reasons": " ".join(map(str, reasons)) if isinstance(reasons, Sequence) else None,
         "error": (told.get(semconv.ERROR_TYPE) or "error") if span.is_error else None,
         "input": _said(asked_of(span).input_messages[-1:]),

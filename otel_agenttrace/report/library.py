@@ -32,7 +32,8 @@ def listing_page(report: Listing) -> Iterator[Block]:
     cells = [_cells(each, folder) for each in report.cassettes]
     titles = [title for title in _TITLES if any(row[title] for row in cells)]
     columns = tuple(Column(title, "left" if title in _LEFT else "right") for title in titles)
-    yield Table(columns, tuple(tuple(row[title] for title in titles) for row in cells))
+    if cells:
+        yield Table(columns, tuple(tuple(row[title] for title in titles) for row in cells))
     unpriced = sum(each.calls_without_price for each in report.cassettes)
     untold = sum(each.calls_without_tokens for each in report.cassettes)
     summed = (
@@ -54,7 +55,7 @@ def _shared_folder(names: Sequence[str]) -> str:
     folders = [str(PurePath(name).parent) for name in names]
     if len(names) < 2 or len({PurePath(folder).is_absolute() for folder in folders}) > 1:
         return ""
-    return os.path.commonpath(folders).removeprefix(".")
+    return os.path.commonpath(folders)
 
 
 def _cells(each: Listed, folder: str) -> Mapping[str, Cell]:

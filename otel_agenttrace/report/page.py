@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from rich.console import RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -84,10 +86,27 @@ def page_text(page: Page) -> Iterator[RenderableType]:
         elif isinstance(block, Line):
             yield Text("".join(map(_plain, block.pieces)), block.style)
         elif isinstance(block, Lines):
-            styles = block.styles or tuple(map(_style(block.language), block.texts))
-            yield from (Text(escaped_lines(text), style) for text, style in zip(block.texts, styles, strict=True))
+            yield _Written(block)
         else:
             yield _rich_table(block)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Lines in a terminal: what fits stands there at once, for `why` has tens of thousands; only what does not is wrapped."""
+
+    lines: Lines
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        styles = self.lines.styles or tuple(map(_style(self.lines.language), self.lines.texts))
+        width = options.max_width
+        for told, style in zip(self.lines.texts, styles, strict=True):
+            text = escaped_lines(told)
+            if text.isprintable() and (2 * len(text) <= width or cell_len(text) <= width):
+                yield Segment(text, console.get_style(style))
+                yield Segment.line()
+            else:
+                yield Text(text, style)
 
 
 def _style(language: str) -> Callable[[str], str]:

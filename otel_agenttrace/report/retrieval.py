@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Final
 
 from otel_agenttrace.analyze.retrieval_drift import QueryDrift, Tolerances
@@ -21,9 +22,9 @@ def retrieval_page(report: RetrievalReport) -> Iterator[Block]:
     """Yield a row for each retrieval, file by file, then what drifted."""
     if not report.retrievals:
         yield Line(("no retrieval is recorded: with at.retrieval(query) as found: found.documents([…])",), "yellow")
-    for file in dict.fromkeys(each.file for each in report.retrievals):
+    for file, figures in groupby(report.retrievals, key=lambda each: each.file):
         yield Line((Told(file),), "bold")
-        yield _figures([each for each in report.retrievals if each.file == file])
+        yield _figures(tuple(figures))
     if any(each.next_call is not None and each.context_share is None for each in report.retrievals):
         yield Line(
             ("in the next call: ? where no document stands there word for word, or that is not recorded",), "dim"

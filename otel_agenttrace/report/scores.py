@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Final
 
 from otel_agenttrace.analyze.scores import ScoreReport
@@ -17,8 +18,8 @@ _LONGEST: Final = 100
 def scores_page(report: ScoreReport) -> Iterator[Block]:
     """Yield a row for each answer and criterion, then the means, then what was not judged."""
     columns = (Column("criterion"), Column("score", "right"), Column("reason"))
-    for file, span_id in dict.fromkeys((each.file, each.span.span_id) for each in report.scores):
-        own = [each for each in report.scores if (each.file, each.span.span_id) == (file, span_id)]
+    for (file, span_id), scores in groupby(report.scores, key=lambda each: (each.file, each.span.span_id)):
+        own = tuple(scores)
         yield Line((Told(file), f"  {span_id}  ", Told(own[0].span.name)), "bold")
         yield Table(columns, tuple((Told(each.criterion), _told(each.score), _short(each.reason)) for each in own))
     if report.means:

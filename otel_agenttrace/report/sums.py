@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from otel_agenttrace.analyze.totals import Totals
-from otel_agenttrace.report.text import cost, counted, tokens
+from otel_agenttrace.report.text import cost, counted, duration, tokens
 
-__all__ = ["cost_told", "sums_told", "tokens_told"]
+__all__ = ["cost_told", "run_told", "time_told", "tokens_told"]
 
 
 def tokens_told(totals: Totals) -> str:
@@ -30,8 +30,17 @@ def _tokens(totals: Totals) -> int | None:
     return sum(told) if told else None
 
 
-def sums_told(totals: Totals) -> Iterator[str]:
-    """Yield what a run took, and what of it is not known."""
+def run_told(totals: Totals, duration_ns: int | None) -> str:
+    """Return what a run took, and what of it is not known, in a line."""
+    return ", ".join((*_sums(totals), time_told(duration_ns)))
+
+
+def time_told(duration_ns: int | None) -> str:
+    """Return how long a run took, or that it is not known."""
+    return "time unknown" if duration_ns is None else duration(duration_ns)
+
+
+def _sums(totals: Totals) -> Iterator[str]:
     calls = totals.model_calls
     yield counted(calls, "call") + (" to models" if calls != 1 else " to a model")
     yield counted(totals.tool_calls, "call") + " of tools"

@@ -16,6 +16,7 @@ from rich.tree import Tree
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.billing import cost_of_call, usage_of
+from otel_agenttrace.analyze.branching import task_of
 from otel_agenttrace.jsonvalue import JsonObject
 from otel_agenttrace.library.annotations import NOTHING, Annotation, Annotations
 from otel_agenttrace.model import OutcomeKind, Span, Trace, Usage
@@ -24,6 +25,7 @@ from otel_agenttrace.report.plain import plain
 from otel_agenttrace.report.text import cost, counted, duration, escaped, first_line, flow
 
 __all__ = [
+    "USAGE",
     "Excerpt",
     "console",
     "forked_line",
@@ -36,6 +38,7 @@ __all__ = [
     "span_line",
     "trace_json",
     "trace_tree",
+    "usage_json",
     "verified_lines",
 ]
 
@@ -143,10 +146,12 @@ def _name_style(span: Span) -> str:
 
 
 def _facts(span: Span, trace: Trace) -> Iterator[str]:
-    """Yield what a span tells besides its name: agent, tool or model where the name lacks it, tokens, cost, time."""
+    """Yield what a span tells besides its name: agent, tool or model where the name lacks it, task, tokens, cost, time."""
     for name in (_text(span, _NAMES), _model(span)):
         if name and name not in span.name:
             yield escaped(name)
+    if task := task_of(span):
+        yield escaped(task)
     if tokens := flow(span.usage):
         yield tokens
         if span.is_inference:
@@ -306,21 +311,26 @@ def run_json(trace: Trace) -> JsonObject:
     costs = [dollars for span in calls if (dollars := cost_of_call(trace, span)) is not None]
     return {
         "calls": len(calls),
-        "usage": _usage_json(reduce(Usage.__add__, map(usage_of, calls), Usage())),
+        "usage": usage_json(reduce(Usage.__add__, map(usage_of, calls), Usage())),
         "cost": sum(costs) if costs else None,
         "duration_ns": trace.duration_ns,
         "errors": len(trace.errors),
     }
 
 
-def _usage_json(usage: Usage) -> JsonObject:
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cache_read_input_tokens": usage.cache_read_input_tokens,
-        "cache_write_input_tokens": usage.cache_write_input_tokens,
-        "reasoning_output_tokens": usage.reasoning_output_tokens,
-    }
+USAGE: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_write_input_tokens",
+    "reasoning_output_tokens",
+)
+"""What is told of a usage."""
+
+
+def usage_json(usage: Usage) -> JsonObject:
+    """Return what `trace_json` tells of a usage."""
+    return {name: getattr(usage, name) for name in USAGE}
 
 
 def span_json(span: Span, trace: Trace, annotations: Annotations = NOTHING) -> JsonObject:
@@ -336,7 +346,7 @@ def span_json(span: Span, trace: Trace, annotations: Annotations = NOTHING) -> J
         "model": _text(span, _MODELS),
         "start_unix_nano": str(span.start_ns),
         "duration_ns": span.duration_ns,
-        "usage": _usage_json(usage_of(span) if span.is_inference else span.usage),
+        "usage": usage_json(usage_of(span) if span.is_inference else span.usage),
         "cost": cost_of_call(trace, span) if span.is_inference else None,
         "error": (_text(span, (semconv.ERROR_TYPE,)) or "error") if span.is_error else None,
         "message": span.status_message if span.is_error else None,

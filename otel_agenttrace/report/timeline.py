@@ -11,6 +11,7 @@ from otel_agenttrace.analyze.timelines import Bar, Gap, Timeline
 from otel_agenttrace.counting import counted
 from otel_agenttrace.report.family import family
 from otel_agenttrace.report.page import Block, Line, Lines, Told
+from otel_agenttrace.report.sums import time_told
 from otel_agenttrace.report.text import duration, first_line
 
 __all__ = ["timeline_page"]
@@ -32,7 +33,7 @@ def timeline_page(of: Timeline, width: int, depth: int = 0) -> Iterator[Block]:
         width: Of a line, in cells of a terminal.
         depth: Levels that are drawn; 0 for all.
     """
-    yield Line((Told(of.name), f": {counted(len(of.bars), 'span')}, {duration(of.duration_ns)}"), "bold")
+    yield Line((Told(of.name), f": {counted(len(of.bars), 'span')}, {time_told(of.duration_ns)}"), "bold")
     if of.drawn_ns is None:
         if of.bars:
             yield Line(("not all of its spans tell when they were: tree and explain show them in order",), "yellow")

@@ -7,7 +7,7 @@ from typing import Final
 
 from otel_agenttrace.analyze.branching import Branch, RunTree
 from otel_agenttrace.report.page import Block, Column, Line, Table, Told
-from otel_agenttrace.report.sums import cost_told, sums_told, tokens_told
+from otel_agenttrace.report.sums import cost_told, run_told, tokens_told
 from otel_agenttrace.report.text import counted, duration
 
 __all__ = ["tree_page"]
@@ -26,8 +26,7 @@ _DEEPEST: Final = 12
 
 def tree_page(of: RunTree) -> Iterator[Block]:
     """Yield the sums and a row for each branch, with what is below it."""
-    told = (counted(of.spans, "span"), *sums_told(of.totals), duration(of.duration_ns))
-    yield Line((Told(of.name), ": ", ", ".join(told)), "bold")
+    yield Line((Told(of.name), f": {counted(of.spans, 'span')}, {run_told(of.totals, of.duration_ns)}"), "bold")
     if of.branches:
         guides = _guides([min(branch.depth, _DEEPEST) for branch in of.branches])
         yield Table(_COLUMNS, tuple(map(_row, of.branches, guides)))
@@ -50,7 +49,7 @@ def _row(branch: Branch, guide: str) -> tuple[str | Told, ...]:
     kind = "" if branch.kind == "span" else f"{branch.kind} "
     totals = branch.totals
     return (
-        Told(f"{guide}{kind}{branch.name}{times}{more}"),
+        Told(f"{guide}{kind}{branch.name}{times}{f'  {branch.task}' if branch.task else ''}{more}"),
         f"{totals.model_calls:,}" if totals.model_calls else "",
         f"{totals.tool_calls:,}" if totals.tool_calls else "",
         tokens_told(totals),

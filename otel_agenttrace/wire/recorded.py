@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -21,10 +21,12 @@ _STREAM_BEGINS: Final = (b"event:", b"data:")
 
 def response_of(span: Span) -> InferenceResponse | None:
     """Return what a model answered in a recorded call, or None where that is not recorded."""
-    answered = [attempt for attempt in span.attempts if attempt.status is not None]
-    if not answered:
-        return None
-    return decoded(answered[-1])
+    return _response_in(span.attempts)
+
+
+def _response_in(attempts: Iterable[Exchange]) -> InferenceResponse | None:
+    answered = [attempt for attempt in attempts if attempt.status is not None]
+    return decoded(answered[-1]) if answered else None
 
 
 def decoded(exchange: Exchange) -> InferenceResponse | None:
@@ -42,9 +44,14 @@ def decoded(exchange: Exchange) -> InferenceResponse | None:
         return None
 
 
-def output_messages(span: Span) -> tuple[Message, ...]:
-    """Return the messages a model answered with: those of its recorded call, else those the span tells."""
-    response = response_of(span)
+def output_messages(span: Span, attempts: Iterable[Exchange] | None = None) -> tuple[Message, ...]:
+    """Return the messages a model answered with: those of its recorded call, else those the span tells.
+
+    Args:
+        span: The span.
+        attempts: Its attempts, if the caller has read them.
+    """
+    response = response_of(span) if attempts is None else _response_in(attempts)
     if response is not None:
         return response.output_messages
     return tuple(_told_messages(span, semconv.GEN_AI_OUTPUT_MESSAGES))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import calls, diffing, files, library, matching, redaction, start, suite
+from tests.bench import calls, causes, diffing, files, library, matching, predecessor, redaction, start, suite
 from tests.bench.figures import Figure
 
 _BENCHES: Sequence[Callable[[], Sequence[Figure]]] = (
@@ -24,12 +24,14 @@ _BENCHES: Sequence[Callable[[], Sequence[Figure]]] = (
     matching.matching,
     redaction.conversation,
     redaction.exchange,
+    causes.growing,
     diffing.diffing,
     files.loading,
     files.sizes,
     library.many_files,
     library.growing,
     library.large_files,
+    predecessor.beside_traceops,
     start.importing,
     start.starting,
     suite.replayed_tests,

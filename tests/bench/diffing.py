@@ -18,7 +18,7 @@ from otel_agenttrace.model import Call, Exchange, Span
 from otel_agenttrace.redact import RULES_VERSION, Redactor, redactor
 from tests.bench.figures import Figure, interleaved
 
-__all__ = ["diffing"]
+__all__ = ["diffing", "record_run"]
 
 _TEXT: Final = "lorem ipsum dolor sit amet, consectetur adipiscing elit sed do eiusmod tempor incididunt "
 _TALKS: Final = 50
@@ -33,9 +33,9 @@ def diffing() -> list[Figure]:
     """
     with tempfile.TemporaryDirectory() as folder:
         old, again, anew = (Path(folder, f"{name}.otlp.jsonl") for name in ("old", "again", "anew"))
-        _record(old, seed=1, own_ids=False)
-        _record(again, seed=2, own_ids=False)
-        _record(anew, seed=3, own_ids=True)
+        record_run(old, seed=1, own_ids=False)
+        record_run(again, seed=2, own_ids=False)
+        record_run(anew, seed=3, own_ids=True)
         return [
             _compared("compare two runs of 1,000 calls, over reading both", old, again, 4),
             _compared("the same where each tool call has another id", old, anew, 12),
@@ -57,11 +57,11 @@ def _seconds(step: Callable[[], object]) -> float:
     return time.process_time() - begin
 
 
-def _record(path: Path, *, seed: int, own_ids: bool) -> None:
+def record_run(path: Path, *, seed: int, own_ids: bool, talks: int = _TALKS) -> None:
     """Write a run whose answers have other ids in each run; every 20th result of a tool is another, too."""
     writer = Writer(path, {"service.name": "bench", "agenttrace.rules.version": RULES_VERSION})
     rules, chance = redactor({}), random.Random(seed)
-    for talk in range(_TALKS):
+    for talk in range(talks):
         agent = _agent(talk)
         said = [{"role": "system", "content": _TEXT * 10}, {"role": "user", "content": f"question {talk} {_TEXT}"}]
         for turn in range(_TURNS):

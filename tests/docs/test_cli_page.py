@@ -22,8 +22,8 @@ _EXAMPLE: Final = "Example: "
 _HEAD: Final = """# Commands
 
 What `--help` tells of each command. A test writes this page. Exit codes: 0 clean, 1 findings of a command that judges, 2
-wrong use, 3 nothing that can be read. `-` is the standard input. `otel-agenttrace completion bash|zsh|fish` prints what
-makes a shell complete all of this.
+wrong use or a file that cannot be written, 3 nothing that can be read. `-` is the standard input.
+`otel-agenttrace completion bash|zsh|fish` prints what makes a shell complete all of this.
 """
 
 

@@ -46,6 +46,17 @@ def test_a_note_is_told_when_it_is_made_and_shown_with_the_run_until_it_is_delet
     assert "asks twice" not in _cli(folder, "show", _RUN).stdout
 
 
+def test_what_is_on_a_span_that_is_gone_is_deleted_by_the_id_that_it_had(folder: Path) -> None:
+    assert _cli(folder, "annotate", _RUN, "last", "--note", "asks twice").returncode == 0
+    lines = (folder / _RUN).read_bytes().splitlines(keepends=True)
+    (folder / _RUN).write_bytes(lines[0])
+    listed = _cli(folder, "annotate", _RUN, "--list", "--json")
+    (gone,) = json.loads(listed.stdout)["gone"]
+    deleted = _cli(folder, "annotate", _RUN, gone["span_id"], "--delete")
+    assert (deleted.returncode, deleted.stdout) == (0, "1 annotation deleted\n")
+    assert [path.name for path in folder.iterdir()] == [_RUN]
+
+
 def test_the_list_tells_span_place_and_what_is_on_it(folder: Path) -> None:
     _cli(folder, "annotate", _RUN, "inference", "--all", "--label", "seen")
     told = json.loads(_cli(folder, "annotate", _RUN, "--list", "--json").stdout)
@@ -70,7 +81,8 @@ def test_a_secret_in_a_note_is_replaced_before_it_is_written(folder: Path) -> No
     [
         (("inference", "--label", "x"), "'inference' means 2 spans: name one of them, or give --all."),
         (("retrieval", "--label", "x"), "No span is meant by 'retrieval'"),
-        (("chatt", "--label", "x"), "'chatt' is no term"),
+        (("chatt", "--label", "x"), "No span is meant by 'chatt'"),
+        (("inference[", "--label", "x"), "The selector cannot be read"),
         (("--label", "x"), "Which span?"),
         (("--delete",), "Delete what?"),
         (("tool", "--list", "--bookmark"), "--list prints, and changes nothing"),

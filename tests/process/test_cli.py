@@ -371,14 +371,21 @@ def test_an_unreadable_cassette_is_exit_code_3_before_the_start(name: str, folde
         ("validate", CASSETTE),
         ("pack", CASSETTE),
         ("replay", f"file/{CASSETTE}", "--", "touch", "started"),
-        ("record", f"file/{CASSETTE}", "--", "touch", "started"),
     ],
     ids=" ".join,
 )
 def test_a_cassette_that_cannot_be_there_is_exit_code_3_everywhere(arguments: tuple[str, ...], folder: Path) -> None:
+    _refused(folder, 3, *arguments)
+
+
+def test_a_cassette_that_cannot_be_written_there_is_exit_code_2(folder: Path) -> None:
+    _refused(folder, 2, "record", f"file/{CASSETTE}", "--", "touch", "started")
+
+
+def _refused(folder: Path, code: int, *arguments: str) -> None:
     (folder / "file").touch()
     result = _run(folder, *arguments)
-    assert result.returncode == 3, result.stderr
+    assert result.returncode == code, result.stderr
     assert result.stderr.startswith("otel-agenttrace: ")
     assert "\n  to fix   " in result.stderr
     assert _written(folder) == ["file"]

@@ -156,6 +156,13 @@ def test_which_trials_of_each_task_passed(imported: Mapping[str, Path]) -> None:
     assert (patterns["passed"], patterns["evaluated"], patterns["trace_count"]) == (len(passed), 24, 24)
 
 
+@pytest.mark.parametrize("command", ["show", "tree"])
+def test_the_root_of_a_run_names_its_task_and_trial(command: str, imported: Mapping[str, Path]) -> None:
+    for run in _tau():
+        told = _told(command, _cassette(imported, "tau-bench").with_name(f"{run['task_id']}-{run['trial']}.otlp.jsonl"))
+        assert f"invoke_agent  task {run['task_id']}, trial {run['trial']}  " in told
+
+
 def test_which_tools_fail_in_tau_bench(imported: Mapping[str, Path]) -> None:
     """A tool of it failed where its message begins with `Error:`."""
     failed = Counter(

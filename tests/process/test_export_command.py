@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import secrets
 import stat
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +51,22 @@ def test_of_a_folder_with_a_damaged_file_the_rest_is_written_and_the_file_is_nam
     assert done.returncode == 0
     assert {json.loads(line)["file"] for line in done.stdout.splitlines()} == {_RUN}
     assert "otel-agenttrace: not read: bad.otlp.jsonl" in done.stderr
+
+
+def test_a_terminal_shows_what_is_written_as_it_is(folder: Path) -> None:
+    (folder / "again.otlp.jsonl").write_bytes(_GOLDEN.read_bytes())
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "otel_agenttrace", "export", ".", "--format", "ndjson"]
+    environment = instrumented_environment(None, None)
+    with subprocess.Popen(words, cwd=folder, env=environment, stdout=theirs, stderr=theirs) as writing:
+        os.close(theirs)
+        told = b""
+        with suppress(OSError):  # how a terminal ends here
+            while piece := os.read(ours, 1 << 16):
+                told += piece
+        os.close(ours)
+    assert writing.returncode == 0
+    assert [json.loads(line)["file"] for line in told.splitlines()] == ["again.otlp.jsonl"] * 4 + [_RUN] * 4
 
 
 def test_where_nothing_can_be_read_no_file_is_left(folder: Path) -> None:

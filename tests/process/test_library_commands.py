@@ -73,6 +73,18 @@ def test_the_list_tells_what_the_files_hold(folder: Path) -> None:
     assert [line.split()[0] for line in text[1:4]] == ["name", "packing", "weather"]
 
 
+@pytest.mark.parametrize(
+    ("here", "named", "shared"), [("", ".agenttrace", ".agenttrace/"), ("cassettes", "../runs", "../runs/")]
+)
+def test_the_list_leaves_out_the_folder_that_all_are_in(here: str, named: str, shared: str, folder: Path) -> None:
+    for path in (".agenttrace/20261002-120000-8.otlp.jsonl", "runs/a.otlp.jsonl", "runs/b.otlp.jsonl"):
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_bytes(_GOLDEN.read_bytes())
+    result = _run(folder / here, "ls", named)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[0] == shared
+
+
 def test_a_damaged_cassette_is_named_and_the_rest_is_read(folder: Path) -> None:
     shared = [line for line in _GOLDEN.read_bytes().splitlines(keepends=True) if b"agenttrace.request.shared" in line]
     (folder / "cassettes/dangling.otlp.jsonl").write_bytes(b"".join(shared))
@@ -145,7 +157,7 @@ def test_merge_split_and_slice_write_what_they_say(folder: Path) -> None:
     assert _run(folder, "merge", "weather", "-o", "all.otlp.jsonl").returncode == 2
     sliced = _run(folder, "slice", "all", "inference[2]", "-o", "second.otlp.jsonl")
     assert sliced.stdout == "second.otlp.jsonl: 2 spans of 4\n"
-    assert _run(folder, "validate", "second").stdout == "second.otlp.jsonl: 2 spans, 1 recorded calls, all readable\n"
+    assert _run(folder, "validate", "second").stdout == "second.otlp.jsonl: 2 spans, 1 recorded call, all readable\n"
     split = _run(folder, "split", "all", "-o", "runs", "--by", "agent")
     assert split.stdout == "runs/all-packing-advisor.otlp.jsonl: 4 spans\n"
     assert _run(folder, "slice", "all", "inferenc", "-o", "x.otlp.jsonl").returncode == 2

@@ -16,6 +16,7 @@ import pytest
 import otel_agenttrace as at
 from otel_agenttrace.analyze.evaluations import evaluation_results
 from otel_agenttrace.rag_metrics import METRICS, Package
+from tests.support.agent_runs import record_answer
 from tests.support.clients import fake_key
 from tests.support.provider import Provider
 from tests.support.unreachable import watched
@@ -30,13 +31,7 @@ _OUTSIDE: Final = tuple(f"ragas.{name}" for name in ("context_precision", "conte
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    with at.record(tmp_path / "run.otlp.jsonl", quiet=True), at.span("trip"):
-        with at.retrieval("what to pack") as found:
-            found.documents([{"id": "g7", "score": 0.83, "content": "Above 20 degrees a hat is enough."}])
-        question = at.Message("user", ({"type": "text", "content": "What do I pack?"},))
-        with at.inference("gpt-4o-mini", provider="openai", messages=[question]) as call:
-            call.respond("A hat.")
-    return tmp_path
+    return record_answer(tmp_path)
 
 
 def _score(

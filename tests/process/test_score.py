@@ -12,23 +12,17 @@ import pytest
 
 import otel_agenttrace as at
 from otel_agenttrace.analyze.evaluations import evaluation_results
+from tests.support.agent_runs import DOCUMENT, record_answer
 from tests.support.clients import fake_key
 from tests.support.processes import instrumented_environment
 from tests.support.provider import Provider
 
 _COMMAND: Final = Path(sys.executable).with_name("otel-agenttrace")
-_DOCUMENT: Final = "Above 20 degrees a hat is enough."
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    with at.record(tmp_path / "run.otlp.jsonl", quiet=True), at.span("trip"):
-        with at.retrieval("what to pack") as found:
-            found.documents([{"id": "g7", "score": 0.83, "content": _DOCUMENT}])
-        question = at.Message("user", ({"type": "text", "content": f"{_DOCUMENT} What do I pack?"},))
-        with at.inference("gpt-4o-mini", provider="openai", messages=[question]) as call:
-            call.respond("A hat.")
-    return tmp_path
+    return record_answer(tmp_path)
 
 
 def _score(folder: Path, provider: Provider, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -77,9 +71,9 @@ def test_the_judge_gets_question_answer_and_documents_as_data(folder: Path, prov
     asked: Any = json.loads(provider.requests[-1].body)
     assert json.loads(asked["messages"][-1]["content"]) == {
         "criterion": "Is all that the answer claims supported by the documents?",
-        "question": f"{_DOCUMENT} What do I pack?",
+        "question": f"{DOCUMENT} What do I pack?",
         "answer": "A hat.",
-        "documents": [_DOCUMENT],
+        "documents": [DOCUMENT],
     }
 
 

@@ -61,13 +61,40 @@ def test_a_folder_where_one_file_is_wanted_names_a_file_in_it(words: tuple[str, 
 
 @pytest.mark.parametrize(
     "words",
-    [("annotate", "-"), ("merge", "-", "-o", "made.otlp.jsonl"), ("learn", "-", "-"), ("split", "-", "-o", "made")],
+    [
+        ("annotate", "-"),
+        ("merge", "-", "-o", "made.otlp.jsonl"),
+        ("learn", "-", "-"),
+        ("split", "-", "-o", "made"),
+        ("migrate", "-"),
+    ],
     ids=lambda words: words[0],
 )
 def test_a_command_that_does_not_read_the_standard_input_says_so(words: tuple[str, ...], folder: Path) -> None:
     result = _run(folder, *words)
     assert result.returncode == 2
     assert "the standard input is not read here: name a file" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("dataset", "runs", "--format", "openai", "-o", "runs/one.otlp.jsonl"),
+        ("export", "runs", "--format", "otlp", "-o", "runs/one.otlp.jsonl"),
+        ("gaps", "runs", "runs", "-o", "runs/one.otlp.jsonl"),
+        ("gaps", "runs", "runs", "--skills", "runs/one.otlp.jsonl"),
+        ("guidance", "runs/one.otlp.jsonl", "-o", "runs/one.otlp.jsonl"),
+        ("patterns", "runs", "-o", "runs/one.otlp.jsonl"),
+        ("patterns", "runs/one.otlp.jsonl", "--skills", "runs/one.otlp.jsonl"),
+        ("score", "runs", "--model", "m", "-o", "runs/one.otlp.jsonl"),
+    ],
+    ids=" ".join,
+)
+def test_no_command_writes_over_a_file_that_it_reads(words: tuple[str, ...], folder: Path) -> None:
+    result = _run(folder, *words)
+    assert result.returncode == 2
+    assert "runs/one.otlp.jsonl is one of the files that are read" in result.stderr
+    assert (folder / "runs/one.otlp.jsonl").read_bytes() == _GOLDEN.read_bytes()
 
 
 @pytest.mark.parametrize("command", ["diff", "gaps"])
@@ -149,5 +176,22 @@ def test_json_has_null_for_what_is_not_told(timeless: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_told(folder: Path) -> None:
     (folder / "file").touch()
     result = _run(folder, "split", "runs/one.otlp.jsonl", "-o", "file/below")
-    assert (result.returncode, result.stdout) == (3, "")
+    assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("otel-agenttrace: file/below cannot be made: Not a directory.")
+
+
+@pytest.mark.parametrize(
+    "command", ["cost", "explain", "ls", "patterns", "retrieval", "stats", "timeline", "tokens", "tree"]
+)
+def test_nothing_is_told_of_files_that_could_not_be_read(command: str, folder: Path) -> None:
+    (folder / "bad.otlp.jsonl").write_text("nonsense\n")
+    result = _run(folder, command, "bad.otlp.jsonl")
+    assert (result.returncode, result.stdout) == (3, "")
+    assert result.stderr.startswith("otel-agenttrace: not read: bad.otlp.jsonl")
+
+
+def test_a_list_of_no_cassettes_is_one_line(folder: Path) -> None:
+    case = {"id": "t", "outcome": "passed", "cassette": "runs/one.otlp.jsonl", "unplayed": 0, "calls": {"hit": 2}}
+    (folder / "suite.json").write_text(json.dumps({"version": 1, "cases": [case]}))
+    result = _run(folder, "ls", "runs", "--unplayed", "suite.json")
+    assert [line.split(" · ")[0] for line in result.stdout.splitlines()] == ["0 cassettes"]

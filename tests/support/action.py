@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import yaml
 
-from tests.support.loopback import Answer, LoopbackServer, Received
+from tests.support.loopback import Answer, Received, Service
 
 __all__ = ["ROOT", "FakeGitHub", "Job", "action"]
 
@@ -70,32 +70,20 @@ class Job:
         return self.inputs.get(key, self._filled(default))
 
 
-class FakeGitHub:
+class FakeGitHub(Service):
     """The comments of pull request 7 behind GitHub's API. Serves between entering and leaving its block."""
 
     def __init__(self, token: str) -> None:
         self.comments: list[dict[str, Any]] = []
         self.may_write = True
         self.token = token
-        self._server = LoopbackServer(self._answer)
-
-    @property
-    def url(self) -> str:
-        """What GITHUB_API_URL is."""
-        return self._server.url
+        super().__init__(self._answer)
 
     def add(self, author: str, body: str) -> dict[str, Any]:
         """Write a comment."""
         number = len(self.comments) + 1
         self.comments.append({"id": number, "user": {"login": author}, "body": body, "html_url": f"comment/{number}"})
         return self.comments[-1]
-
-    def __enter__(self) -> FakeGitHub:
-        self._server.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.stop()
 
     def _answer(self, request: Received) -> Answer:
         if request.header("authorization") != f"Bearer {self.token}":

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import otel_agenttrace as at
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.format import encode_line, encode_resource
 from otel_agenttrace.model import AttributeValue, Span, Trace
 
-__all__ = ["Tool", "agent_run", "traced", "write_run"]
+__all__ = ["DOCUMENT", "Tool", "agent_run", "record_answer", "traced", "write_run"]
 
 Tool = tuple[str, Any]
 """The name of a tool and its arguments; None where they are not told."""
@@ -123,3 +124,17 @@ def write_run(path: Path, spans: Iterable[Span]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     resource = encode_resource({"service.name": "helper"})
     path.write_bytes(b"".join(encode_line(span, resource) for span in spans))
+
+
+DOCUMENT: Final = "Above 20 degrees a hat is enough."
+
+
+def record_answer(folder: Path) -> Path:
+    """Record `run.otlp.jsonl` in a folder, of a question that is answered from a document; return the folder."""
+    with at.record(folder / "run.otlp.jsonl", quiet=True), at.span("trip"):
+        with at.retrieval("what to pack") as found:
+            found.documents([{"id": "g7", "score": 0.83, "content": DOCUMENT}])
+        question = at.Message("user", ({"type": "text", "content": f"{DOCUMENT} What do I pack?"},))
+        with at.inference("gpt-4o-mini", provider="openai", messages=[question]) as call:
+            call.respond("A hat.")
+    return folder

@@ -11,13 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 
 import yaml
 
-from tests.support.loopback import Answer, LoopbackServer, Received
+from tests.support.loopback import Answer, Received, Service
 
 __all__ = ["CORPORA", "CorpusServer", "Interaction", "Recording", "Unserved", "recordings"]
 
@@ -188,7 +187,7 @@ def _json_or_none(body: bytes) -> Any:
 # --- serving --------------------------------------------------------------------------------------------------------
 
 
-class CorpusServer:
+class CorpusServer(Service):
     """Serves recorded answers to the requests they answered; identical requests are answered in recorded order."""
 
     def __init__(self, interactions: Sequence[Interaction]) -> None:
@@ -198,21 +197,7 @@ class CorpusServer:
         self._answers: defaultdict[object, deque[Interaction]] = defaultdict(deque)
         for interaction in interactions:
             self._answers[_key(interaction.method, interaction.target, interaction.asked)].append(interaction)
-        self._server = LoopbackServer(self._answer)
-
-    @property
-    def url(self) -> str:
-        """Scheme, host and port; the same after the server has stopped."""
-        return self._server.url
-
-    def __enter__(self) -> CorpusServer:
-        self._server.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.stop()
+        super().__init__(self._answer)
 
     def _answer(self, request: Received) -> Answer:
         with self._lock:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
 from typing import Any, Final
 
-from tests.support.loopback import Answer, LoopbackServer, Received
+from tests.support.loopback import Answer, Received, Service
 
 __all__ = ["FakeGitHub", "changed", "pull"]
 
@@ -40,7 +39,7 @@ def pull(number: int, merged_at: str | None, updated_at: str | None = None, **mo
     }
 
 
-class FakeGitHub:
+class FakeGitHub(Service):
     """Serves between entering and leaving its block. `requests` keeps what came; `first` are answers that are given before all others.
 
     The repository `octo/old-name` is called `octo/agent` today; `octo/private` is seen only with `token`.
@@ -61,21 +60,12 @@ class FakeGitHub:
         self._token = token
         self._then = then
         self._lock = threading.Lock()
-        self._server = LoopbackServer(self._answer)
+        super().__init__(self._answer)
 
     @property
     def api(self) -> str:
         """The base address, with a path as an enterprise server has it."""
-        return f"{self._server.url}/api/v3"
-
-    def __enter__(self) -> FakeGitHub:
-        self._server.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.stop()
+        return f"{self.url}/api/v3"
 
     def _answer(self, request: Received) -> Answer:
         with self._lock:
@@ -88,7 +78,7 @@ class FakeGitHub:
         path = request.path.removeprefix("/api/v3")
         if path.startswith("/repos/octo/old-name/"):
             moved = request.target.replace("/repos/octo/old-name/", "/repositories/7/")
-            return _json({"message": "Moved Permanently"}, 301, ("location", f"{self._server.url}{moved}"))
+            return _json({"message": "Moved Permanently"}, 301, ("location", f"{self.url}{moved}"))
         is_allowed = bool(self._token) and request.header("authorization") == f"Bearer {self._token}"
         known = ["/repos/octo/agent/pulls", "/repositories/7/pulls", *["/repos/octo/private/pulls"] * is_allowed]
         root = next((each for each in known if path == each or path.startswith(f"{each}/")), None)
@@ -111,7 +101,7 @@ class FakeGitHub:
         if number * _PAGE >= len(listed):
             return _json(shown)
         query = "&".join(f"{key}={value}" for key, value in {**request.query, "page": str(number + 1)}.items())
-        return _json(shown, 200, ("link", f'<{self._server.url}{request.path}?{query}>; rel="next"'))
+        return _json(shown, 200, ("link", f'<{self.url}{request.path}?{query}>; rel="next"'))
 
 
 def _json(value: object, status: int = 200, *headers: tuple[str, str]) -> Answer:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from io import BufferedReader
 from types import TracebackType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-__all__ = ["Answer", "LoopbackServer", "Received"]
+__all__ = ["Answer", "LoopbackServer", "Received", "Service"]
 
 End: TypeAlias = Literal["complete", "cut", "reset", "hold", "drop", "abort"]
 """How an answer ends: as it should, without its last chunk, by RST, not before the client leaves, before it begins, by RST before it begins."""
@@ -164,6 +164,34 @@ class LoopbackServer:
         elif answer.end == "hold":
             connection.recv(1)
         return answer.end == "complete" and request.header("connection").lower() != "close"
+
+
+_Service = TypeVar("_Service", bound="Service")
+
+
+class Service:
+    """What answers by a server of its own, between entering and leaving its block."""
+
+    def __init__(self, answer: Callable[[Received], Answer]) -> None:
+        self._server = LoopbackServer(answer)
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port; the same after the server has stopped."""
+        return self._server.url
+
+    def stop(self) -> None:
+        """Close the port and all connections."""
+        self._server.stop()
+
+    def __enter__(self: _Service) -> _Service:
+        self._server.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
 
 
 def _shut(connection: socket.socket) -> None:

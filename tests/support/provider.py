@@ -11,13 +11,12 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from types import TracebackType
 from typing import Final
 
 from tests.support import anthropic_answers, openai_answers
 from tests.support.answers import Question, error_answer
 from tests.support.faults import with_faults
-from tests.support.loopback import Answer, LoopbackServer, Received
+from tests.support.loopback import Answer, Received, Service
 
 __all__ = ["Provider"]
 
@@ -25,20 +24,15 @@ _AZURE: Final = "/openai/deployments/"
 _PREFIXES: Final = ("/api/v1", "/openai/v1", "/v1", "/openai")
 
 
-class Provider:
+class Provider(Service):
     """Serves between entering and leaving its block; `requests` keeps what came, `then` has the last word on an answer."""
 
     def __init__(self) -> None:
         self.requests: list[Received] = []
         self.then: Callable[[Answer], Answer] = lambda answer: answer
-        self._server = LoopbackServer(self._answer)
+        super().__init__(self._answer)
         self._lock = threading.Lock()
         self._seen: Counter[Received] = Counter()
-
-    @property
-    def url(self) -> str:
-        """Scheme, host and port; the same after the provider has stopped."""
-        return self._server.url
 
     @property
     def openai_url(self) -> str:
@@ -64,19 +58,6 @@ class Provider:
     def hits(self) -> int:
         """How many requests came, retries included."""
         return len(self.requests)
-
-    def stop(self) -> None:
-        """Close the port and all connections."""
-        self._server.stop()
-
-    def __enter__(self) -> Provider:
-        self._server.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _answer(self, request: Received) -> Answer:
         question = self._noted(request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace, TracebackType
+from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import anthropic
@@ -13,7 +13,7 @@ import openai
 from openai.lib.streaming.chat import ChatCompletionStreamState
 
 from otel_agenttrace.model import InferenceResponse, Message, Part, Usage
-from tests.support.loopback import Answer, LoopbackServer, Received
+from tests.support.loopback import Answer, Received, Service
 
 __all__ = ["Choice", "SdkReader", "Told", "told_by_model", "told_by_sdk"]
 
@@ -176,25 +176,20 @@ _READERS: Final[Mapping[str, Callable[[Any], Told]]] = {
 _ASKED: Final[Any] = [{"role": "user", "content": "?"}]
 
 
-class SdkReader:
+class SdkReader(Service):
     """Real SDK clients that are sent one given body over the loopback."""
 
     def __init__(self) -> None:
         self._answer = Answer()
-        self._server = LoopbackServer(self._give)
-        self._openai = openai.OpenAI(api_key="k", base_url=f"{self._server.url}/v1", max_retries=0)
-        self._anthropic = anthropic.Anthropic(api_key="k", base_url=self._server.url, max_retries=0)
+        super().__init__(self._give)
+        self._openai = openai.OpenAI(api_key="k", base_url=f"{self.url}/v1", max_retries=0)
+        self._anthropic = anthropic.Anthropic(api_key="k", base_url=self.url, max_retries=0)
 
-    def __enter__(self) -> SdkReader:
-        self._server.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def stop(self) -> None:
+        """Close the clients, too."""
         self._openai.close()
         self._anthropic.close()
-        self._server.stop()
+        super().stop()
 
     def _give(self, request: Received) -> Answer:
         del request

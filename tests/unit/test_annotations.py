@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 import otel_agenttrace as at
+from otel_agenttrace.analyze.naming import spans_named
 from otel_agenttrace.cassette.pack import pack
 from otel_agenttrace.cassette.sidecars import notes_path
 from otel_agenttrace.errors import CassetteInaccessible
@@ -23,7 +24,6 @@ from otel_agenttrace.library.annotations import (
     new_remarks,
     remarks_on,
 )
-from otel_agenttrace.library.choosing import chosen
 from otel_agenttrace.library.combining import merged, opened, sliced, split, write
 from otel_agenttrace.library.pruning import Pruned, remove
 from otel_agenttrace.report.annotated import annotated, annotated_page, unplaced_lines
@@ -45,7 +45,7 @@ def run(tmp_path: Path) -> Path:
 
 def _put(run: Path, meant: str, *told: tuple[Mark, str]) -> None:
     trace = at.load(run)
-    add_remarks(run, new_remarks(annotations_of(trace), chosen(trace, meant), told))
+    add_remarks(run, new_remarks(annotations_of(trace), spans_named(trace, meant), told))
 
 
 def test_what_is_put_on_a_span_is_beside_the_cassette_which_stays_as_it_is(run: Path) -> None:
@@ -58,13 +58,13 @@ def test_what_is_put_on_a_span_is_beside_the_cassette_which_stays_as_it_is(run: 
     assert [path.name for path in run.parent.iterdir() if path != run] == ["run.otlp.jsonl.notes.jsonl"]
 
 
-@pytest.mark.parametrize("meant", [_SECOND, _SECOND[:4], "inference[2]", "inference[-1]"])
+@pytest.mark.parametrize("meant", [_SECOND, _SECOND[:4].upper(), "inference[2]", "inference[-1]"])
 def test_a_span_is_meant_by_its_id_or_by_a_selector(meant: str) -> None:
-    assert [each.span.span_id for each in chosen(at.load(_GOLDEN), meant)] == [_SECOND]
+    assert [each.span.span_id for each in spans_named(at.load(_GOLDEN), meant)] == [_SECOND]
 
 
 def test_a_name_means_each_span_that_has_it() -> None:
-    places = [each.place for each in chosen(at.load(_GOLDEN), "chat gpt-4o-mini")]
+    places = [each.place for each in spans_named(at.load(_GOLDEN), "chat gpt-4o-mini")]
     assert places == ["inference[1]", "inference[2]"]
 
 

@@ -380,7 +380,10 @@ def test_what_cannot_be_read_has_no_line() -> None:
 
 def test_a_pipe_is_no_cassette(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "c")
-    with pytest.raises(CassetteInaccessible, match="c cannot be read: it is no regular file"):
+    with pytest.raises(
+        CassetteInaccessible,
+        match=r"c cannot be read: it is no regular file\.\n  to fix   name a file that you may read",
+    ):
         open_cassette(tmp_path / "c")
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from otel_agenttrace import load
 from otel_agenttrace.analyze.causes import why
+from otel_agenttrace.analyze.quoting import Quotes
 from otel_agenttrace.dialects.translating import translated
 from otel_agenttrace.model import Span, Trace
 from tests.support.corpus import CORPORA
@@ -643,3 +644,17 @@ def test_a_comparison_holds_the_three_answers_it_compares() -> None:
     edges = why(trace, last, depth=1).edges
     assert {edge.from_.span_id for edge in edges} == {span.span_id for span in asked}
     assert {edge.certainty for edge in edges} == {"inferred"}
+
+
+def test_of_many_texts_that_begin_alike_the_latest_before_a_moment_are_looked_at() -> None:
+    """A run of 10,000 spans reads one file thousands of times: what is compared for each may not grow with the run."""
+    quotes: Quotes[int] = Quotes()
+    for number in range(5_000):
+        quotes.add(number, number, f"contents of one file, {number}" if number % 2 else "contents of one file, all")
+    same = [quote.source for quote in quotes.whole("contents of one file, all", 4_000)]
+    assert (len(same), same[-1]) == (100, 4_000)
+    alike = [quote.source for quote in quotes.cut_off("contents of one file, the third", 4_000)]
+    assert (len(alike), alike[-1]) == (100, 4_000)
+    within = [quote.source for quote in quotes.within("he said: contents of one file, 17", 4_000)]
+    assert within == []
+    assert [quote.source for quote in quotes.whole("contents of one file, 17", 4_000)] == [17]

@@ -20,17 +20,19 @@ from otel_agenttrace.cassette.beginning import is_ours
 from otel_agenttrace.cassette.pack import pack
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.recording import Recording
-from otel_agenttrace.cassette.sidecars import sidecars
+from otel_agenttrace.cassette.sidecars import notes_path, sidecars
 from otel_agenttrace.cassette.validation import validated
 from otel_agenttrace.cassette.writer import RecordedCall, Writer, partial_path
 from otel_agenttrace.cleaning.files import clean, cleanable_files, cleaned, cure
 from otel_agenttrace.cleaning.scanning import ScannedFile, files_below, scanned
 from otel_agenttrace.cleaning.texts import leaks_of_texts
 from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteInaccessible
+from otel_agenttrace.library.annotations import Remark, add_remarks
 from otel_agenttrace.matching import requested
 from otel_agenttrace.model import Call, Chunk, Event, Exchange, Span
 from otel_agenttrace.playback.player import Player
-from otel_agenttrace.redact import Redactor, redactor
+from otel_agenttrace.redact import Finding, Redactor, redactor
+from otel_agenttrace.redact.builtin import secrets_in
 from otel_agenttrace.redaction import RedactionRules
 from otel_agenttrace.report.leaks import scanned_json, scanned_lines
 
@@ -595,3 +597,21 @@ def test_links_pipes_and_git_are_left_alone(tmp_path: Path) -> None:
     (folder / "link").symlink_to(outside)
     os.mkfifo(folder / "pipe")
     assert files_below(folder) == ()
+
+
+def test_a_note_that_is_written_while_the_notes_are_cleaned_is_kept(tmp_path: Path) -> None:
+    """The first look finds the secret, and somebody annotates before the clean file takes its place."""
+    path = tmp_path / "run.otlp.jsonl"
+    first, second = (Remark("a" * 32, "b" * 16, "chat", "#1", "note", told) for told in (f"uses {KEY}", "asks twice"))
+    add_remarks(path, (first,))
+    late = iter(((second,),))
+
+    def looked(text: str) -> list[Finding]:
+        add_remarks(path, next(late, ()))
+        return list(secrets_in(text))
+
+    cleaned_file = clean(notes_path(path), Redactor((looked,)))
+    told = notes_path(path).read_text(encoding="utf-8")
+    assert len(cleaned_file.leaks) == 1
+    assert KEY not in told
+    assert "asks twice" in told

@@ -129,6 +129,27 @@ def test_a_row_for_openai_has_messages_tools_and_ids_as_its_api_has_them() -> No
     }
 
 
+def test_two_messages_of_the_assistant_stay_two_for_openai() -> None:
+    asked = [said("user", "How warm?"), said("assistant", "One moment."), said("assistant", "I look.")]
+    _, (row,) = _made(_call(1, asked, said("assistant", "Warm.")))
+    assert [message["content"] for message in row["messages"]] == ["How warm?", "One moment.", "I look.", "Warm."]
+
+
+def test_a_text_after_a_call_stands_below_the_one_before_for_the_result_has_to_come_next() -> None:
+    asked = [said("user", "How warm?"), said("assistant", "I look."), said("assistant", _ASKS)]
+    asked += [said("assistant", "It takes a moment."), said("tool", _TOLD)]
+    _, (row,) = _made(_call(1, asked, said("assistant", "Warm.")))
+    _, asking, told, _ = row["messages"]
+    assert asking["content"] == "I look.\n\nIt takes a moment."
+    assert [call["id"] for call in asking["tool_calls"]] == [told["tool_call_id"]]
+
+
+def test_an_answer_of_anthropic_goes_on_in_the_last_message_of_the_assistant() -> None:
+    asked = [said("user", "How warm? As JSON."), said("assistant", '{"celsius":')]
+    _, (row,) = _made(_call(1, asked, said("assistant", "21}"), gen_ai__provider__name="anthropic"))
+    assert [message["content"] for message in row["messages"]] == ["How warm? As JSON.", '{"celsius":21}']
+
+
 def test_a_row_for_anthropic_takes_turns_and_has_results_first() -> None:
     asked = [
         said("system", "Be brief."),

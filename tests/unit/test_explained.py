@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +21,10 @@ from otel_agenttrace.analyze.timelines import timeline
 from otel_agenttrace.analyze.tool_calls import executed_tool
 from otel_agenttrace.errors import SpanNotFound
 from otel_agenttrace.model import Trace
-from otel_agenttrace.report.page import page_text
+from otel_agenttrace.report.page import page_markdown, page_text
+from otel_agenttrace.report.terminal import span_line
 from otel_agenttrace.report.timeline import timeline_page
+from otel_agenttrace.report.tree import tree_page
 from tests.support.made_runs import Made, asks, gave, said
 
 _GOLDEN: Final = Path(__file__).parents[1] / "golden" / "cassette_v1.otlp.jsonl"
@@ -185,6 +188,27 @@ def _drawn(trace: Trace, width: int) -> list[str]:
         console.print(each)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
+
+
+def test_a_branch_names_the_task_and_the_try_of_its_runs() -> None:
+    run = Made()
+    for agent, trial in ("solver", 0), ("solver", 1), ("judge", 1):
+        span = run.agent(agent)
+        run.spans[-1] = replace(
+            span, attributes={**span.attributes, "agenttrace.task.id": "3", "agenttrace.task.trial": trial}
+        )
+    tree = run_tree(run.trace)
+    assert [(branch.name, branch.count, branch.task) for branch in tree.branches] == [
+        ("solver", 2, None),
+        ("judge", 1, "task 3, trial 1"),
+    ]
+    assert "agent judge  task 3, trial 1" in page_markdown(tree_page(tree))
+    shown = (span_line(span, 1, run.trace).plain for span in run.spans)
+    assert [line.split("  ")[:2] for line in shown] == [
+        ["solver", "task 3, trial 0"],
+        ["solver", "task 3, trial 1"],
+        ["judge", "task 3, trial 1"],
+    ]
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -54,6 +54,15 @@ def test_hidden_folders_are_not_searched(place: str) -> None:
     assert traces_at(Path()) == (Path("other.otlp.jsonl"),)
 
 
+def test_a_run_that_is_there_packed_too_is_one_run() -> None:
+    path = _write("runs/weather.otlp.jsonl")
+    packed = pack(path)
+    assert traces_at(Path("runs")) == (path, packed)
+    assert traces_at(Path("runs"), as_runs=True) == (path,)
+    path.unlink()
+    assert traces_at(Path("runs"), as_runs=True) == (packed,)
+
+
 def test_a_path_that_is_there_is_meant_whatever_else_has_that_name() -> None:
     _write("cassettes/weather.otlp.jsonl")
     Path("weather").write_text("{}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 from collections import Counter
@@ -302,14 +303,18 @@ def test_a_session_that_was_gone_on_with_says_nothing_twice(tmp_path: Path) -> N
     assert trace.usage.total_tokens == 12
 
 
-def test_a_subagent_in_a_file_of_its_own_stands_below_the_tool_that_began_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_subagent_in_a_file_of_its_own_stands_below_the_tool_that_began_it(tmp_path: Path, *, packed: bool) -> None:
     main = Session().ask("go").answer(use("t1", "Task", prompt="dig", subagent_type="digger"))
     main.ask([result("t1", "dug")], toolUseResult={"agentId": "a1"}).answer(words("done"))
     below = (
         Session(isSidechain=True, agentId="a1").ask("dig").answer(use("t9")).ask([result("t9")]).answer(words("dug"))
     )
-    written(tmp_path / "in" / "s1.jsonl", *main.records)
+    session = written(tmp_path / "in" / "s1.jsonl", *main.records)
     written(tmp_path / "in" / "s1" / "subagents" / "agent-a1.jsonl", *below.records)
+    if packed:
+        session.with_suffix(".jsonl.gz").write_bytes(gzip.compress(session.read_bytes()))
+        session.unlink()
     (file,) = imported("claude-code", tmp_path / "in", tmp_path / "out")
     assert file.cassette is not None
     trace = at.load(file.cassette)

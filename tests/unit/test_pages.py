@@ -45,6 +45,12 @@ def test_a_title_stands_apart_from_what_is_above_it() -> None:
     assert page_markdown((Line(("one ", Told("x"))), Heading("Two"))) == "one `x`\n\n### Two\n"
 
 
+def test_lines_that_fit_stand_as_they_are_and_others_are_wrapped() -> None:
+    wide = "字" * 40
+    told = _shown(Lines((wide, f"{wide}字", "a\ttab", "two\nlines", "word " * 20), styles=("red", "", "", "dim", "")))
+    assert told == f"{wide}\n{wide}\n字\na       tab\ntwo\nlines\n{'word ' * 16}\n{'word ' * 4}\n"
+
+
 @dataclass(frozen=True, slots=True)
 class _Report:
     tools: frozenset[str]

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import subprocess
+import tracemalloc
 from pathlib import Path
 from typing import Any, Final
 
@@ -326,6 +327,19 @@ def test_a_working_tree_tells_what_changed_and_what_git_does_not_know_yet(reposi
     }
     assert told["moved.py"].previous_path == "kept.py"
     assert told["tests/test ü.py"].is_test
+
+
+def test_a_new_file_is_read_in_pieces(repository: Path) -> None:
+    with (repository / "weights.txt").open("wb") as file:
+        for _ in range(64):
+            file.write(b"x" * ((1 << 20) - 1) + b"\n")
+    tracemalloc.start()
+    try:
+        (found,) = change_since("main", repository).files
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (found.additions, most < 8 << 20) == (64, True)
 
 
 def test_what_others_did_since_on_the_base_is_not_the_change(repository: Path) -> None:

@@ -223,7 +223,11 @@ def test_a_snapshot_keeps_what_a_retriever_finds_async_or_not(tmp_path: Path) ->
     assert [each.drifted for each in drifts(found, retrievals(at.load(again)), _ALL)] == [(), ()]
 
 
-@pytest.mark.parametrize("answer", [None, "a text", {"id": "1"}, [object()]], ids=["none", "text", "mapping", "object"])
+@pytest.mark.parametrize(
+    "answer",
+    [None, "a text", {"id": "1"}, [object()], [("a", 0.5, "b")], [("a", None)]],
+    ids=["none", "text", "mapping", "object", "three", "no score"],
+)
 def test_what_is_no_list_of_documents_is_named(answer: object, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="The retriever"):
         snapshot(lambda _: answer, ["q"], tmp_path / "s.otlp.jsonl")

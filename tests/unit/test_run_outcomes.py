@@ -109,12 +109,36 @@ def test_a_file_that_has_the_sign_in_its_name_is_that_file(tmp_path: Path) -> No
 def test_a_folder_without_cassettes_stands_for_the_logs_in_it(tmp_path: Path) -> None:
     file = _tau(tmp_path / "logs" / "results.json")
     (tmp_path / "logs" / "package.json").write_text('{"name": "x"}')
-    assert traces_at(tmp_path, with_logs=True) == (file,)
+    assert traces_at(tmp_path, as_runs=True) == (file,)
     with pytest.raises(CassetteError, match="otel-agenttrace ingest"):
         traces_at(tmp_path)
     cassette = tmp_path / "run.otlp.jsonl"
     cassette.write_text("{}\n")
-    assert traces_at(tmp_path, with_logs=True) == (cassette,)
+    assert traces_at(tmp_path, as_runs=True) == (cassette,)
+
+
+def test_a_folder_without_cassettes_stands_for_the_spans_that_others_exported(tmp_path: Path) -> None:
+    """Spans as OTLP and as SDKs dump them; no other JSON, of logs and metrics or of our own reports."""
+    span = {"traceId": "0" * 31 + "1", "spanId": "0" * 15 + "1", "name": "a", "startTimeUnixNano": "1"}
+    dumped = {"trace_id": 1, "span_id": 2, "name": "a", "start_time": 3, "attributes": {"k": "v"}}
+    files = {
+        "a/collector.jsonl": {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]},
+        "dump.json": {"run": "x", "spans": [dumped]},
+        "list.json": [dumped],
+        "snake.json": [{"resource_spans": [{"scope_spans": [{"spans": [span]}]}]}],
+    }
+    others = {
+        "log.json": {key: value for key, value in dumped.items() if key != "start_time"},
+        "logs.jsonl": {"resourceLogs": [{"scopeLogs": []}]},
+        "package.json": {"name": "x", "attributes": {}},
+        "patterns.json": {"ngrams": [], "evidence": [{"trace_id": "1", "span_id": "2", "name": "a"}]},
+    }
+    for name, document in {**files, **others}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(json.dumps(document) + "\n")
+    found = traces_at(tmp_path, as_runs=True)
+    assert found == tuple(tmp_path / name for name in files)
+    assert [len(at.load(file).spans) for file in found] == [1, 1, 1, 1]
 
 
 def test_what_a_log_tells_no_time_of_has_no_duration(tmp_path: Path) -> None:

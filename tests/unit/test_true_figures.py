@@ -154,7 +154,7 @@ def test_times_that_only_give_the_order_are_no_times(tmp_path: Path) -> None:
     assert call["time"] is None
     assert call["cost_usd"] == _told("cost", path, "--as-of", "2100-01-01")["total"]["cost_usd"]
     assert _told("explain", path)["runs"][0]["wasted"] == {"failed_ns": None, "resent_ns": None, "idle_ns": None}
-    assert "3 spans, ?" in _said("timeline", path)
+    assert "3 spans, time unknown" in _said("timeline", path)
     assert next(csv.DictReader(_said("export", "--format", "csv", path).splitlines()))["start"] == ""
 
 

@@ -1,0 +1,216 @@
+"""Cut what a line holds of requests and answers out of it before it is parsed: it is most of the line. Bytes in, spans out.
+
+A line as we write it is cut by what stands in no text of it: in a JSON string each quote has a backslash. Any other line
+stays whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from otel_agenttrace import semconv
+from otel_agenttrace.cassette.format import decode_attributes, decode_event, decode_span, encode_events
+from otel_agenttrace.jsonvalue import JsonObject, array, obj, parse
+from otel_agenttrace.model import AttributeValue, Call, Event, Span
+
+__all__ = ["OWN", "Content", "CutCall", "LineDecoder", "answer_digest", "cut_call", "record_of"]
+
+OWN: Final = ("agenttrace.call.", "agenttrace.request.", "agenttrace.content")
+"""How the attributes begin that only a replay needs."""
+_SPAN: Final = b'"spans":[{'
+_TAIL: Final = b"]}]}]}\n"
+_BEGIN: Final = b'{"attributes":['
+_CALL: Final = _BEGIN + b'{"key":"agenttrace.call.key"'
+_PAIR: Final = b',{"key":"'
+_REQUEST: Final = _PAIR + b'agenttrace.call.ticket"'
+_OF_REQUEST: Final = (_PAIR + b"agenttrace.call.", _PAIR + b"agenttrace.request.")
+_DEFINES: Final = b'{"key":"agenttrace.call.defines"'
+_ADDRESS: Final = b'{"key":"agenttrace.request.method"'
+_CONTENT: Final = (_PAIR + b'agenttrace.request.shared"', _PAIR + b'agenttrace.request.body"')
+_LAST: Final = b'"}}],"'
+_EVENTS: Final = b',"events":['
+_ATTEMPT: Final = b'{"key":"agenttrace.exchange.'
+_ATTEMPTS: Final = _EVENTS + b'{"attributes":[' + _ATTEMPT
+_AFTER: Final = b'],"flags":'
+_TIME: Final = b',"timeUnixNano":"'
+_NAMED: Final = b'"name":"agenttrace.exchange"' + _TIME
+_STATUS: Final = _ATTEMPT + b'status","value":{"intValue":"'
+_OTHERWISE: Final = tuple(_ATTEMPT + name for name in (b'method"', b'origin"', b'target"', b'request"'))
+_HIDDEN: Final = re.compile(b'"(?:%b)' % b"|".join(re.escape(name).encode() for name in (*OWN, "agenttrace.exchange.")))
+_ANSWER: Final = (b'status"', b'end"', b'error"', b'sidecar"', b'body"', b'body_bytes"')
+_ESCAPE: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u")
+
+
+def record_of(raw: bytes) -> bytes | None:
+    """Return the record of the one span of a line; None if it is not written as we write it."""
+    begin = raw.find(_SPAN) + len(_SPAN) - 1
+    return raw[begin : -len(_TAIL)] if begin >= len(_SPAN) and raw.endswith(_TAIL) else None
+
+
+class LineDecoder:
+    """Decodes the span of a line as we write it. What is around it is decoded once, as long as it stays the same."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._scope: JsonObject = {}
+        self._resource: Mapping[str, AttributeValue] = {}
+
+    def record(self, raw: bytes) -> bytes | None:
+        """Return the record of the one span of a line, or None if it is another line.
+
+        Raises:
+            ValueError, LookupError: If what is around the span is damaged.
+        """
+        record = record_of(raw)
+        if record is None:
+            return None
+        head = raw[: -len(record) - len(_TAIL)]
+        if head != self._head:
+            (around,) = array(obj(parse(head + _TAIL))["resourceSpans"])
+            (self._scope,) = map(obj, array(obj(around)["scopeSpans"]))
+            self._resource = decode_attributes(obj(obj(around).get("resource")).get("attributes"))
+            self._head = head
+        return record
+
+    def span(self, record: bytes, read_call: Callable[[], Call | None] | None = None) -> Span:
+        """Return the span of the record of the newest line, or of what is left of it.
+
+        Raises:
+            ValueError: If it is damaged, or not one record.
+        """
+        return decode_span(obj(parse(record)), self._scope, self._resource, read_call)
+
+
+class Content(NamedTuple):
+    """What a line holds of a request and its answers.
+
+    Attributes:
+        request: The attributes that tell what was asked.
+        attempts: The events that tell how it was answered.
+    """
+
+    request: bytes
+    attempts: bytes
+
+    @property
+    def digest(self) -> str | None:
+        """The digest of the answer; None where a text of it may be written in two ways, so that it has to be decoded."""
+        is_plain = b"\\u" not in self.attempts or _ESCAPE.search(self.attempts) is None
+        return _digest(self.attempts) if is_plain else None
+
+    @property
+    def is_asked_alike(self) -> bool:
+        """Whether each attempt asked what the first one did."""
+        return not any(name in self.attempts for name in _OTHERWISE)
+
+    def asking(self) -> Span:
+        """Return a span that has of the request the method, the target, the body and what it defines, and nothing else.
+
+        Raises:
+            ValueError: If one of them is damaged.
+        """
+        address, body = self._asked()
+        begin = self.request.find(_DEFINES)
+        defines = self.request[begin : self.request.find(_PAIR, begin)] if begin >= 0 else b""
+        told = decode_attributes(parse(b"[%b]" % (defines + body).removeprefix(b",")))
+        return Span("", "", "", 0, attributes={**_address(address), **told})
+
+    def answered(self) -> Span:
+        """Return a span that has the attempts, and of the request the method and the target.
+
+        Raises:
+            ValueError: If one of them is damaged.
+        """
+        attempts = tuple(decode_event(obj(event)) for event in array(parse(b"[%b]" % self.attempts)))
+        return Span("", "", "", 0, attributes=_address(self._asked()[0]), events=attempts)
+
+    def _asked(self) -> tuple[bytes, bytes]:
+        """Return what tells where a request went, and its body."""
+        begin = max(self.request.find(_ADDRESS), 0)
+        ends = tuple(end for name in _CONTENT if (end := self.request.find(name, begin)) >= 0)
+        end = min(ends, default=len(self.request))
+        return self.request[begin:end], self.request[end:]
+
+
+@lru_cache(maxsize=64)
+def _address(pairs: bytes) -> Mapping[str, AttributeValue]:
+    """Decode what tells where a request went: the calls of a run go to few places."""
+    return decode_attributes(parse(b"[%b]" % pairs))
+
+
+class CutCall(NamedTuple):
+    """The record of a recorded call, cut where its content begins and ends.
+
+    Attributes:
+        key: Its first attribute.
+        content: What stands behind it, and what stands behind `told`.
+        told: All that stands between request and attempts.
+        rest: All that stands behind them.
+    """
+
+    key: bytes
+    content: Content
+    told: bytes
+    rest: bytes
+
+    @property
+    def alone(self) -> bytes:
+        """The record without what only a replay needs."""
+        return b"".join((_BEGIN, self.told.removeprefix(b","), self.rest[1:]))
+
+    @property
+    def with_status(self) -> bytes:
+        """The record with the key of its call, and of each attempt when it was, and its status."""
+        answered = self.content.attempts
+        attempts: list[bytes] = []
+        told = 0
+        while (named := answered.find(_NAMED, told)) >= 0:
+            status = answered.find(_STATUS, told, named)
+            pair = answered[status : answered.find(b"}}", status) + 2] if status >= 0 else b""
+            told = named + len(_NAMED)
+            time = answered[told : answered.find(b'"', told)]
+            attempts.append(b'{"attributes":[%b],%b%b"}' % (pair, _NAMED, time))
+        return b"".join((self.key, self.told, _EVENTS, b",".join(attempts), self.rest))
+
+
+def cut_call(record: bytes) -> CutCall | None:
+    """Return the record of a recorded call in pieces; None if it is none, or not written as we write it."""
+    begin = record.find(_REQUEST) if record.startswith(_CALL) else -1
+    end = _end_of_request(record, begin)
+    events, after = record.find(_ATTEMPTS, end), record.find(_AFTER, end)
+    if end < 0 or not 0 < events < after or record.rfind(_AFTER) != after:
+        return None
+    attempts = record[events + len(_EVENTS) : after]
+    cut = CutCall(record[:begin], Content(record[begin + 1 : end], attempts), record[end:events], record[after:])
+    is_clean = _HIDDEN.search(cut.told) is None and _HIDDEN.search(cut.rest) is None
+    return cut if is_clean and attempts.count(_TIME) == attempts.count(_NAMED) else None
+
+
+def _end_of_request(record: bytes, begin: int) -> int:
+    """Return where the attributes end that begin with those of a request, -1 if there are none."""
+    last = record.find(_LAST, begin)
+    if begin < 0 or last < 0:
+        return -1
+    end = begin
+    while record.startswith(_OF_REQUEST, end):
+        following = record.find(_PAIR, end + 1, last)
+        end = following if following >= 0 else last + _LAST.index(b"]")
+    return end
+
+
+def answer_digest(events: Iterable[Event]) -> str:
+    """Return a digest of what a call's attempts were answered with: status, how it ended, body; no headers and no times."""
+    attempts = [event for event in events if event.name == semconv.EVENT_AGENTTRACE_EXCHANGE]
+    return _digest(encode_events(attempts).encode("utf-8", "surrogatepass"))
+
+
+def _digest(attempts: bytes) -> str:
+    digest = hashlib.sha256()
+    for pair in attempts.split(_ATTEMPT)[1:]:
+        if pair.startswith(_ANSWER):
+            digest.update(pair[: pair.rfind(b"}}")])
+    return digest.hexdigest()
