@@ -61,10 +61,10 @@ _SHARE = NumberRange(0, 1, min_open=True, max_open=True)
 @click.option(
     "--filter", "where", metavar="SELECTOR", help="Only calls that it chooses: 'tokens<4000', 'path=planner/*'."
 )
-@click.option("--max-cost", type=float, metavar="USD", help="Only runs that cost so much at most.")
+@click.option("--max-cost", type=NumberRange(), metavar="USD", help="Only runs that cost so much at most.")
 @click.option(
     "--min-reward",
-    type=float,
+    type=NumberRange(),
     metavar="NUMBER",
     help="Only calls whose evaluations, or those of their run, score so much.",
 )

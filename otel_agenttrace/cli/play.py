@@ -12,6 +12,7 @@ from rich.console import Console
 
 from otel_agenttrace.api import load
 from otel_agenttrace.cassette.places import newest_cassette
+from otel_agenttrace.cli.inputs import NumberRange
 from otel_agenttrace.cli.look import CASSETTE_OR_INPUT, readable
 from otel_agenttrace.config import resolve
 from otel_agenttrace.library.annotations import annotations_of
@@ -29,7 +30,7 @@ __all__ = ["play"]
 
 _NS: Final = 1_000_000_000
 _LOOKS_EVERY_S: Final = 0.1
-_SPEED = click.FloatRange(min=0)
+_SPEED = NumberRange(min=0)
 
 
 @click.command(epilog="Example: otel-agenttrace play run.otlp.jsonl --speed 2 --filter 'inference | tool'")

@@ -11,7 +11,7 @@ import click
 from otel_agenttrace.analyze.overlaps import Baselines, compare_change
 from otel_agenttrace.analyze.pull_requests import PullRequest
 from otel_agenttrace.analyze.written_files import change_of_run
-from otel_agenttrace.cli.inputs import FILE, OUTPUT, Reader, shown, tell_unread
+from otel_agenttrace.cli.inputs import FILE, OUTPUT, NumberRange, Reader, shown, tell_unread
 from otel_agenttrace.cli.redact import todays_redactor, tracked
 from otel_agenttrace.cli.working_tree import change_since
 from otel_agenttrace.errors import IngestError
@@ -53,7 +53,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(0, min_open=True),
+    type=NumberRange(0, min_open=True),
     metavar="SECONDS",
     default=30.0,
     show_default=True,

@@ -85,7 +85,7 @@ class _WithSnapshot(click.Command):
 )
 @click.option(
     "--score-tolerance",
-    type=float,
+    type=NumberRange(),
     metavar="NUMBER",
     default=_DEFAULT.score,
     show_default=True,

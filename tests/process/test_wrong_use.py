@@ -148,8 +148,12 @@ def test_a_foreign_trace_where_a_cassette_is_wanted_is_said_to_be_imported_first
         ("tokens", "runs", "--warn"),
         ("diff", "runs", "runs", "--semantic", "--threshold"),
         ("dataset", "runs", "--format", "csv", "-o", "made.csv", "--split"),
+        ("dataset", "runs", "--format", "csv", "-o", "made.csv", "--max-cost"),
+        ("dataset", "runs", "--format", "csv", "-o", "made.csv", "--min-reward"),
+        ("play", "runs/one.otlp.jsonl", "--speed"),
+        ("retrieval", "runs", "--baseline", "runs", "--score-tolerance"),
     ],
-    ids=lambda words: words[0],
+    ids=lambda words: f"{words[0]} {words[-1]}",
 )
 def test_what_is_no_number_is_no_limit(words: tuple[str, ...], folder: Path) -> None:
     result = _run(folder, *words, "nan")
