@@ -330,9 +330,9 @@ class Cassette:
         return spans[entry.position]
 
     def _content(self, line: Line) -> Content | None:
-        """Return the content of a line as we write it, None of any other."""
+        """Return the content of a line as we write it; None of any other, and where the rest of it may not be damaged."""
         found = self._contents.get(line.offset)
-        if found is not None:
+        if found is not None or self._warn is None:
             return found
         record = record_of(self._raw(line))
         cut = None if record is None else cut_call(record)
