@@ -212,12 +212,12 @@ class Cassette:
             if record is None or entry is None:
                 return () if record is None else (decoder.span(record),)
             cut = cut_call(record)
-            digest = None if cut is None else cut.content.digest
-            if cut is None or digest is None:
+            if cut is None:
                 return ()
             if keeps:
                 self._contents[line.offset] = cut.content
-            return (decoder.span(cut.alone, self._reader(entry, digest)),)
+            digest = cut.content.digest
+            return () if digest is None else (decoder.span(cut.alone, self._reader(entry, digest)),)
         except (ValueError, LookupError):  # what is wrong is told of the whole line
             return ()
 
@@ -249,8 +249,7 @@ class Cassette:
 
     def _member(self, digest: str) -> str:
         (holder,) = self._holders((digest,))
-        body = self._bodies.get(self._place(holder)) or self._body(*self._referring(holder))
-        return body.members[holder.definition.member]
+        return self._whole_body(holder).members[holder.definition.member]
 
     def _elements(self, entry: Entry, own: Body, reference: Reference) -> tuple[str, ...]:
         with self._damage_named(entry):
@@ -270,8 +269,8 @@ class Cassette:
             CassetteCorrupt: If its line is not what the format promises.
         """
         with self._damage_named(entry):
-            span = self._span(entry)
-            request = stored_request(span, self._body(entry, own_body(span), reference_of(span)))
+            span = self._span(entry, Content.answered)
+            request = replace(stored_request(span, self._whole_body(entry)), origin=entry.origin)
             return Call(entry.key, read_attempts(span.events, request, self._sidecar), entry.lane, entry.ticket)
 
     def damages(self) -> Iterator[CassetteCorrupt]:
@@ -292,7 +291,9 @@ class Cassette:
             CassetteCorrupt: If its line is not what the format promises.
         """
         with self._damage_named(entry):
-            return read_attempts(self._span(entry).events, HttpRequest("", entry.origin, ""), self._sidecar)
+            return read_attempts(
+                self._span(entry, Content.answered).events, HttpRequest("", entry.origin, ""), self._sidecar
+            )
 
     def request(self, entry: Entry) -> HttpRequest:
         """Return the first request of a recorded call.
@@ -301,8 +302,8 @@ class Cassette:
             CassetteCorrupt: If its line is not what the format promises.
         """
         with self._damage_named(entry):
-            span = self._span(entry)
-            return stored_request(span, self._body(entry, own_body(span), reference_of(span)))
+            span = self._span(entry, Content.asking)
+            return replace(stored_request(span, self._whole_body(entry)), origin=entry.origin)
 
     @contextmanager
     def _damage_named(self, entry: Entry) -> Generator[None]:
@@ -317,10 +318,10 @@ class Cassette:
     def _sidecar(self, digest: str) -> bytes:
         return read_sidecar(self._absolute, digest)
 
-    def _span(self, entry: Entry | Holder, part: Callable[[Content], Span] | None = None) -> Span:
-        """Return the span of a call or a carrier; of a call on a line as we write it a part is enough, if one is named."""
-        content = None if part is None else self._content(entry.line)
-        if part is not None and content is not None:
+    def _span(self, entry: Entry | Holder, part: Callable[[Content], Span]) -> Span:
+        """Return the span of a call or a carrier; of a call on a line as we write it only the part that is wanted."""
+        content = self._content(entry.line)
+        if content is not None:
             with suppress(ValueError):  # what is wrong is told of the whole line
                 return part(content)
         spans = self.decoded(entry.line)
@@ -329,9 +330,9 @@ class Cassette:
         return spans[entry.position]
 
     def _content(self, line: Line) -> Content | None:
-        """Return the content of a line as we write it, None of any other."""
+        """Return the content of a line as we write it; None of any other, and where the rest of it may not be damaged."""
         found = self._contents.get(line.offset)
-        if found is not None:
+        if found is not None or self._warn is None:
             return found
         record = record_of(self._raw(line))
         cut = None if record is None else cut_call(record)
@@ -350,6 +351,9 @@ class Cassette:
             return list(decode_spans(parse(self._raw(line))))
         except (ValueError, RecursionError) as error:
             raise CassetteCorrupt(self.path, line.number, f"damaged: {error}") from error
+
+    def _whole_body(self, entry: Entry | Holder) -> Body:
+        return self._bodies.get(self._place(entry)) or self._body(*self._referring(entry))
 
     def _body(self, wanted: Entry | Holder, own: Body, reference: Reference) -> Body:
         """Return the whole body of a call, from the bottom of the chain of lines it refers to."""

@@ -271,11 +271,11 @@ def test_a_comparison_in_pieces_is_that_of_whole_requests(
 
 def test_what_a_request_says_beside_its_conversation_is_compared(tmp_path: Path) -> None:
     url = "https://api.openai.com/v1/completions"
-    runs = (
+    old, new = (
         at.load(_write(tmp_path / prompt, [_call(0, {"prompt": prompt, "input": ["x"]}, _ANSWERS["text"], url)]))
         for prompt in ("old", "new")
     )
-    assert "user message changed" in [change.what for change in diff_of(*runs).changes]
+    assert "user message changed" in [change.what for change in diff_of(old, new).changes]
 
 
 def test_the_beginning_that_two_conversations_share_is_not_read(tmp_path: Path) -> None:
