@@ -49,7 +49,7 @@ class Contents:
         self._exact = exact
         self._steady: dict[tuple[str, bool], str] = {}
         self._questions = Questions(self._piece)
-        self._answered: dict[int, tuple[tuple[Message, ...], int]] = {}
+        self._answered: dict[tuple[str, str] | int, tuple[tuple[Message, ...], int]] = {}
         self._members: dict[str, str] = {}
         self._definitions: dict[int, dict[str, str]] = {}
         self._outputs: dict[int, tuple[Piece, ...]] = {}
@@ -101,10 +101,11 @@ class Contents:
         return self._answer(act.span)[1]
 
     def _answer(self, span: Span) -> tuple[tuple[Message, ...], int]:
-        found = self._answered.get(id(span))
+        key = span.call_digests or id(span)
+        found = self._answered.get(key)
         if found is None:
             attempts = span.attempts
-            found = self._answered[id(span)] = output_messages(span, attempts), len(attempts)
+            found = self._answered[key] = output_messages(span, attempts), len(attempts)
         return found
 
     def whole_question(self, act: Act) -> str:
