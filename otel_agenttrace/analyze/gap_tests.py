@@ -26,9 +26,7 @@ _CHANCE: Final = 0.05
 _PAIRED: Final = 5
 """From so many tasks on they are paired, whatever the number of runs."""
 _LEAST: Final = 3
-"""Amounts of so many runs of each side are tested: of two, no inflation would be more than chance."""
-_LEAST_SHARES: Final = 4
-"""Of three runs of each side, no share would be more than chance."""
+"""So many runs of each side are tested: of two, no inflation and no share would be more than chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ def inflation_test(baseline: Mapping[str, Sequence[float]], candidate: Mapping[s
         reach = t_quantile(sample.n - 1, LEVEL) * (sample.deviation or 0.0) / math.sqrt(sample.n)
         return _told("paired t", Interval(sample.mean - reach, sample.mean + reach))
     if fewest < _LEAST:
-        return _too_few(len(left), len(right), _LEAST)
+        return _too_few(len(left), len(right))
     interval = welch_interval(sample_of([*map(math.log, left)]), sample_of([*map(math.log, right)]))
     return Tested("none") if interval is None else _told("Welch", interval)
 
@@ -81,11 +79,11 @@ def _told(method: Literal["paired t", "Welch"], logs: Interval) -> Tested:
 
 def share_test(baseline: int, of_baseline: int, candidate: int, of_candidate: int) -> Tested:
     """Return whether a greater share of the candidate's runs has something than of the baseline's."""
-    if math.comb(of_baseline + of_candidate, of_baseline) <= 1 / _CHANCE:  # even all against none may be chance
-        return _too_few(of_baseline, of_candidate, _LEAST_SHARES)
+    if math.comb(of_baseline + of_candidate, of_baseline) < 1 / _CHANCE:  # even all against none may be chance
+        return _too_few(of_baseline, of_candidate)
     p = chance_of_so_few(of_candidate - candidate, of_candidate, of=of_baseline - baseline, among=of_baseline)
-    return Tested("Fisher", p < _CHANCE, p=round(p, 6))
+    return Tested("Fisher", p <= _CHANCE, p=round(p, 6))
 
 
-def _too_few(baseline: int, candidate: int, needed: int) -> Tested:
-    return Tested("none", note=f"too few runs to test: {baseline} against {candidate}, {needed} of each are needed")
+def _too_few(baseline: int, candidate: int) -> Tested:
+    return Tested("none", note=f"too few runs to test: {baseline} against {candidate}, {_LEAST} of each are needed")

@@ -251,7 +251,8 @@ def test_shares_are_tested_by_fisher() -> None:
     assert share_test(1, 5, 3, 5).significant is False
     assert share_test(0, 4, 4, 4).p == pytest.approx(1 / 70, abs=1e-6)
     assert share_test(0, 2, 8, 8).significant is True
-    assert share_test(0, 3, 3, 3).method == "none"  # all against none has a chance of 1 in 20
+    assert share_test(0, 3, 3, 3).significant is True  # all against none has a chance of 1 in 20
+    assert share_test(0, 2, 3, 3).method == "none"  # 1 in 10
     assert share_test(0, 2_000, 900, 2_000).significant is True
 
 
