@@ -32,7 +32,7 @@ _WORDS: Final[dict[str, tuple[str, ...]]] = {
     "redact": (_RUN,),
     "report": ("--base", "."),
     "retrieval": ("snapshot", "queries.txt", "--with", "search:find"),
-    "score": (_LOG, "--model", "gpt-4o", "--cassette", "judge.otlp.jsonl"),
+    "score": (_LOG, "--model", "gpt-4o", "--cassette", "judge.otlp.jsonl", "--mode", "once"),
     "slice": (_RUN, "inference"),
     "split": (_RUN,),
 }
