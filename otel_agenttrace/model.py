@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.doubles import Telling, doubled
-from otel_agenttrace.jsonvalue import Json, int64
+from otel_agenttrace.jsonvalue import Json
 
 __all__ = [
     "SCOPE",
@@ -380,9 +380,12 @@ _TOKENS: Final = (
 """Where a span tells its usage, in the order of `Usage`."""
 
 
+_MOST: Final = 1 << 63
+"""The first whole number that OTLP's integers do not hold."""
+
+
 def _count(value: AttributeValue) -> int | None:
-    told = int64(value)
-    return None if told is None or told < 0 else told
+    return value if type(value) is int and 0 <= value < _MOST else None
 
 
 def _unknown_cost(_: Span) -> float | None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from otel_agenttrace import semconv
 from otel_agenttrace.errors import ConfigError
-from otel_agenttrace.jsonvalue import number
+from otel_agenttrace.jsonvalue import number, text
 from otel_agenttrace.model import Span, Usage
 
 if TYPE_CHECKING:
@@ -172,9 +172,10 @@ class _Sold:
 
 def _sold(span: Span) -> _Sold:
     names = (semconv.GEN_AI_RESPONSE_MODEL, semconv.GEN_AI_REQUEST_MODEL)
-    models = dict.fromkeys(model for name in names if isinstance(model := span.attributes.get(name), str) and model)
-    provider = span.attributes.get(semconv.GEN_AI_PROVIDER_NAME)
-    return _Sold(provider if isinstance(provider, str) else None, tuple(models), tier_of(span))
+    told = map(text, map(span.attributes.get, names))
+    return _Sold(
+        text(span.attributes.get(semconv.GEN_AI_PROVIDER_NAME)), tuple(dict.fromkeys(filter(None, told))), tier_of(span)
+    )
 
 
 _TIERS: Final = (

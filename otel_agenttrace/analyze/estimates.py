@@ -78,10 +78,10 @@ def quantile(values: Sequence[float], share: float) -> float | None:
     the distribution. It interpolates between neighbours and ends at the smallest and the greatest number, which estimate
     the shares (2/3)/(n + 1/3) and 1 minus that: 4 numbers show quartiles, 10 % and 90 % take 7.
     """
-    ordered = sorted(values)
-    place = share * (len(ordered) + 1 / 3) + 1 / 3
-    if not 1 <= round(place, 9) <= len(ordered):
+    place = share * (len(values) + 1 / 3) + 1 / 3
+    if not 1 <= round(place, 9) <= len(values):
         return None
+    ordered = sorted(values)
     below = min(max(math.floor(place), 1), len(ordered))
     above = min(below + 1, len(ordered))
     low, high = ordered[below - 1], ordered[above - 1]

@@ -51,6 +51,11 @@ class Amounts:
         else:
             self._known.append(amount)
 
+    def join(self, other: Amounts) -> None:
+        """Take all that another one took."""
+        self._known.extend(other._known)
+        self._unknown += other._unknown
+
     @property
     def percentiles(self) -> Percentiles:
         """Return how they are spread."""

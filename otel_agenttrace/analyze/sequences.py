@@ -205,6 +205,7 @@ def runs_in(stream: SpanStream) -> Iterator[Run]:
 def _taken(stream: SpanStream, opened: dict[object, _Open], *, is_large: bool) -> Iterator[Telling]:
     """Put what each span did into its run, and yield what the calls to models tell: which of them count is known at the end."""
     number = 0
+    pricing = Trace((), stream.cost_of)
     for span in stream.spans:
         key = run_of(span)
         run = opened.get(key)
@@ -214,7 +215,7 @@ def _taken(stream: SpanStream, opened: dict[object, _Open], *, is_large: bool) -
         if not span.is_inference:
             _take(span, run)
             continue
-        _take_call(span, number, run, stream.cost_of)
+        _take_call(span, number, run, pricing)
         number += 1
         yield span.telling
 
@@ -229,8 +230,8 @@ def _take(span: Span, run: _Open) -> None:
         run.parents[span.span_id] = span.parent_span_id
 
 
-def _take_call(span: Span, number: int, run: _Open, cost_of: Callable[[Span], float | None]) -> None:
-    cost = cost_of_call(Trace((), cost_of), span)
+def _take_call(span: Span, number: int, run: _Open, pricing: Trace) -> None:
+    cost = cost_of_call(pricing, span)
     run.keep("model", model_of(span) or UNKNOWN_MODEL, span, None, usage_of(span), cost, number)
     asked = _asking(span)
     if asked is not None:

@@ -154,10 +154,20 @@ class ModelTally:
         self.cost.add(act.cost_usd)
         self.latency.add(act.duration_s)
 
+    def join(self, other: ModelTally) -> None:
+        """Take the calls that another one took."""
+        self.calls += other.calls
+        self.errors += other.errors
+        for mine, others in zip(self._amounts, other._amounts, strict=True):
+            mine.join(others)
+
+    @property
+    def _amounts(self) -> tuple[Amounts, ...]:
+        return self.given, self.got, self.cost, self.latency
+
     def figures(self, model: str) -> ModelFigures:
         """Return what was counted."""
-        amounts = (each.percentiles for each in (self.given, self.got, self.cost, self.latency))
-        return ModelFigures(model, self.calls, self.errors, *amounts)
+        return ModelFigures(model, self.calls, self.errors, *(each.percentiles for each in self._amounts))
 
 
 class _ToolTally:
@@ -169,6 +179,11 @@ class _ToolTally:
         self.calls += 1
         self.errors += act.error is not None
         self.time.add(act.duration_s)
+
+    def join(self, other: _ToolTally) -> None:
+        self.calls += other.calls
+        self.errors += other.errors
+        self.time.join(other.time)
 
 
 class _Calls:
@@ -185,6 +200,12 @@ class _Calls:
             self._models.take(act)
             self._cached.add(act.usage.cache_read_input_tokens)
             self._reasoning.add(act.usage.reasoning_output_tokens)
+
+    def join(self, other: _Calls) -> None:
+        self._models.join(other._models)
+        self._tools.join(other._tools)
+        self._cached.join(other._cached)
+        self._reasoning.join(other._reasoning)
 
     @property
     def count(self) -> int:
@@ -224,6 +245,7 @@ class _Tally:
             for each in (duration, self._duration):
                 each.add(run.duration_s)
             self._take(run, calls)
+        self._total.join(calls)
         self._files.append(FileFigures(stream.name, runs, passed, evaluated, calls.figures, duration.percentiles))
 
     def _take(self, run: Run, of_file: _Calls) -> None:
@@ -240,8 +262,7 @@ class _Tally:
                 self._subagents.take(act)
             if is_subagent and not self._include:
                 continue
-            for calls in (of_file, self._total):
-                calls.take(act)
+            of_file.take(act)
             if act.kind == "model":
                 self._models[act.name].take(act)
             else:

@@ -212,7 +212,7 @@ def decode_span(
         kind=_named(record.get("kind"), _KINDS, "SPAN_KIND_"),
         start_ns=_time(record, "startTimeUnixNano"),
         end_ns=_time(record, "endTimeUnixNano") or None,
-        attributes={**decode_attributes(record.get("attributes")), **_dropped(record)},
+        attributes=_dropped(record, decode_attributes(record.get("attributes"))),
         events=tuple(decode_event(obj(event)) for event in array(record.get("events"))),
         links=tuple(_read_link(obj(link)) for link in array(record.get("links"))),
         status=_named(status.get("code"), _STATUSES, "STATUS_CODE_"),
@@ -234,10 +234,10 @@ _DROPPED: Final = {
 """What an SDK left out for its limits, under the names that OpenTelemetry has for it outside of OTLP."""
 
 
-def _dropped(record: JsonObject) -> Mapping[str, int]:
+def _dropped(record: JsonObject, told: dict[str, AttributeValue]) -> dict[str, AttributeValue]:
     if _DROPPED.keys().isdisjoint(record):
-        return {}
-    return {name: count for member, name in _DROPPED.items() if (count := _int(record.get(member)))}
+        return told
+    return {**told, **{name: count for member, name in _DROPPED.items() if (count := _int(record.get(member)))}}
 
 
 def decode_event(record: JsonObject) -> Event:
@@ -318,10 +318,11 @@ def _int(value: Json) -> int | None:
 def decode_attributes(values: Json) -> dict[str, AttributeValue]:
     """Return the values of a list of OTLP's key-value pairs."""
     found: dict[str, AttributeValue] = {}
-    for pair in map(obj, array(values)):
-        key, value = pair.get("key"), pair.get("value")
-        told = value.get("stringValue") if isinstance(value, dict) else None
-        found[key if isinstance(key, str) else ""] = told if isinstance(told, str) else _read_value(value)
+    for pair in array(values):
+        if isinstance(pair, dict):
+            key, value = pair.get("key"), pair.get("value")
+            told = value.get("stringValue") if isinstance(value, dict) else None
+            found[key if isinstance(key, str) else ""] = told if isinstance(told, str) else _read_value(value)
     return found
 
 

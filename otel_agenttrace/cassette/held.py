@@ -23,7 +23,7 @@ def check_is_file(path: Path, purpose: str) -> None:
         CassetteInaccessible: If something else than a file is there.
         OSError: If the system does not let us look.
     """
-    if path.exists() and not path.is_file():
+    if not path.is_file() and path.exists():
         raise CassetteInaccessible(path, purpose, "it is a directory" if path.is_dir() else "it is no regular file")
 
 

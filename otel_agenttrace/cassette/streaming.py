@@ -46,7 +46,7 @@ class SpanLines:
     """
 
     def __init__(self, path: Path, warn: Callable[[str], object]) -> None:
-        """Look the file through, without parsing it.
+        """Look the file through, without parsing it, as far as it takes to know what it is.
 
         Args:
             path: The file.
@@ -68,6 +68,8 @@ class SpanLines:
                 has_spans = has_spans or _is_whole(raw)
                 has_logs = has_logs or _LOGS in raw
                 self.has_calls = self.has_calls or _CALL in raw
+            if has_spans and self.has_calls:
+                break
         self.has_lines = has_spans and (self.has_calls or not has_logs)
 
     def __iter__(self) -> Iterator[Span]:
