@@ -63,9 +63,8 @@ class Amounts:
             return Percentiles(0, self._unknown, None, None, None, None, None)
         ordered = sorted(self._known)
         p50, p90, p99 = (_rounded(quantile(ordered, share)) for share in (0.5, 0.9, 0.99))
-        total, most = round(sum(ordered), _DECIMALS), round(ordered[-1], _DECIMALS)
-        return Percentiles(len(ordered), self._unknown, total, p50, p90, p99, most)
+        return Percentiles(len(ordered), self._unknown, _rounded(sum(ordered)), p50, p90, p99, _rounded(ordered[-1]))
 
 
 def _rounded(amount: float | None) -> float | None:
-    return None if amount is None else round(amount, _DECIMALS)
+    return amount if amount is None or amount.is_integer() else round(amount, _DECIMALS)

@@ -45,14 +45,14 @@ class Act:
         kind: What it is.
         name: Of the agent or the tool, or the model as it called itself.
         start_ns: When it began.
-        end_ns: When it ended; None if that is not told. Where `has_duration` is false, it gives the order and no more.
+        end_ns: When it ended; None if that is not told. Where its duration is not known, it gives the order and no more.
         span_id: Its span; of a tool without one, that of the model that asked for it.
         parent: The span above it.
         error: What it failed with; None if it did not fail.
         arguments: A number that two calls of a tool share in one process if they have the same arguments; None where these are not known.
         usage: The tokens of a call to a model.
         cost_usd: What that call cost; None where it is not known.
-        duration_ns: How long it took; None where its source does not tell that: start and end are the order then, no more.
+        duration_s: How long it took, in seconds; None where its source does not tell that.
     """
 
     kind: ActKind
@@ -65,12 +65,7 @@ class Act:
     arguments: int | None = None
     usage: Usage = _NOT_TOLD
     cost_usd: float | None = None
-    has_duration: bool = True
-
-    @property
-    def duration_s(self) -> float | None:
-        """How long it took, in seconds; None if that is not told."""
-        return (self.end_ns - self.start_ns) / 1e9 if self.end_ns is not None and self.has_duration else None
+    duration_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +156,8 @@ class _Open:
         number: int | None = None,
     ) -> None:
         place = (span.start_ns, span.end_ns, span.span_id, span.parent_span_id)
-        has_duration = span.duration_ns is not None
-        act = Act(kind, name, *place, _error(span), arguments, usage, cost, has_duration)
+        took = span.duration_ns
+        act = Act(kind, name, *place, _error(span), arguments, usage, cost, None if took is None else took / 1e9)
         self.rows.append(_written(act, number) if self.is_large else (act, number))
 
     def acts(self, left_out: frozenset[int]) -> list[_Taken]:
@@ -183,10 +178,10 @@ def _written(act: Act, number: int | None) -> str:
 
 
 def _read(row: str) -> _Taken:
-    number, tokens, kind, name, start, end, span_id, parent, error, arguments, cost, has_duration = loads(row)
+    number, tokens, kind, name, start, end, span_id, parent, error, arguments, cost, took = loads(row)
     usage = _NOT_TOLD if tokens is None else Usage(*tokens)
     place = (start, end, span_id, parent)
-    return Act(kind, intern(name), *place, error and intern(error), arguments, usage, cost, has_duration), number
+    return Act(kind, intern(name), *place, error and intern(error), arguments, usage, cost, took), number
 
 
 def runs_in(stream: SpanStream) -> Iterator[Run]:
