@@ -26,7 +26,7 @@ _CHANCE: Final = 0.05
 _PAIRED: Final = 5
 """From so many tasks on they are paired, whatever the number of runs."""
 _LEAST: Final = 3
-"""So many runs of each side are tested: of two, no inflation and no share would be more than chance."""
+"""Of so many runs of each side inflations are tested, and shares in any case: of two against four, say, none would be more than chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +86,4 @@ def share_test(baseline: int, of_baseline: int, candidate: int, of_candidate: in
 
 
 def _too_few(baseline: int, candidate: int) -> Tested:
-    return Tested("none", note=f"too few runs to test: {baseline} against {candidate}, {_LEAST} of each are needed")
+    return Tested("none", note=f"too few runs to test: {baseline} against {candidate}, {_LEAST} of each are enough")

@@ -72,8 +72,8 @@ def _kind(path: Path) -> _Kind:
 def _marks(line: bytes) -> Mapping[str, object] | frozenset[str]:
     """Return what the resource of a line tells; of a damaged one, what of ours it names anywhere."""
     named = frozenset(mark for mark in (_MARK, _FORK_MARK) if mark.encode() in line)
-    if not named:
-        return named
+    if not named or not line.lstrip().startswith(b"{"):
+        return frozenset()
     try:
         document = parse(line)
     except ValueError:

@@ -131,7 +131,10 @@ class SpanLines:
 
     def _call(self, offset: int, position: int) -> Call | None:
         try:
-            return self._cassette.call(self._entries[offset, position])
+            entry = self._entries.get((offset, position))
+            if entry is None:
+                raise CassetteCorrupt(self._path, None, f"the call at byte {offset:,} is damaged")
+            return self._cassette.call(entry)
         except CassetteError as damage:
             self._tell(str(damage), f"content skipped: {damage}")
             return None

@@ -211,7 +211,8 @@ def _clean_trace(path: Path, redactor: Redactor, to: Path | None, *, dry_run: bo
         raise CassetteInaccessible(path, "cleaned", reason, f"take secrets out by hand; {place}") from error
     if dry_run or not (leaks or to is not None):
         return CleanedFile(path, leaks)
-    is_appended_to = to is None and path.name.endswith(NOTES)  # somebody may annotate in this very moment
+    # Somebody may annotate in this very moment, unless nobody may write there.
+    is_appended_to = to is None and path.name.endswith(NOTES) and os.access(path, os.W_OK)
     with kept_still(path) if is_appended_to else nullcontext(content) as now:
         if now != content:
             written, leaks = cleaned_documents(path, now, redactor)

@@ -9,6 +9,7 @@ from typing import Literal
 
 import click
 
+from otel_agenttrace.cassette.held import check_is_file
 from otel_agenttrace.cassette.private import write_private
 from otel_agenttrace.cli.inputs import FILE, FILES, NumberRange, Reader, compared_with, shown
 from otel_agenttrace.cli.look import JSON
@@ -153,4 +154,5 @@ def _path(output: Path, side: Side) -> Path:
 
 def _write(path: Path, content: bytes) -> None:
     with writable(path):
+        check_is_file(path, "written")  # a device would be replaced
         write_private(path, content)

@@ -55,6 +55,9 @@ class NumberRange(click.FloatRange):
             self.fail(f"{value!r} is not a number.", param, ctx)
         return number
 
+    def _describe_range(self) -> str:
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
 
 class Reader:
     """Reads the files a user named, one after another, with progress; tells at the end which could not be read."""

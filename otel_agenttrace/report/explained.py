@@ -104,13 +104,17 @@ def _failures(of: Explanation) -> Iterator[Block]:
         )
 
 
+_NEARLY: Final = 0.99
+"""What is not the same is not told to be."""
+
+
 def _retry(retry: Retry) -> Line:
     alike = (
         "the next call, arguments not recorded"
         if retry.likeness is None
         else "the same call"
         if retry.likeness == 1
-        else f"a call {retry.likeness:.0%} alike"
+        else f"a call {min(retry.likeness, _NEARLY):.0%} alike"
         if retry.likeness >= ALIKE
         else "the same call with other amounts"
     )

@@ -74,3 +74,16 @@ def test_a_call_that_is_damaged_inside_keeps_nobody_from_the_rest(name: str, fol
     assert result.returncode == 0, result.stderr
     if name in _READS_CONTENT:
         assert "inside.otlp.jsonl:2: the recorded call is damaged" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["guidance", "patterns", "stats"])
+def test_a_call_whose_key_is_damaged_is_left_out(name: str, folder: Path) -> None:
+    first, second, *rest = _GOLDEN.read_bytes().splitlines(keepends=True)
+    key = b'{"key":"agenttrace.call.key","value":{"str'
+    asks = b'{"key":"gen_ai.response.finish_reasons","value":{"arrayValue":{"values":[{"stringValue":"tool_calls"}]}}}'
+    damaged = [line.replace(key + b"ing", key + b"inx") for line in (first, second, *rest) if key in line]
+    assert any(asks in line for line in damaged)
+    (folder / "runs" / "inside.otlp.jsonl").write_bytes(b"".join([first, *damaged, *rest]))
+    result = _run(folder, name)
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr

@@ -76,3 +76,26 @@ def test_a_file_that_cannot_be_written_is_wrong_use(command: str, tmp_path: Path
     assert "to fix" in ended.stderr
     assert (tmp_path / "file").read_text() == "kept"
     assert {path.name for path in tmp_path.iterdir()} - {"judge.otlp.jsonl"} == set(before)
+
+
+def test_a_data_set_takes_no_place_of_a_pipe(tmp_path: Path) -> None:
+    (tmp_path / _RUN).write_bytes(_GOLDEN.read_bytes())
+    os.mkfifo(tmp_path / "pipe")
+    command = ("dataset", _RUN, "--format", "ndjson", "-o", "pipe")
+    ended = subprocess.run(
+        [sys.executable, "-m", "otel_agenttrace", *command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert "it is no regular file" in ended.stderr
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_text_that_names_our_attributes_is_no_recording(tmp_path: Path) -> None:
+    (tmp_path / _RUN).write_bytes(_GOLDEN.read_bytes())
+    (tmp_path / "AGENTS.md").write_text("see `agenttrace.format.version`\n")
+    command = ("guidance", _RUN, "-o", "AGENTS.md")
+    ended = subprocess.run(
+        [sys.executable, "-m", "otel_agenttrace", *command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "AGENTS.md").read_text().startswith("see `agenttrace.format.version`\n")

@@ -119,7 +119,7 @@ def test_what_few_runs_cannot_test_is_critical_only_by_a_limit_that_is_set(count
         report = _compared(lambda n: _run(n, tokens=(300, 30)), count, **limits)
         return [(gap.rule, gap.severity, gap.test.note) for gap in report.gaps]
 
-    few = f"too few runs to test: {count} against {count}, 3 of each are needed"
+    few = f"too few runs to test: {count} against {count}, 3 of each are enough"
     milder = f"{few}; so no more than a warning, unless its limit is set"
     assert severities() == [("token_inflation", "warning", milder), ("cost_inflation", "warning", milder)]
     assert severities(token_inflation=1.5) == [
