@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import random
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ from otel_agenttrace.cassette.writer import RecordedCall, Writer
 from otel_agenttrace.matching import requested
 from otel_agenttrace.model import Call, Exchange, Span
 from otel_agenttrace.redact import RULES_VERSION, Redactor, redactor
-from tests.bench.figures import Figure, interleaved
+from tests.bench.figures import Figure, cpu_seconds, interleaved
 
 __all__ = ["diffing", "record_run"]
 
@@ -44,17 +43,11 @@ def diffing() -> list[Figure]:
 
 def _compared(what: str, old: Path, new: Path, bound: float) -> Figure:
     read, compared, _ = interleaved(
-        lambda: _seconds(lambda: (at.load(old), at.load(new))),
-        lambda: _seconds(lambda: diff_of(at.load(old), at.load(new))),
+        lambda: cpu_seconds(lambda: (at.load(old), at.load(new))),
+        lambda: cpu_seconds(lambda: diff_of(at.load(old), at.load(new))),
         _ROUNDS,
     )
     return Figure(what, compared / read, bound, "×", f"{read:.2f} s", f"{compared:.2f} s")
-
-
-def _seconds(step: Callable[[], object]) -> float:
-    begin = time.process_time()
-    step()
-    return time.process_time() - begin
 
 
 def record_run(path: Path, *, seed: int, own_ids: bool, talks: int = _TALKS) -> None:

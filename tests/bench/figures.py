@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Figure", "interleaved", "median_us"]
+__all__ = ["Figure", "cpu_seconds", "interleaved", "median_us"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,13 @@ def median_us(step: Callable[[int], object], count: int) -> float:
         step(number)
         times.append(time.perf_counter() - begin)
     return statistics.median(times) * 1e6
+
+
+def cpu_seconds(step: Callable[[], object]) -> float:
+    """Return the processor time of a step."""
+    begin = time.process_time()
+    step()
+    return time.process_time() - begin
 
 
 def interleaved(bare: Callable[[], float], ours: Callable[[], float], rounds: int = 9) -> tuple[float, float, float]:

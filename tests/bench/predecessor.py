@@ -6,8 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -18,7 +16,7 @@ from otel_agenttrace.analyze.diffs import diff_of
 from otel_agenttrace.library.streaming import opened_stream
 from otel_agenttrace.pricing import Pricing
 from tests.bench.diffing import record_run
-from tests.bench.figures import Figure
+from tests.bench.figures import Figure, cpu_seconds
 from tests.support.many_spans import write_cassette
 from tests.support.peers import peer_folder
 
@@ -84,8 +82,8 @@ def beside_traceops() -> list[Figure]:
         old, new = folder / "old.otlp.jsonl", folder / "new.otlp.jsonl"
         record_run(old, seed=1, own_ids=False, talks=_TALKS)
         record_run(new, seed=2, own_ids=False, talks=_TALKS)
-        cost = _seconds(lambda: costs_of((opened_stream(path, _unpriced, print) for path in paths), Pricing()))
-        diff = _seconds(lambda: diff_of(at.load(old), at.load(new)))
+        cost = cpu_seconds(lambda: costs_of((opened_stream(path, _unpriced, print) for path in paths), Pricing()))
+        diff = cpu_seconds(lambda: diff_of(at.load(old), at.load(new)))
         assert not diff_of(at.load(old), at.load(new)).is_same
         theirs = _theirs(folder)
     assert theirs["calls"] == 5 * _CASSETTES
@@ -113,9 +111,3 @@ def _theirs(folder: Path) -> dict[str, Any]:
     environment = {**os.environ, "PYTHONPATH": str(peer_folder("traceops"))}
     command = [sys.executable, "-c", _THEIRS, str(folder)]
     return json.loads(subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout)
-
-
-def _seconds(step: Callable[[], object]) -> float:
-    begin = time.process_time()
-    step()
-    return time.process_time() - begin
