@@ -204,6 +204,7 @@ def decode_span(
     """
     scope = obj(scope_spans.get("scope"))
     status = obj(record.get("status"))
+    events, links = array(record.get("events")), array(record.get("links"))
     return Span(
         trace_id=decode_id(_member(record, "traceId"), 16, "traceId"),
         span_id=decode_id(_member(record, "spanId"), 8, "spanId"),
@@ -213,8 +214,8 @@ def decode_span(
         start_ns=_time(record, "startTimeUnixNano"),
         end_ns=_time(record, "endTimeUnixNano") or None,
         attributes=_dropped(record, decode_attributes(record.get("attributes"))),
-        events=tuple(decode_event(obj(event)) for event in array(record.get("events"))),
-        links=tuple(_read_link(obj(link)) for link in array(record.get("links"))),
+        events=tuple([decode_event(obj(event)) for event in events]) if events else (),
+        links=tuple([_read_link(obj(link)) for link in links]) if links else (),
         status=_named(status.get("code"), _STATUSES, "STATUS_CODE_"),
         status_message=text(status.get("message")) or "",
         scope=text(scope.get("name")) or "",
@@ -294,14 +295,20 @@ def _time(record: JsonObject, name: str) -> int:
     """Return a time in nanoseconds, 0 for none; a word is no time, and a sign that the line is damaged."""
     value = _member(record, name)
     time_ns = _whole(value)
-    if value and isinstance(value, str | int) and (time_ns is None or not 0 <= time_ns < 1 << 64):
+    if time_ns is not None and 0 <= time_ns < _NO_TIME:
+        return time_ns
+    if value and isinstance(value, str | int):
         raise ValueError(f"{name} {reprlib.repr(value)} is no time")
-    return time_ns or 0
+    return 0
+
+
+_NO_TIME: Final = 1 << 64
+_WHOLE: Final = (str, int)
 
 
 def _whole(value: Json) -> int | None:
     try:
-        return int(value) if isinstance(value, str | int) else None
+        return int(value) if isinstance(value, _WHOLE) else None
     except ValueError:
         return None
 
