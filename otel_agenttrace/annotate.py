@@ -80,6 +80,7 @@ class OpenSpan:
                 semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: used.cache_read_input_tokens,
                 semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS: used.cache_write_input_tokens,
                 semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: used.reasoning_output_tokens,
+                semconv.AGENTTRACE_USAGE_CACHE_WRITE_1H_INPUT_TOKENS: used.cache_write_1h_input_tokens,
             }
         )
         if messages:

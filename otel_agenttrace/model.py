@@ -66,13 +66,17 @@ Answered: TypeAlias = Literal["call", "tool"]
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call. `input_tokens` includes cache reads and writes, `output_tokens` includes reasoning."""
+    """Tokens of one call. `input_tokens` includes cache reads and writes, `output_tokens` includes reasoning.
+
+    `cache_write_input_tokens` includes what the provider keeps for an hour, which has another price.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_write_input_tokens: int | None = None
     reasoning_output_tokens: int | None = None
+    cache_write_1h_input_tokens: int | None = None
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -81,6 +85,7 @@ class Usage:
             _sum(self.cache_read_input_tokens, other.cache_read_input_tokens),
             _sum(self.cache_write_input_tokens, other.cache_write_input_tokens),
             _sum(self.reasoning_output_tokens, other.reasoning_output_tokens),
+            _sum(self.cache_write_1h_input_tokens, other.cache_write_1h_input_tokens),
         )
 
     @property
@@ -376,6 +381,7 @@ _TOKENS: Final = (
     semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
     semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS,
     semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
+    semconv.AGENTTRACE_USAGE_CACHE_WRITE_1H_INPUT_TOKENS,
 )
 """Where a span tells its usage, in the order of `Usage`."""
 

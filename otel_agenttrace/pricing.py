@@ -225,6 +225,11 @@ def _adds_up(usage: Usage) -> bool:
     return usage.input_tokens is not None and usage.input_tokens >= cached
 
 
+def _kept(usage: Usage) -> int:
+    """Return how many of the tokens written to the cache stay there for an hour."""
+    return min(usage.cache_write_1h_input_tokens or 0, usage.cache_write_input_tokens or 0)
+
+
 # --- genai-prices ---------------------------------------------------------------------------------------------------
 
 
@@ -236,6 +241,7 @@ class _Rates:
     input: Decimal
     cache_read: Decimal
     cache_write: Decimal
+    cache_write_1h: Decimal
     output: Decimal
     request: Decimal
     sells_output: bool
@@ -244,8 +250,9 @@ class _Rates:
         if usage.output_tokens is None and self.sells_output:
             return None
         read, write = usage.cache_read_input_tokens or 0, usage.cache_write_input_tokens or 0
-        plain = (usage.input_tokens or 0) - read - write
-        input_cost = plain * self.input + read * self.cache_read + write * self.cache_write
+        plain, kept = (usage.input_tokens or 0) - read - write, _kept(usage)
+        input_cost = plain * self.input + read * self.cache_read
+        input_cost += (write - kept) * self.cache_write + kept * self.cache_write_1h
         output_cost = (usage.output_tokens or 0) * self.output
         total = input_cost + output_cost + self.request
         return Price(float(input_cost), float(output_cost), float(total), self.model, "genai-prices")
@@ -263,14 +270,20 @@ def _published(sold: _Sold, day: date) -> _Rates | None:
         return None
     per_token = [
         (asked.total_price - nothing.total_price) / _PER
-        for usage in (Usage(_PER, 0), Usage(_PER, 0, _PER), Usage(_PER, 0, None, _PER), Usage(0, _PER))
+        for usage in (
+            Usage(_PER, 0),
+            Usage(_PER, 0, _PER),
+            Usage(_PER, 0, None, _PER),
+            Usage(_PER, 0, None, _PER, None, _PER),
+            Usage(0, _PER),
+        )
         if (asked := _calculated(sold, usage, at)) is not None
     ]
-    if len(per_token) < 4:
+    if len(per_token) < 5:
         return None
-    given, read, written, got = per_token
+    given, read, written, kept, got = per_token
     sells_output = nothing.model_price.output_mtok is not None
-    return _Rates(nothing.model.id, given, read, written, got, nothing.total_price, sells_output)
+    return _Rates(nothing.model.id, given, read, written, kept, got, nothing.total_price, sells_output)
 
 
 def _is_steady(found: PriceCalculation) -> bool:
@@ -292,6 +305,7 @@ def _calculated(sold: _Sold, usage: Usage, at: datetime) -> PriceCalculation | N
         output_tokens=usage.output_tokens,
         cache_read_tokens=usage.cache_read_input_tokens,
         cache_write_tokens=usage.cache_write_input_tokens,
+        cache_write_1h_tokens=_kept(usage) or None,
     )
     references = (reference for model in sold.models for reference in _references(sold.provider, model))
     prices = (_looked_up(tokens, provider_id, name, at, sold.tier) for provider_id, name in references)
@@ -384,12 +398,16 @@ def _known_price(usage: Usage, found: PriceCalculation) -> Price | None:
 
 @dataclass(frozen=True, slots=True)
 class ModelPrice:
-    """US dollars per million tokens of one model. Without a price of their own, cached tokens count as input."""
+    """US dollars per million tokens of one model. Without a price of their own, cached tokens count as input.
+
+    Those kept for an hour then count as other cache writes.
+    """
 
     input_per_mtok: float
     output_per_mtok: float
     cache_read_per_mtok: float | None = None
     cache_write_per_mtok: float | None = None
+    cache_write_1h_per_mtok: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,8 +433,10 @@ def _own_price(usage: Usage, name: str, price: ModelPrice) -> Price | None:
     read, write = usage.cache_read_input_tokens or 0, usage.cache_write_input_tokens or 0
     read_price = price.input_per_mtok if price.cache_read_per_mtok is None else price.cache_read_per_mtok
     write_price = price.input_per_mtok if price.cache_write_per_mtok is None else price.cache_write_per_mtok
-    plain = usage.input_tokens - read - write
-    input_cost = (plain * price.input_per_mtok + read * read_price + write * write_price) / _PER
+    kept_price = write_price if price.cache_write_1h_per_mtok is None else price.cache_write_1h_per_mtok
+    plain, kept = usage.input_tokens - read - write, _kept(usage)
+    cached = read * read_price + (write - kept) * write_price + kept * kept_price
+    input_cost = (plain * price.input_per_mtok + cached) / _PER
     output_cost = (usage.output_tokens or 0) * price.output_per_mtok / _PER
     return Price(input_cost, output_cost, input_cost + output_cost, name, "table")
 
@@ -431,7 +451,7 @@ def price_table(prices: Mapping[str, object], source: str = "[tool.otel-agenttra
 
 
 _REQUIRED: Final = ("input_per_mtok", "output_per_mtok")
-_KEYS: Final = (*_REQUIRED, "cache_read_per_mtok", "cache_write_per_mtok")
+_KEYS: Final = (*_REQUIRED, "cache_read_per_mtok", "cache_write_per_mtok", "cache_write_1h_per_mtok")
 
 
 def _model_price(where: str, entry: object) -> ModelPrice:

@@ -174,7 +174,8 @@ def _usage(usage: JsonObject) -> Usage:
     read, written = count(usage.get("cache_read_input_tokens")), count(usage.get("cache_creation_input_tokens"))
     together = plain + (read or 0) + (written or 0) if plain is not None else None
     thought = count(obj(usage.get("output_tokens_details")).get("thinking_tokens"))
-    return Usage(together, count(usage.get("output_tokens")), read, written, thought)
+    kept = count(obj(usage.get("cache_creation")).get("ephemeral_1h_input_tokens"))
+    return Usage(together, count(usage.get("output_tokens")), read, written, thought, kept)
 
 
 # --- streams ----------------------------------------------------------------------------------------------------------

@@ -83,12 +83,18 @@ def _usage(usage: Usage) -> JsonObject:
         "cache_read_input_tokens": usage.cache_read_input_tokens,
     }
     thought = usage.reasoning_output_tokens
+    kept = usage.cache_write_1h_input_tokens
     return {
         "input_tokens": max(usage.input_tokens - cached, 0) if usage.input_tokens is not None else None,
         **known(more),
+        **({"cache_creation": _by_age(usage.cache_write_input_tokens or 0, kept)} if kept is not None else {}),
         "output_tokens": usage.output_tokens,
         **({"output_tokens_details": {"thinking_tokens": thought}} if thought is not None else {}),
     }
+
+
+def _by_age(written: int, kept: int) -> JsonObject:
+    return {"ephemeral_1h_input_tokens": kept, "ephemeral_5m_input_tokens": max(written - kept, 0)}
 
 
 # --- blocks -----------------------------------------------------------------------------------------------------------

@@ -105,6 +105,7 @@ def response_attributes(response: InferenceResponse) -> Mapping[str, AttributeVa
         semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage.cache_read_input_tokens,
         semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS: usage.cache_write_input_tokens,
         semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: usage.reasoning_output_tokens,
+        semconv.AGENTTRACE_USAGE_CACHE_WRITE_1H_INPUT_TOKENS: usage.cache_write_1h_input_tokens or None,
         **response.attributes,
     }
 

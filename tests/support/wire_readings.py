@@ -152,7 +152,9 @@ def _messages(answer: Any) -> Told:
     )
     read, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
     thought = getattr(getattr(usage, "output_tokens_details", None), "thinking_tokens", None)
-    tokens = Usage(usage.input_tokens + (read or 0) + (written or 0), usage.output_tokens, read, written, thought)
+    kept = getattr(getattr(usage, "cache_creation", None), "ephemeral_1h_input_tokens", None)
+    given = usage.input_tokens + (read or 0) + (written or 0)
+    tokens = Usage(given, usage.output_tokens, read, written, thought, kept)
     return Told(answer.id, answer.model, (choice,), tokens)
 
 

@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
@@ -72,6 +73,21 @@ def test_input_tokens_include_cache_reads_which_openai_sells_at_half_price() -> 
 def test_cache_reads_and_writes_count_by_their_own_price() -> None:
     dollars = (500 * 3 + 400 * 0.3 + 100 * 3.75 + 100 * 15) / 1e6
     assert cost(CACHED, "anthropic", "claude-3-5-sonnet-20241022") == pytest.approx(dollars)
+
+
+def test_what_a_cache_keeps_for_an_hour_costs_more_where_it_is_sold() -> None:
+    usage = Usage(1000, 0, cache_write_input_tokens=500, cache_write_1h_input_tokens=200)
+    assert cost(usage, "anthropic", "claude-3-5-haiku-20241022") == pytest.approx((500 * 0.8 + 300 + 200 * 1.6) / 1e6)
+    assert cost(usage, "openai", "gpt-4o") == cost(replace(usage, cache_write_1h_input_tokens=None), "openai", "gpt-4o")
+    two = {"input_per_mtok": 1, "output_per_mtok": 2, "cache_write_per_mtok": 3}
+    assert cost(usage, None, "m", price_table({"m": two})) == pytest.approx((500 + 500 * 3) / 1e6)
+    three = {**two, "cache_write_1h_per_mtok": 5}
+    assert cost(usage, None, "m", price_table({"m": three})) == pytest.approx((500 + 300 * 3 + 200 * 5) / 1e6)
+
+
+def test_tokens_kept_for_an_hour_are_of_those_written_to_the_cache() -> None:
+    usage = Usage(1000, 0, cache_write_1h_input_tokens=200)
+    assert cost(usage, "anthropic", "claude-3-5-haiku-20241022") == pytest.approx(1000 * 0.8 / 1e6)
 
 
 def test_cached_tokens_without_a_price_of_their_own_count_as_input() -> None:
@@ -206,7 +222,7 @@ BOTH = {"input_per_mtok": 1, "output_per_mtok": 2}
             {"input_per_mtk": 1, "output_per_mtok": 2},
             (
                 "[tool.otel-agenttrace.prices] 'm' has no key 'input_per_mtk'.\n  to fix   one of input_per_mtok,"
-                " output_per_mtok, cache_read_per_mtok, cache_write_per_mtok. Did you mean 'input_per_mtok'?"
+                " output_per_mtok, cache_read_per_mtok, cache_write_per_mtok, cache_write_1h_per_mtok. Did you mean 'input_per_mtok'?"
             ),
         ),
         (
@@ -238,7 +254,7 @@ BOTH = {"input_per_mtok": 1, "output_per_mtok": 2}
             3,
             (
                 "[tool.otel-agenttrace.prices] 'm' is 3.\n  to fix   a table of input_per_mtok, output_per_mtok,"
-                " cache_read_per_mtok, cache_write_per_mtok"
+                " cache_read_per_mtok, cache_write_per_mtok, cache_write_1h_per_mtok"
             ),
         ),
     ],

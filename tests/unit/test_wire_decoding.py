@@ -460,6 +460,12 @@ def test_cache_and_thinking_tokens_are_counted() -> None:
     assert _MESSAGES.decode_stream([start, last]).usage == Usage(10, 9, 3, 2, 7)
 
 
+def test_what_the_cache_keeps_for_an_hour_is_counted() -> None:
+    kept: Json = {"ephemeral_5m_input_tokens": 1, "ephemeral_1h_input_tokens": 2}
+    usage: Json = {"input_tokens": 5, "output_tokens": 9, "cache_creation_input_tokens": 3, "cache_creation": kept}
+    assert _MESSAGES.decode_response({"usage": usage}).usage == Usage(8, 9, None, 3, None, 2)
+
+
 def test_an_error_of_anthropic_is_told_in_both_forms() -> None:
     error: Json = {"type": "error", "error": {"type": "overloaded_error", "message": "x"}}
     assert _MESSAGES.decode_response(obj(error)).error_type == "overloaded_error"

@@ -241,6 +241,13 @@ def test_cached_tokens_beyond_the_input_are_no_negative_number() -> None:
     assert _body(CODECS["anthropic.messages"], told)["usage"]["input_tokens"] == 0
 
 
+def test_what_the_cache_keeps_for_an_hour_is_told() -> None:
+    messages, usage = CODECS["anthropic.messages"], Usage(8, 9, None, 3, None, 2)
+    told = _body(messages, InferenceResponse("id", "m", usage=usage))
+    assert told["usage"]["cache_creation"] == {"ephemeral_1h_input_tokens": 2, "ephemeral_5m_input_tokens": 1}
+    assert messages.decode_response(told).usage == usage
+
+
 # --- what cannot be told ----------------------------------------------------------------------------------------------
 
 _IMAGE: Final[Part] = {"type": "blob", "modality": "image", "content": "x"}
