@@ -25,7 +25,7 @@ _SHORT: Final = 16
 
 
 def listing_page(report: Listing) -> Iterator[Block]:
-    """Yield a table of cassettes, without the folder that they share and without columns that tell nothing, and their sums."""
+    """Yield a table of cassettes and other traces, without the folder that they share and without columns that tell nothing, and their sums."""
     folder = _shared_folder([each.name for each in report.cassettes])
     if folder:
         yield Line((Told(f"{folder}/"),), "dim")
@@ -36,8 +36,9 @@ def listing_page(report: Listing) -> Iterator[Block]:
         yield Table(columns, tuple(tuple(row[title] for title in titles) for row in cells))
     unpriced = sum(each.calls_without_price for each in report.cassettes)
     untold = sum(each.calls_without_tokens for each in report.cassettes)
+    noun = "cassette" if all(each.name.endswith(ENDINGS) for each in report.cassettes) else "file"
     summed = (
-        counted(len(report.cassettes), "cassette"),
+        counted(len(report.cassettes), noun),
         counted(report.calls, "call"),
         f"{tokens(report.tokens)}{'+' if untold and report.tokens is not None else ''} tokens",
         f"{cost(report.cost)}{'+' if unpriced and report.cost is not None else ''}",

@@ -71,6 +71,12 @@ def test_the_list_tells_what_the_files_hold(folder: Path) -> None:
     text = _run(folder, "list", "cassettes", "--sort", "name").stdout.splitlines()
     assert text[0] == "cassettes/"
     assert [line.split()[0] for line in text[1:4]] == ["name", "packing", "weather"]
+    assert text[-1].startswith("2 cassettes · 4 calls")
+
+
+def test_the_list_counts_as_files_what_is_not_all_cassettes(folder: Path) -> None:
+    (folder / "theirs.jsonl").write_bytes(_GOLDEN.read_bytes())
+    assert _run(folder, "ls", "weather", "theirs.jsonl").stdout.splitlines()[-1].startswith("2 files · 4 calls")
 
 
 @pytest.mark.parametrize(
