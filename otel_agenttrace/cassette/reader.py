@@ -241,7 +241,7 @@ class Cassette:
             own, reference = own_body(span), reference_of(span)
             if own.whole is not None:
                 return None
-            address = replace(stored_request(span, EMPTY), origin=entry.origin)
+            address = stored_request(span, entry.origin, EMPTY)
             members = {**own.members, **{name: self._member(digest) for name, digest in reference.members.items()}}
             digest = defined_digest(span, reference.count + len(own.elements))
             read = partial(self._elements, entry, own, reference)
@@ -259,7 +259,7 @@ class Cassette:
         """Return the attempts of a recorded call without the body of its request."""
         with self._damage_named(entry):
             span = self._span(entry, Content.answered)
-            request = replace(stored_request(span, EMPTY), origin=entry.origin)
+            request = stored_request(span, entry.origin, EMPTY)
             return read_attempts(span.events, request, self._sidecar)
 
     def call(self, entry: Entry) -> Call:
@@ -270,7 +270,7 @@ class Cassette:
         """
         with self._damage_named(entry):
             span = self._span(entry, Content.answered)
-            request = replace(stored_request(span, self._whole_body(entry)), origin=entry.origin)
+            request = stored_request(span, entry.origin, self._whole_body(entry))
             return Call(entry.key, read_attempts(span.events, request, self._sidecar), entry.lane, entry.ticket)
 
     def damages(self) -> Iterator[CassetteCorrupt]:
@@ -303,7 +303,7 @@ class Cassette:
         """
         with self._damage_named(entry):
             span = self._span(entry, Content.asking)
-            return replace(stored_request(span, self._whole_body(entry)), origin=entry.origin)
+            return stored_request(span, entry.origin, self._whole_body(entry))
 
     @contextmanager
     def _damage_named(self, entry: Entry) -> Generator[None]:
