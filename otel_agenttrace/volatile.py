@@ -92,7 +92,7 @@ _ANYWHERE: Final = (
     r"|\[REDACTED:(?P<secret>[\w-]+)(?P<digest>:[0-9a-f]{8})?\]"
 )
 _SIGN: Final = (
-    r"[-_/\\\[:T](?:(?<=\d[-:T])\d|(?<=[-_])[a-zA-Z0-9]{16}|(?<=-)[0-9a-fA-F]{4}-|(?<=/)(?:tmp|var/folders)/|(?<=\\)Temp\\"
+    r"[-_/\\\[:T](?:(?<=\d[:T])\d|(?<=[-_])[a-zA-Z0-9]{16}|(?<=-)[0-9a-fA-F]{4}-|(?<=/)(?:tmp|var/folders)/|(?<=\\)Temp\\"
     r"|(?<=\[)REDACTED:)"
 )
 """What each of them has in it: where it is not, and that is known in a tenth of the time, none of them is."""
