@@ -228,11 +228,14 @@ class Cassette:
         return replace(span, attributes=attributes, events=events, read_call=reader)
 
     def _reader(self, entry: Entry, digest: str) -> CallReader:
-        attempts, request = partial(self._attempts, entry), partial(self._request, entry)
-        return CallReader(partial(self.call, entry), attempts, (entry.key, digest), request)
+        return CallReader(self, entry, (entry.key, digest))
 
-    def _request(self, entry: Entry) -> RequestPieces | None:
-        """Return what all attempts of a recorded call asked; None of a line that others wrote, or of a body without members."""
+    def pieces(self, entry: Entry) -> RequestPieces | None:
+        """Return what all attempts of a recorded call asked; None of a line that others wrote, or of a body without members.
+
+        Raises:
+            CassetteCorrupt: If its line is not what the format promises.
+        """
         with self._damage_named(entry):
             content = self._content(entry.line)
             if content is None or not content.is_asked_alike:
@@ -255,8 +258,12 @@ class Cassette:
         with self._damage_named(entry):
             return self._body(entry, own, reference).elements
 
-    def _attempts(self, entry: Entry) -> tuple[Exchange, ...]:
-        """Return the attempts of a recorded call without the body of its request."""
+    def attempts(self, entry: Entry) -> tuple[Exchange, ...]:
+        """Return the attempts of a recorded call without the body of its request.
+
+        Raises:
+            CassetteCorrupt: If its line is not what the format promises.
+        """
         with self._damage_named(entry):
             span = self._span(entry, Content.answered)
             request = stored_request(span, entry.origin, EMPTY)
