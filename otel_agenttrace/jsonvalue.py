@@ -55,16 +55,36 @@ def parse(source: bytes | str, number: Callable[[str], object] | None = None) ->
         ValueError: If the text is not JSON (`UnicodeDecodeError` and `json.JSONDecodeError` are both), or nested deeper.
     """
     try:
-        value = json.loads(source, parse_int=number, parse_float=number)
+        value = _loaded(source) if number is None else json.loads(source, parse_int=number, parse_float=number)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
-    if _opened(source) > _DEEPEST and not _is_shallow(value):
+    if len(source) > _DEEPEST and _opened(source) > _DEEPEST and not _is_shallow(value):
         raise ValueError(_TOO_DEEP)
     return cast("Json", value)
 
 
+_RAW: Final = json.JSONDecoder().raw_decode
+_SPACE: Final = " \t\n\r"
+
+
+def _loaded(source: bytes | str) -> object:
+    """Return what `json.loads` does, in half its time for a short text that begins with its value."""
+    try:
+        written = source if isinstance(source, str) else source.decode("utf-8", "surrogatepass")
+        value, end = _RAW(written)
+        is_whole = not written[end:].strip(_SPACE)
+    except ValueError:
+        value, is_whole = None, False
+    return value if is_whole else json.loads(source)  # it knows other encodings, and tells what is wrong
+
+
+_BEGINS: Final = re.compile(r'[ \t\n\r]*(?:[\[{"\d-]|true|false|null|NaN|Infinity)')
+
+
 def value_of(written: str) -> Json:
     """Return the value a JSON text stands for; a text that is no JSON stands for itself."""
+    if _BEGINS.match(written) is None:  # an error costs more than all the rest
+        return written
     try:
         return parse(written)
     except ValueError:
@@ -143,9 +163,12 @@ def obj(value: Json | object) -> JsonObject:
     return value if isinstance(value, dict) else _EMPTY  # pyright: ignore[reportUnknownVariableType] - `cast` is a call, and this the most frequent one
 
 
+_ARRAYS: Final = (list, tuple)
+
+
 def array(value: Json | object) -> JsonArray:
     """Return the value if it is a JSON array, else an empty one."""
-    return value if isinstance(value, list | tuple) else ()  # pyright: ignore[reportUnknownVariableType] - as above
+    return value if isinstance(value, _ARRAYS) else ()  # pyright: ignore[reportUnknownVariableType] - as above
 
 
 def first_of(members: JsonObject, *names: str) -> Json:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from itertools import accumulate
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.doubles import Telling, doubled
@@ -20,6 +20,7 @@ __all__ = [
     "AttributeValue",
     "Call",
     "CallReader",
+    "CallSource",
     "Chunk",
     "End",
     "Event",
@@ -229,29 +230,47 @@ class RequestPieces:
     elements: Callable[[], tuple[str, ...] | None]
 
 
-def _no_pieces() -> None:
-    """Say that a request is not known in pieces."""
+class CallSource(Protocol):
+    """What recorded calls are read from, each by its place there."""
+
+    def call(self, place: Any, /) -> Call | None:
+        """Read all of a call; None where it is damaged, if the source has told that."""
+        ...
+
+    def attempts(self, place: Any, /) -> tuple[Exchange, ...]:
+        """Read its attempts without the bodies of requests, which is cheaper."""
+        ...
+
+    def pieces(self, place: Any, /) -> RequestPieces | None:
+        """Read what all attempts asked; None where that is not known in pieces, but in the call."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class CallReader:
-    """Reads a recorded call when it is asked for.
+    """Reads a recorded call when it is asked for. A trace holds one for each call: so it is small.
 
     Attributes:
-        call: Reads all of it; None where it is damaged, if the reader has told that.
-        attempts: Reads its attempts without the bodies of requests, which is cheaper.
+        source: What the call is read from.
+        place: Where it stands there.
         digests: Of what was asked and of what was answered, known without reading.
-        request: Reads what all attempts asked; None where that is not known in pieces, but in `call`.
     """
 
-    call: Callable[[], Call | None]
-    attempts: Callable[[], tuple[Exchange, ...]]
+    source: CallSource
+    place: Any
     digests: tuple[str, str]
-    request: Callable[[], RequestPieces | None] = _no_pieces
 
     def __call__(self) -> Call | None:
         """Return the call."""
-        return self.call()
+        return self.source.call(self.place)
+
+    def attempts(self) -> tuple[Exchange, ...]:
+        """Return its attempts."""
+        return self.source.attempts(self.place)
+
+    def pieces(self) -> RequestPieces | None:
+        """Return what it asked."""
+        return self.source.pieces(self.place)
 
 
 # --- spans ----------------------------------------------------------------------------------------------------------
@@ -305,7 +324,7 @@ class Span:
     @property
     def request(self) -> RequestPieces | None:
         """What this call asked, or None where that is not known in pieces, but in `call`."""
-        return self.read_call.request() if isinstance(self.read_call, CallReader) else None
+        return self.read_call.pieces() if isinstance(self.read_call, CallReader) else None
 
     @property
     def attempts(self) -> tuple[Exchange, ...]:

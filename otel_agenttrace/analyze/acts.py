@@ -6,9 +6,9 @@ a model asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.tool_calls import ToolCall
@@ -122,25 +122,33 @@ class _Walk:
                     yield Act(kind, _name(kind, span), span, place.scope, place.group)
                 yield from self._tools_of(place, kind)
             scope = (*place.scope, _name("agent", span)) if kind == "agent" else place.scope
-            waiting += [*self._children(span.span_id, scope)][::-1]
+            if span.span_id in self._below:
+                waiting += [*self._children(span.span_id, scope)][::-1]
 
     def _kind(self, span: Span) -> ActKind | None:
-        if span.is_inference and id(span) not in self._counted:
-            return None
-        return _KINDS.get(span.operation or "")
+        kind = _KINDS.get(span.operation or "")
+        return None if kind == "inference" and id(span) not in self._counted else kind
 
     def _tools_of(self, place: _Place, kind: ActKind) -> Iterator[Act]:
         """Yield the tool that a span tells, or those that a call asked for and no span tells: they may have run together."""
         self._groups += kind == "inference"
         group = place.group if kind == "tool" else self._groups
-        for call in sorted(self._tools.get(id(place.span), ()), key=_words):
+        for call in _ordered(self._tools.get(id(place.span), ()), _words):
             yield Act("tool", call.name, place.span, place.scope, group, call)
 
     def _children(self, parent: str, scope: tuple[str, ...]) -> Iterator[_Place]:
         for group in parallel_groups(self._below.pop(parent, ())):
             self._groups += 1
-            ordered = sorted(group, key=_rank)
-            yield from (_Place(span, scope, self._groups) for span in ordered)
+            for span in _ordered(group, _rank):
+                yield _Place(span, scope, self._groups)
+
+
+_Thing = TypeVar("_Thing")
+
+
+def _ordered(things: Sequence[_Thing], key: Callable[[_Thing], tuple[str, ...]]) -> Sequence[_Thing]:
+    """Return things in order of a key; one, which most are, needs none."""
+    return sorted(things, key=key) if len(things) > 1 else things
 
 
 def _name(kind: ActKind, span: Span) -> str:

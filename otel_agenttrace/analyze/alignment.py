@@ -71,7 +71,7 @@ def common(left: Sequence[Hashable], right: Sequence[Hashable]) -> tuple[Places,
         while begin < end and first < last and left[end - 1] == right[last - 1]:
             end, last = end - 1, last - 1
             found.append((end, last))
-        if begin == end or first == last:
+        if {*left[begin:end]}.isdisjoint(right[first:last]):
             continue
         inner = [(begin + one, first + other) for one, other in _anchors(left[begin:end], right[first:last])]
         if inner:

@@ -169,7 +169,7 @@ def diff_of(
     rows = paired(left, right, contents)
     differ = Differ(contents)
     in_turn = sorted(enumerate(rows, 1), key=lambda each: each[1].turn)
-    told = {number: list(differ.changes(row, number)) for number, row in in_turn}
+    told = {number: found for number, row in in_turn if (found := list(differ.changes(row, number)))}
     in_order = (change for number in sorted(told) for change in told[number])
     changes = told_once(change for change in in_order if change.kind not in settings.ignored)
     steps = tuple(_steps(rows, changes))

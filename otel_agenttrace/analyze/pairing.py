@@ -8,7 +8,7 @@ while there is a better one: so a retry is what stands alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeAlias
 
@@ -51,7 +51,7 @@ def paired(old: Sequence[Act], new: Sequence[Act], contents: Contents) -> tuple[
         return tuple(rows)
     turns = {(row.new, row.old): row.turn for row in rows}
     turned = _rows(old, new, {(other, one): is_moved for (one, other), is_moved in found.items()})
-    return tuple(replace(row, turn=turns[row.old, row.new]) for row in turned)
+    return tuple(Row(row.old, row.new, row.is_moved, turns[row.old, row.new]) for row in turned)
 
 
 _Sense: TypeAlias = "Callable[[Act], tuple[Any, ...] | None]"

@@ -21,23 +21,20 @@ def word_diff(old: str, new: str) -> str:
     """Return two texts as one: what is gone as `[-…-]`, what came as `{+…+}`, far from both only `…`."""
     left, right = re.findall(_WORDS, old), re.findall(_WORDS, new)
     pairs = common(left, right)
-    said = sum(not left[one].isspace() for one, _ in pairs)
-    if said < _LEAST * min(sum(map(_is_word, left)), sum(map(_is_word, right))):
+    if _words([left[one] for one, _ in pairs]) < _LEAST * min(_words(left), _words(right)):
         pairs = ()
     return "".join(_told(left, right, _joined(left, pairs)))
 
 
-def _is_word(token: str) -> bool:
-    return not token.isspace()
+def _words(tokens: Sequence[str]) -> int:
+    return len(tokens) - sum(map(str.isspace, tokens))
 
 
 def _joined(left: Sequence[str], pairs: Sequence[Places]) -> Iterator[Places]:
     """Yield the pairs but for spaces between two changes: they belong to the change."""
-    for number, (one, other) in enumerate(pairs):
-        before = pairs[number - 1] if number else (-1, -1)
-        after = pairs[number + 1] if number + 1 < len(pairs) else (-1, -1)
-        is_alone = (one - 1, other - 1) != before and (one + 1, other + 1) != after
-        if not (is_alone and left[one].isspace()):
+    beside = {(-1, -1), *pairs}
+    for one, other in pairs:
+        if not left[one].isspace() or (one - 1, other - 1) in beside or (one + 1, other + 1) in beside:
             yield one, other
 
 

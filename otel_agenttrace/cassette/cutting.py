@@ -30,7 +30,7 @@ _REQUEST: Final = _PAIR + b'agenttrace.call.ticket"'
 _OF_REQUEST: Final = (_PAIR + b"agenttrace.call.", _PAIR + b"agenttrace.request.")
 _DEFINES: Final = b'{"key":"agenttrace.call.defines"'
 _ADDRESS: Final = b'{"key":"agenttrace.request.method"'
-_CONTENT: Final = (_PAIR + b'agenttrace.request.shared"', _PAIR + b'agenttrace.request.body"')
+_CONTENT: Final = re.compile(re.escape(_PAIR + b"agenttrace.request.") + b'(?:shared|body)"')
 _LAST: Final = b'"}}],"'
 _EVENTS: Final = b',"events":['
 _ATTEMPT: Final = b'{"key":"agenttrace.exchange.'
@@ -125,14 +125,14 @@ class Content(NamedTuple):
         Raises:
             ValueError: If one of them is damaged.
         """
-        attempts = tuple(decode_event(obj(event)) for event in array(parse(b"[%b]" % self.attempts)))
+        attempts = tuple(map(decode_event, map(obj, array(parse(b"[%b]" % self.attempts)))))
         return Span("", "", "", 0, attributes=_address(self._asked()[0]), events=attempts)
 
     def _asked(self) -> tuple[bytes, bytes]:
         """Return what tells where a request went, and its body."""
         begin = max(self.request.find(_ADDRESS), 0)
-        ends = tuple(end for name in _CONTENT if (end := self.request.find(name, begin)) >= 0)
-        end = min(ends, default=len(self.request))
+        found = _CONTENT.search(self.request, begin)
+        end = len(self.request) if found is None else found.start()
         return self.request[begin:end], self.request[end:]
 
 

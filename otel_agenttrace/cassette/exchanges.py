@@ -218,8 +218,8 @@ def _chunks_text(chunks: Sequence[Chunk]) -> str:
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-def stored_request(span: Span, body: Body) -> HttpRequest:
-    """Return the request of a call's line, given its whole body.
+def stored_request(span: Span, origin: str, body: Body) -> HttpRequest:
+    """Return the request of a call's line, given its origin and its whole body.
 
     Raises:
         ValueError: If the line has no request.
@@ -227,7 +227,7 @@ def stored_request(span: Span, body: Body) -> HttpRequest:
     method, target = _text(span, semconv.AGENTTRACE_REQUEST_METHOD), _text(span, semconv.AGENTTRACE_REQUEST_TARGET)
     if not method:
         raise ValueError("the call has no recorded request")
-    return HttpRequest(method, _text(span, semconv.AGENTTRACE_CALL_ORIGIN), target, body.text())
+    return HttpRequest(method, origin, target, body.text())
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,8 +280,9 @@ def read_attempts(
     Raises:
         ValueError: If an attempt is not what the format promises.
     """
-    told = (event for event in events if event.name == semconv.EVENT_AGENTTRACE_EXCHANGE)
-    return tuple(_exchange(event, first, read_sidecar) for event in sorted(told, key=lambda event: event.time_ns))
+    told = [event for event in events if event.name == semconv.EVENT_AGENTTRACE_EXCHANGE]
+    told.sort(key=lambda event: event.time_ns)
+    return tuple([_exchange(event, first, read_sidecar) for event in told])
 
 
 def _exchange(event: Event, first: HttpRequest, read_sidecar: Callable[[str], bytes]) -> Exchange:
@@ -296,12 +297,24 @@ def _exchange(event: Event, first: HttpRequest, read_sidecar: Callable[[str], by
         status=status if isinstance(status, int) else None,
         headers=_headers(_text(event, semconv.AGENTTRACE_EXCHANGE_HEADERS)),
         body=_body(event, read_sidecar),
-        chunks=tuple(_read_chunks(_text(event, semconv.AGENTTRACE_EXCHANGE_CHUNKS))),
+        chunks=_read_chunks(_text(event, semconv.AGENTTRACE_EXCHANGE_CHUNKS)),
         error=_error(_text(event, semconv.AGENTTRACE_EXCHANGE_ERROR)),
     )
 
 
+_OTHERWISE: Final = frozenset(
+    {
+        semconv.AGENTTRACE_EXCHANGE_METHOD,
+        semconv.AGENTTRACE_EXCHANGE_ORIGIN,
+        semconv.AGENTTRACE_EXCHANGE_TARGET,
+        semconv.AGENTTRACE_EXCHANGE_REQUEST,
+    }
+)
+
+
 def _exchange_request(event: Event, first: HttpRequest) -> HttpRequest:
+    if _OTHERWISE.isdisjoint(event.attributes):
+        return first
     return HttpRequest(
         _text(event, semconv.AGENTTRACE_EXCHANGE_METHOD) or first.method,
         _text(event, semconv.AGENTTRACE_EXCHANGE_ORIGIN) or first.origin,
@@ -317,7 +330,7 @@ def _text(holder: Span | Event, name: str, default: str = "") -> str:
 
 def _headers(written: str) -> tuple[tuple[str, str], ...]:
     pairs = array(parse(written)) if written else ()
-    return tuple((text(pair[0]) or "", text(pair[1]) or "") for pair in map(array, pairs))
+    return tuple([(text(pair[0]) or "", text(pair[1]) or "") for pair in map(array, pairs)])
 
 
 def _body(event: Event, read_sidecar: Callable[[str], bytes]) -> bytes:
@@ -328,12 +341,14 @@ def _body(event: Event, read_sidecar: Callable[[str], bytes]) -> bytes:
     return held if isinstance(held, bytes) else _text(event, semconv.AGENTTRACE_EXCHANGE_BODY).encode()
 
 
-def _read_chunks(written: str) -> Iterator[Chunk]:
+def _read_chunks(written: str) -> tuple[Chunk, ...]:
     offset_ns = 0
+    chunks: list[Chunk] = []
     for item in written.split():
         elapsed, _, size = item.partition(":")
         offset_ns += int(elapsed) * 1000
-        yield Chunk(offset_ns, int(size))
+        chunks.append(Chunk(offset_ns, int(size)))
+    return tuple(chunks)
 
 
 def _error(written: str) -> RaisedError | None:

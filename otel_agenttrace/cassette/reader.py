@@ -228,11 +228,14 @@ class Cassette:
         return replace(span, attributes=attributes, events=events, read_call=reader)
 
     def _reader(self, entry: Entry, digest: str) -> CallReader:
-        attempts, request = partial(self._attempts, entry), partial(self._request, entry)
-        return CallReader(partial(self.call, entry), attempts, (entry.key, digest), request)
+        return CallReader(self, entry, (entry.key, digest))
 
-    def _request(self, entry: Entry) -> RequestPieces | None:
-        """Return what all attempts of a recorded call asked; None of a line that others wrote, or of a body without members."""
+    def pieces(self, entry: Entry) -> RequestPieces | None:
+        """Return what all attempts of a recorded call asked; None of a line that others wrote, or of a body without members.
+
+        Raises:
+            CassetteCorrupt: If its line is not what the format promises.
+        """
         with self._damage_named(entry):
             content = self._content(entry.line)
             if content is None or not content.is_asked_alike:
@@ -241,7 +244,7 @@ class Cassette:
             own, reference = own_body(span), reference_of(span)
             if own.whole is not None:
                 return None
-            address = replace(stored_request(span, EMPTY), origin=entry.origin)
+            address = stored_request(span, entry.origin, EMPTY)
             members = {**own.members, **{name: self._member(digest) for name, digest in reference.members.items()}}
             digest = defined_digest(span, reference.count + len(own.elements))
             read = partial(self._elements, entry, own, reference)
@@ -255,11 +258,15 @@ class Cassette:
         with self._damage_named(entry):
             return self._body(entry, own, reference).elements
 
-    def _attempts(self, entry: Entry) -> tuple[Exchange, ...]:
-        """Return the attempts of a recorded call without the body of its request."""
+    def attempts(self, entry: Entry) -> tuple[Exchange, ...]:
+        """Return the attempts of a recorded call without the body of its request.
+
+        Raises:
+            CassetteCorrupt: If its line is not what the format promises.
+        """
         with self._damage_named(entry):
             span = self._span(entry, Content.answered)
-            request = replace(stored_request(span, EMPTY), origin=entry.origin)
+            request = stored_request(span, entry.origin, EMPTY)
             return read_attempts(span.events, request, self._sidecar)
 
     def call(self, entry: Entry) -> Call:
@@ -270,7 +277,7 @@ class Cassette:
         """
         with self._damage_named(entry):
             span = self._span(entry, Content.answered)
-            request = replace(stored_request(span, self._whole_body(entry)), origin=entry.origin)
+            request = stored_request(span, entry.origin, self._whole_body(entry))
             return Call(entry.key, read_attempts(span.events, request, self._sidecar), entry.lane, entry.ticket)
 
     def damages(self) -> Iterator[CassetteCorrupt]:
@@ -303,7 +310,7 @@ class Cassette:
         """
         with self._damage_named(entry):
             span = self._span(entry, Content.asking)
-            return replace(stored_request(span, self._whole_body(entry)), origin=entry.origin)
+            return stored_request(span, entry.origin, self._whole_body(entry))
 
     @contextmanager
     def _damage_named(self, entry: Entry) -> Generator[None]:

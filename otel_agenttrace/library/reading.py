@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from otel_agenttrace.errors import CassetteError, IngestError
-from otel_agenttrace.model import Call, CallReader, RequestPieces, Span
+from otel_agenttrace.model import Call, CallReader, Exchange, RequestPieces, Span
 
 __all__ = ["Source", "Unread", "forgiven", "read_each"]
 
@@ -68,35 +68,37 @@ def forgiven(spans: Iterable[Span], tell: Callable[[str], object]) -> Iterator[S
         spans: The spans.
         tell: Is told once of each damage.
     """
-    told: set[str] = set()
-
-    def named(damage: CassetteError) -> None:
-        if str(damage) not in told:
-            told.add(str(damage))
-            tell(f"content skipped: {damage}")
-
+    source = _Forgiving(tell)
     for span in spans:
-        yield span if span.read_call is None else replace(span, read_call=_forgiving(span.read_call, named))
+        yield span if span.read_call is None else replace(span, read_call=source.reader(span.read_call))
 
 
-def _forgiving(
-    read: Callable[[], Call | None], named: Callable[[CassetteError], None]
-) -> CallReader | Callable[[], Call | None]:
-    call = partial(_or_else, read, None, named)
-    if not isinstance(read, CallReader):
-        return call
-    attempts, request = partial(_or_else, read.attempts, (), named), partial(_pieces, read.request, named)
-    return CallReader(call, attempts, read.digests, request)
+class _Forgiving:
+    """Reads calls by the readers they have; those that are damaged are told and then not known."""
 
+    def __init__(self, tell: Callable[[str], object]) -> None:
+        self._tell = tell
+        self._told: set[str] = set()
 
-def _pieces(read: Callable[[], RequestPieces | None], named: Callable[[CassetteError], None]) -> RequestPieces | None:
-    found = _or_else(read, None, named)
-    return found and replace(found, elements=partial(_or_else, found.elements, None, named))
+    def reader(self, read: Callable[[], Call | None]) -> Callable[[], Call | None]:
+        """Return what reads a call so."""
+        return CallReader(self, read, read.digests) if isinstance(read, CallReader) else partial(self.call, read)
 
+    def call(self, read: Callable[[], Call | None]) -> Call | None:
+        return self._or_else(read, None)
 
-def _or_else(read: Callable[[], _Read], damaged: _Read, named: Callable[[CassetteError], None]) -> _Read:
-    try:
-        return read()
-    except CassetteError as damage:
-        named(damage)
-        return damaged
+    def attempts(self, read: CallReader) -> tuple[Exchange, ...]:
+        return self._or_else(read.attempts, ())
+
+    def pieces(self, read: CallReader) -> RequestPieces | None:
+        found = self._or_else(read.pieces, None)
+        return found and replace(found, elements=partial(self._or_else, found.elements, None))
+
+    def _or_else(self, read: Callable[[], _Read], damaged: _Read) -> _Read:
+        try:
+            return read()
+        except CassetteError as damage:
+            if str(damage) not in self._told:
+                self._told.add(str(damage))
+                self._tell(f"content skipped: {damage}")
+            return damaged

@@ -206,8 +206,8 @@ def _decode_response(body: JsonObject) -> InferenceResponse:
     return InferenceResponse(
         id=text(body.get("id")),
         model=text(body.get("model")),
-        finish_reasons=tuple(reason for choice in choices if (reason := text(choice.get("finish_reason")))),
-        output_messages=tuple(_choice(choice) for choice in choices),
+        finish_reasons=tuple([reason for choice in choices if (reason := text(choice.get("finish_reason")))]),
+        output_messages=tuple(map(_choice, choices)),
         usage=usage_of(obj(body.get("usage"))),
         attributes=response_attributes(body),
         error_type=error_type(body),

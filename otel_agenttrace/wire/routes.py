@@ -72,6 +72,7 @@ _PATHS: Final = tuple(
 """Paths by their ending. Many services have messages and files: only the shape of these APIs' own addresses counts."""
 
 
+@lru_cache(maxsize=64)
 def route(method: str, url: str) -> Route | None:
     """Return the API a request speaks, or None if it is no model API that is known."""
     try:

@@ -484,8 +484,20 @@ def _recorded(times: int, key: str = "k") -> Trace:
     failed = Exchange(request, 0, 1, "complete", 500, (), b"{}")
     attempts = (*[failed] * (times - 1), replace(failed, status=200))
     span = _span(1, "chat gpt-4o", {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"})
-    call = Call(key, attempts)
-    return _trace([replace(span, read_call=CallReader(lambda: call, lambda: attempts, (key, str(times))))])
+    return _trace([replace(span, read_call=CallReader(_Read(), Call(key, attempts), (key, str(times))))])
+
+
+class _Read:
+    """Calls that stand in their places."""
+
+    def call(self, place: Call) -> Call:
+        return place
+
+    def attempts(self, place: Call) -> tuple[Exchange, ...]:
+        return place.attempts
+
+    def pieces(self, _: Call) -> None:
+        return None
 
 
 def test_how_often_a_recorded_call_was_tried_is_a_change() -> None:
@@ -494,12 +506,13 @@ def test_how_often_a_recorded_call_was_tried_is_a_change() -> None:
 
 
 def test_a_call_with_the_same_digests_is_not_read() -> None:
-    def unread() -> Call:
-        raise AssertionError("the content was read")
+    class Unread(_Read):
+        def call(self, place: Call) -> Call:
+            raise AssertionError("the content was read")
 
     span = _recorded(1).spans[0]
     told = {**span.attributes, "gen_ai.usage.input_tokens": 1}
-    closed = replace(span, attributes=told, read_call=CallReader(unread, lambda: (), ("k", "1")))
+    closed = replace(span, attributes=told, read_call=CallReader(Unread(), Call("k", ()), ("k", "1")))
     assert diff_of(_trace([closed]), _trace([closed])).is_same
 
 

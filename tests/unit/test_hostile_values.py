@@ -26,7 +26,7 @@ from otel_agenttrace.cassette.foreign import foreign_spans
 from otel_agenttrace.cassette.format import decode_spans, encode_line, encode_resource
 from otel_agenttrace.errors import AgentTraceError, CassetteError, ConfigError, IngestError, SelectorError, ToolError
 from otel_agenttrace.ingest.formats import format_of
-from otel_agenttrace.jsonvalue import parse
+from otel_agenttrace.jsonvalue import parse, value_of
 from otel_agenttrace.model import Event
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.playback.patches import parse_patch
@@ -58,6 +58,29 @@ def _shown(trace: at.Trace) -> str:
 
 
 # --- JSON ---------------------------------------------------------------------------------------------------------------
+
+
+_ODD_JSON: Final = (
+    "", " ", "{", "{}", " {} ", "[1]\n", "[1] 2", "\xa0[1]", "[1]\xa0", "\ufeff{}", "12", "-", "NaN", "nul", "null\t", "9" * 5_000,
+    '"\ud800"', '"\\ud800"', '"a', '"\x00"', "\u0663", "{'a': 1}", '{"a": 1, "a": 2}',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("written", _ODD_JSON)
+@pytest.mark.parametrize("encoding", [None, "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32-be", "utf-7"])
+def test_json_is_read_as_the_standard_library_reads_it(written: str, encoding: str | None) -> None:
+    source = written if encoding is None else written.encode(encoding, "surrogatepass")
+    assert _read(parse, source) == _read(json.loads, source)
+    if isinstance(source, str):
+        read = _read(json.loads, source)
+        assert repr(value_of(source)) == (repr(source) if isinstance(read, tuple) else read)
+
+
+def _read(read: Callable[[Any], object], source: bytes | str) -> str | tuple[type[ValueError], str]:
+    try:
+        return repr(read(source))
+    except ValueError as error:
+        return type(error), str(error)
 
 
 @pytest.mark.parametrize("kind", [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])

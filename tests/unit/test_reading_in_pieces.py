@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,7 @@ from otel_agenttrace.errors import CassetteCorrupt
 from otel_agenttrace.jsonvalue import Json, JsonObject, array
 from otel_agenttrace.library.reading import forgiven
 from otel_agenttrace.matching import Body, requested
-from otel_agenttrace.model import Call, CallReader, Exchange, RaisedError, Span, Trace
+from otel_agenttrace.model import Call, CallReader, Exchange, RaisedError, RequestPieces, Span, Trace
 from otel_agenttrace.redact import Redactor
 from otel_agenttrace.report.plain import plain
 from otel_agenttrace.wire.codec import Codec
@@ -245,12 +245,26 @@ def _talked(
     return at.load(_write(path, calls))
 
 
+@dataclass(frozen=True)
+class _With:
+    """Reads calls as their readers do, but for what was asked."""
+
+    asked: RequestPieces | None
+
+    def call(self, read: CallReader) -> Call | None:
+        return read()
+
+    def attempts(self, read: CallReader) -> tuple[Exchange, ...]:
+        return read.attempts()
+
+    def pieces(self, _: CallReader) -> RequestPieces | None:
+        return self.asked
+
+
 def _whole(span: Span) -> Span:
     read = span.read_call
     return (
-        replace(span, read_call=CallReader(read.call, read.attempts, read.digests))
-        if isinstance(read, CallReader)
-        else span
+        replace(span, read_call=CallReader(_With(None), read, read.digests)) if isinstance(read, CallReader) else span
     )
 
 
@@ -295,10 +309,10 @@ def _with_unread_beginning(folder: Path, words: str) -> Trace:
     span = at.load(_write(folder / f"{words}.otlp.jsonl", calls)).spans[-1]
     read = span.read_call
     assert isinstance(read, CallReader)
-    pieces = read.request()
+    pieces = read.pieces()
     assert pieces is not None
-    closed = replace(pieces, elements=_unread)
-    return Trace((replace(span, read_call=replace(read, request=lambda: closed)),))
+    closed = _With(replace(pieces, elements=_unread))
+    return Trace((replace(span, read_call=CallReader(closed, read, read.digests)),))
 
 
 def _unread() -> tuple[str, ...]:

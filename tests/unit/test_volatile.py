@@ -327,3 +327,34 @@ def test_a_text_that_came_before_is_steady_in_the_same_way(length: int) -> None:
     plain = "a" * length
     told = f"{plain} on 2026-01-01T00:00:00Z"
     assert [steady_value(text) for text in (plain, told, plain, told)] == [plain, f"{plain} on <time>"] * 2
+
+
+_ALONE: Final = (
+    "2026-10-01T10:00Z",
+    "2026-10-01 10:00:00,250 UTC",
+    "20261001T100000Z",
+    "Thu, 1 Oct 2026 10:00:00 GMT",
+    "0f8fad5b-d9cb-469f-a165-70867728950e",
+    "call-0aaaaaaaaaaaaaaa",
+    "fc_aaaaaaaaaaaaaaa1",
+    "/tmp/pytest-of-me/pytest-1/x",
+    "/private/var/tmp/tmpabc123.txt",
+    "/var/folders/ab/cd/T/tmpabc123",
+    r"C:\Users\me\AppData\Local\Temp\tmpabc123",
+    "[REDACTED:a:00000000]",
+    "[REDACTED:a]",
+)
+
+
+@pytest.mark.parametrize("changing", _ALONE)
+@pytest.mark.parametrize("beside", ["", "a"])
+def test_what_changes_is_found_where_nothing_else_in_the_text_does(changing: str, beside: str) -> None:
+    assert changing not in str(steady_value(f"it was {changing} {beside}".strip()))
+
+
+@pytest.mark.parametrize(
+    "told", ["trace_id=a1B2c3D4", "nonce: 8f14e45f", "\"etag\" = '8f14e45f'", "created:1764000000"]
+)
+def test_what_a_text_of_a_tool_names_is_found_where_nothing_else_in_it_changes(told: str) -> None:
+    result = {"role": "tool", "content": f"it was {told}"}
+    assert steady_value(result) != result
