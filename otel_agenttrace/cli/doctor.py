@@ -15,7 +15,6 @@ from typing import Final
 import click
 from rich.text import Text
 
-from otel_agenttrace.api import load
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
 from otel_agenttrace.cli.ages import checked_age
 from otel_agenttrace.cli.inputs import shown
@@ -26,6 +25,7 @@ from otel_agenttrace.report.library import checkup_page
 from otel_agenttrace.report.terminal import console
 from otel_agenttrace.report.text import escaped_lines
 from otel_agenttrace_instrumentation.checkup import Check, checkup
+from otel_agenttrace_instrumentation.loading import load
 
 __all__ = ["doctor"]
 

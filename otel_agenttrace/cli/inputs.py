@@ -17,7 +17,6 @@ import click
 from rich.progress import Progress
 
 from otel_agenttrace.analyze.streams import SpanStream
-from otel_agenttrace.api import load, pricing_here
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
 from otel_agenttrace.cli.look import readable
 from otel_agenttrace.cli.naming import RunPath
@@ -31,6 +30,7 @@ from otel_agenttrace.report.page import Page, page_markdown, page_text
 from otel_agenttrace.report.plain import plain
 from otel_agenttrace.report.terminal import console
 from otel_agenttrace.report.text import escaped_lines
+from otel_agenttrace_instrumentation.loading import load, pricing_here
 
 __all__ = ["FILE", "FILES", "OUTPUT", "NumberRange", "Reader", "compared_with", "shown", "shown_each", "tell_unread"]
 

@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 import click
 
 from otel_agenttrace.analyze.tool_usage import tools_used
-from otel_agenttrace.api import load
 from otel_agenttrace.cassette.pack import pack as packed_file
 from otel_agenttrace.cassette.places import newest_cassette
 from otel_agenttrace.cassette.plain import plain_lines
@@ -35,6 +34,7 @@ from otel_agenttrace.report.plain import plain
 from otel_agenttrace.report.terminal import console, trace_json, trace_tree
 from otel_agenttrace.report.text import counted, escaped, escaped_lines
 from otel_agenttrace.report.tool_usage import tools_used_page
+from otel_agenttrace_instrumentation.loading import load
 
 __all__ = ["CASSETTE_OR_INPUT", "JSON", "pack", "readable", "show", "validate"]
 

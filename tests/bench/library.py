@@ -16,9 +16,9 @@ from otel_agenttrace.analyze.behaviour import patterns_of
 from otel_agenttrace.analyze.costs import costs_of
 from otel_agenttrace.analyze.stats import stats_of
 from otel_agenttrace.analyze.streams import SpanStream
-from otel_agenttrace.api import pricing_here
 from otel_agenttrace.library.streaming import opened_stream
 from otel_agenttrace.pricing import Pricing
+from otel_agenttrace_instrumentation.loading import pricing_here
 from tests.bench.figures import Figure, interleaved
 from tests.support.many_spans import write_cassette, write_otlp
 
