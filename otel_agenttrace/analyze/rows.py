@@ -1,0 +1,36 @@
+"""Keep rows of plain values in few bytes, for as long as the process lives. Numbers and texts in, the same out, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from marshal import dumps, loads
+from struct import Struct
+from typing import Any, Final
+
+__all__ = ["Rows"]
+
+_SIZE: Final = Struct("<I")
+_PLAIN: Final = 2
+"""The version of `marshal` that does not look for what comes again within a row."""
+
+
+class Rows:
+    """Rows, a fifth of what they take as objects: each is its size, and what `marshal` makes of it."""
+
+    __slots__ = ("_bytes",)
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def add(self, *row: object) -> None:
+        """Add a row: None, booleans, numbers, texts, and tuples of them."""
+        written = dumps(row, _PLAIN)
+        self._bytes += _SIZE.pack(len(written))
+        self._bytes += written
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        kept, at = memoryview(self._bytes), 0
+        while at < len(kept):
+            begin = at + _SIZE.size
+            at = begin + _SIZE.unpack_from(kept, at)[0]
+            yield loads(kept[begin:at])  # noqa: S302 - `add` wrote it
