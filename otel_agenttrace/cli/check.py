@@ -11,7 +11,8 @@ from otel_agenttrace.checks.documents import RULES_FILE, Check, checks_in
 from otel_agenttrace.checks.files import CheckedFile, checked_file, lines_found, unmatched, with_vacuous
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
 from otel_agenttrace.cli.inputs import FILES
-from otel_agenttrace.cli.look import JSON, readable
+from otel_agenttrace.cli.look import JSON
+from otel_agenttrace.cli.naming import readable
 from otel_agenttrace.cli.writing import write_file
 from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.library.finding import traces_at

@@ -18,8 +18,7 @@ from rich.progress import Progress
 
 from otel_agenttrace.analyze.streams import SpanStream
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
-from otel_agenttrace.cli.look import readable
-from otel_agenttrace.cli.naming import RunPath
+from otel_agenttrace.cli.naming import RunPath, readable
 from otel_agenttrace.errors import CassetteError, IngestError
 from otel_agenttrace.library.finding import traces_at
 from otel_agenttrace.library.loading import RUN, run_in, runs_at

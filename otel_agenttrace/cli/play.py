@@ -12,7 +12,8 @@ from rich.console import Console
 
 from otel_agenttrace.cassette.places import newest_cassette
 from otel_agenttrace.cli.inputs import NumberRange
-from otel_agenttrace.cli.look import CASSETTE_OR_INPUT, readable
+from otel_agenttrace.cli.look import CASSETTE_OR_INPUT
+from otel_agenttrace.cli.naming import readable
 from otel_agenttrace.library.annotations import annotations_of
 from otel_agenttrace.library.following import Followed
 from otel_agenttrace.model import Trace

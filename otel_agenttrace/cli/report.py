@@ -15,7 +15,8 @@ from otel_agenttrace.analyze.branches import Changes, changes_between
 from otel_agenttrace.analyze.suite import suite_of
 from otel_agenttrace.checks.files import checked_files_of
 from otel_agenttrace.cli import CLEAN, UNREADABLE
-from otel_agenttrace.cli.look import JSON, readable
+from otel_agenttrace.cli.look import JSON
+from otel_agenttrace.cli.naming import readable
 from otel_agenttrace.cli.writing import writable
 from otel_agenttrace.errors import IngestError
 from otel_agenttrace.jsonvalue import Json, parse, told_wrong
