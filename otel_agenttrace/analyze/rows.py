@@ -10,8 +10,6 @@ from typing import Any, Final
 __all__ = ["Rows"]
 
 _SIZE: Final = Struct("<I")
-_PLAIN: Final = 2
-"""The version of `marshal` that does not look for what comes again within a row."""
 
 
 class Rows:
@@ -22,9 +20,9 @@ class Rows:
     def __init__(self) -> None:
         self._bytes = bytearray()
 
-    def add(self, *row: object) -> None:
+    def add(self, *row: Any) -> None:
         """Add a row: None, booleans, numbers, texts, and tuples of them."""
-        written = dumps(row, _PLAIN)
+        written = dumps(row)
         self._bytes += _SIZE.pack(len(written))
         self._bytes += written
 

@@ -6,12 +6,13 @@ the model asked for: spans that tell their messages are read, and recorded answe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, starmap
 from operator import attrgetter
 from sys import intern
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.billing import cost_of_call, usage_of
@@ -118,13 +119,11 @@ _Taken: TypeAlias = "tuple[Act, int | None, _Asked | None]"
 class _Open:
     """A run of which more may come. Of a large file there may be many."""
 
-    __slots__ = ("end_ns", "is_open", "is_timed", "parents", "rows", "start_ns", "trace_id", "verdicts")
+    __slots__ = ("end_ns", "is_open", "is_timed", "rows", "start_ns", "trace_id")
 
     def __init__(self, span: Span) -> None:
         self.trace_id = span.trace_id
         self.rows = Rows()
-        self.parents: dict[str, str | None] = {}
-        self.verdicts: list[tuple[str | None, bool]] = []
         self.start_ns, self.end_ns, self.is_open, self.is_timed = span.start_ns, span.start_ns, False, False
 
     def note(self, span: Span) -> None:
@@ -132,7 +131,6 @@ class _Open:
         self.end_ns = max(self.end_ns, span.end_ns or span.start_ns)
         self.is_open = self.is_open or span.end_ns is None
         self.is_timed = self.is_timed or span.has_time
-        self.verdicts += verdicts_on(span)
 
 
 def runs_in(stream: SpanStream) -> Iterator[Run]:
@@ -156,6 +154,8 @@ class _Reading:
         self._opened: dict[object, _Open] = {}
         self._heads: dict[_Head, int] = {}
         self._named: tuple[_Head, ...] = ()
+        self._others = defaultdict[_Open, Rows](Rows)
+        self._verdicts = defaultdict[_Open, Rows](Rows)
         self._calls = 0
         self._recorded: dict[int, Callable[[], Call | None]] = {}
         """What calls to models asked for is read there, by their number."""
@@ -168,6 +168,8 @@ class _Reading:
             if run is None:
                 run = self._opened[key] = _Open(span)
             run.note(span)
+            for verdict in verdicts_on(span):
+                self._verdicts[run].add(*verdict)
             if span.is_inference:
                 self._take_call(span, run)
                 yield span.telling
@@ -177,7 +179,7 @@ class _Reading:
                 named = span.attributes.get(semconv.GEN_AI_AGENT_NAME)
                 self._keep(run, span, "agent", named if isinstance(named, str) and named else span.name)
             else:
-                run.parents[span.span_id] = span.parent_span_id
+                self._others[run].add(span.span_id, span.parent_span_id)
 
     def _take_call(self, span: Span, run: _Open) -> None:
         cost = cost_of_call(self._pricing, span)
@@ -230,6 +232,7 @@ class _Reading:
 
     def closed(self, file: str, run: _Open, taken: Sequence[_Taken]) -> Run:
         """Return a run with the tools that calls to models asked for and nobody else tells."""
+        parents = dict(self._others.get(run, ()))
         acts: list[Act] = []
         untold = 0
         is_told = False
@@ -241,9 +244,8 @@ class _Reading:
             is_told = act.kind == "tool" or (act.kind == "agent" and is_told)
             acts.append(act)
         end_ns = run.end_ns if run.is_timed and not run.is_open else None
-        return Run(
-            file, run.trace_id, tuple(reversed(acts)), run.parents, run.start_ns, end_ns, untold, _passed(run, acts)
-        )
+        passed = _passed(tuple(self._verdicts.get(run, ())), parents, acts)
+        return Run(file, run.trace_id, tuple(reversed(acts)), parents, run.start_ns, end_ns, untold, passed)
 
     def _read(self, number: int | None) -> _Asked:
         read = self._recorded.get(number) if number is not None else None
@@ -277,11 +279,11 @@ def _asked(span: Span) -> _Asked:
     return tuple((text(part.get("name")) or "", _digest(arguments_of(part))) for part in parts)
 
 
-def _passed(run: _Open, acts: Sequence[Act]) -> bool | None:
-    if not run.verdicts:
+def _passed(verdicts: Sequence[tuple[Any, ...]], parents: Mapping[str, str | None], acts: Sequence[Act]) -> bool | None:
+    if not verdicts:
         return None
-    parents = {**run.parents, **{act.span_id: act.parent for act in acts}}
-    return run_passed(run.verdicts, parents, {act.span_id for act in acts if act.kind == "agent"})
+    above = {**parents, **{act.span_id: act.parent for act in acts}}
+    return run_passed(verdicts, above, {act.span_id for act in acts if act.kind == "agent"})
 
 
 def _asked_tool(model: Act, name: str, arguments: int | None) -> Act:

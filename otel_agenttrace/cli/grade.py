@@ -14,7 +14,7 @@ from otel_agenttrace.cli.look import CASSETTE_OR_INPUT, JSON
 from otel_agenttrace.cli.naming import readable
 from otel_agenttrace.dialects.grading import GRADES, Grade
 from otel_agenttrace.report.grades import grade_lines
-from otel_agenttrace.report.terminal import console
+from otel_agenttrace.report.screen import console
 
 __all__ = ["grade"]
 

@@ -25,9 +25,9 @@ from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.report.annotated import unplaced_lines
 from otel_agenttrace.report.conversation import conversation
 from otel_agenttrace.report.node import text_of
-from otel_agenttrace.report.page import page_text
 from otel_agenttrace.report.plain import plain
-from otel_agenttrace.report.terminal import console, trace_json, trace_tree
+from otel_agenttrace.report.screen import console, page_text
+from otel_agenttrace.report.terminal import trace_json, trace_tree
 from otel_agenttrace.report.text import counted, escaped, escaped_lines
 from otel_agenttrace.report.tool_usage import tools_used_page
 from otel_agenttrace_instrumentation.loading import load

@@ -19,7 +19,7 @@ from otel_agenttrace.library.following import Followed
 from otel_agenttrace.model import Trace
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.report.playing import paused_line, played, wait_ns
-from otel_agenttrace.report.terminal import console
+from otel_agenttrace.report.screen import console
 from otel_agenttrace.report.text import escaped
 from otel_agenttrace.selectors import Selector, parse_selector
 from otel_agenttrace_instrumentation.loading import load, pricing_here

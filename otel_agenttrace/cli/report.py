@@ -23,7 +23,7 @@ from otel_agenttrace.jsonvalue import Json, parse, told_wrong
 from otel_agenttrace.report.markdown import review_markdown
 from otel_agenttrace.report.review import Review, review_json
 from otel_agenttrace.report.review_terminal import review_renderables
-from otel_agenttrace.report.terminal import console
+from otel_agenttrace.report.screen import console
 from otel_agenttrace_instrumentation.loading import load
 
 __all__ = ["report"]
