@@ -20,8 +20,8 @@ class Rows:
     def __init__(self) -> None:
         self._bytes = bytearray()
 
-    def add(self, *row: Any) -> None:
-        """Add a row: None, booleans, numbers, texts, and tuples of them."""
+    def append(self, row: tuple[Any, ...]) -> None:
+        """Add a row of None, booleans, numbers, texts, and tuples of them."""
         written = dumps(row)
         self._bytes += _SIZE.pack(len(written))
         self._bytes += written
@@ -31,4 +31,4 @@ class Rows:
         while at < len(kept):
             begin = at + _SIZE.size
             at = begin + _SIZE.unpack_from(kept, at)[0]
-            yield loads(kept[begin:at])  # noqa: S302 - `add` wrote it
+            yield loads(kept[begin:at])  # noqa: S302 - `append` wrote it

@@ -121,9 +121,9 @@ class _Open:
 
     __slots__ = ("end_ns", "is_open", "is_timed", "rows", "start_ns", "trace_id")
 
-    def __init__(self, span: Span) -> None:
+    def __init__(self, span: Span, rows: Rows | list[tuple[Any, ...]]) -> None:
         self.trace_id = span.trace_id
-        self.rows = Rows()
+        self.rows = rows
         self.start_ns, self.end_ns, self.is_open, self.is_timed = span.start_ns, span.start_ns, False, False
 
     def note(self, span: Span) -> None:
@@ -138,7 +138,7 @@ def runs_in(stream: SpanStream) -> Iterator[Run]:
 
     A trace that has no agent, no call to a model and no tool is none.
     """
-    reading = _Reading(Trace((), stream.cost_of))
+    reading = _Reading(Trace((), stream.cost_of), list if isinstance(stream.spans, tuple) else Rows)
     left_out = doubled(reading.taken(stream.spans))
     for run in reading.ended():
         acts = reading.acts(run, left_out)
@@ -149,13 +149,14 @@ def runs_in(stream: SpanStream) -> Iterator[Run]:
 class _Reading:
     """The runs of a file. What an act is called stands once for all of that name: a file has few."""
 
-    def __init__(self, pricing: Trace) -> None:
+    def __init__(self, pricing: Trace, rows: Callable[[], Rows | list[tuple[Any, ...]]]) -> None:
         self._pricing = pricing
+        self._rows = rows
         self._opened: dict[object, _Open] = {}
         self._heads: dict[_Head, int] = {}
         self._named: tuple[_Head, ...] = ()
-        self._others = defaultdict[_Open, Rows](Rows)
-        self._verdicts = defaultdict[_Open, Rows](Rows)
+        self._others: defaultdict[_Open, Rows] = defaultdict(Rows)
+        self._verdicts: defaultdict[_Open, Rows] = defaultdict(Rows)
         self._calls = 0
         self._recorded: dict[int, Callable[[], Call | None]] = {}
         """What calls to models asked for is read there, by their number."""
@@ -166,20 +167,22 @@ class _Reading:
             key = run_of(span)
             run = self._opened.get(key)
             if run is None:
-                run = self._opened[key] = _Open(span)
+                run = self._opened[key] = _Open(span, self._rows())
             run.note(span)
-            for verdict in verdicts_on(span):
-                self._verdicts[run].add(*verdict)
-            if span.is_inference:
+            if span.events:
+                for verdict in verdicts_on(span):
+                    self._verdicts[run].append(verdict)
+            operation = span.operation
+            if operation in semconv.INFERENCE_OPERATIONS:
                 self._take_call(span, run)
                 yield span.telling
-            elif span.operation == semconv.OPERATION_EXECUTE_TOOL:
+            elif operation == semconv.OPERATION_EXECUTE_TOOL:
                 self._keep(run, span, "tool", tool_name(span), _digest(told_arguments(span)))
-            elif span.operation == semconv.OPERATION_INVOKE_AGENT:
+            elif operation == semconv.OPERATION_INVOKE_AGENT:
                 named = span.attributes.get(semconv.GEN_AI_AGENT_NAME)
                 self._keep(run, span, "agent", named if isinstance(named, str) and named else span.name)
             else:
-                self._others[run].add(span.span_id, span.parent_span_id)
+                self._others[run].append((span.span_id, span.parent_span_id))
 
     def _take_call(self, span: Span, run: _Open) -> None:
         cost = cost_of_call(self._pricing, span)
@@ -194,7 +197,7 @@ class _Reading:
         head = self._heads.setdefault((kind, name, _error(span)), len(self._heads))
         length = None if span.end_ns is None else span.end_ns - span.start_ns
         is_timed = span.duration_ns is not None
-        run.rows.add(head, span.start_ns, length, is_timed, span.span_id, span.parent_span_id, *more)
+        run.rows.append((head, span.start_ns, length, is_timed, span.span_id, span.parent_span_id, *more))
 
     def ended(self) -> Iterator[_Open]:
         """Yield the runs, which are all that there will be, in order of their start; none is held any longer."""
