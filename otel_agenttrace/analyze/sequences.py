@@ -235,7 +235,7 @@ class _Reading:
 
     def closed(self, file: str, run: _Open, taken: Sequence[_Taken]) -> Run:
         """Return a run with the tools that calls to models asked for and nobody else tells."""
-        parents = dict(self._others.get(run, ()))
+        parents = dict(self._others.pop(run, ()))
         acts: list[Act] = []
         untold = 0
         is_told = False
@@ -247,7 +247,7 @@ class _Reading:
             is_told = act.kind == "tool" or (act.kind == "agent" and is_told)
             acts.append(act)
         end_ns = run.end_ns if run.is_timed and not run.is_open else None
-        passed = _passed(tuple(self._verdicts.get(run, ())), parents, acts)
+        passed = _passed(tuple(self._verdicts.pop(run, ())), parents, acts)
         return Run(file, run.trace_id, tuple(reversed(acts)), parents, run.start_ns, end_ns, untold, passed)
 
     def _read(self, number: int | None) -> _Asked:
