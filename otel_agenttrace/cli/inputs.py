@@ -149,7 +149,7 @@ def _with_progress(sources: Sequence[Source]) -> Iterator[Source]:
     if len(sources) < 2:
         yield from sources
         return
-    from rich.progress import Progress  # takes 2 MB, and 40 ms, hence not before it is needed
+    from rich.progress import Progress  # takes 2 MB, hence not before it is needed
 
     from otel_agenttrace.report.screen import console
 
