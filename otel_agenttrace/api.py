@@ -17,8 +17,6 @@ from opentelemetry import trace as otel_trace
 
 from otel_agenttrace.config import RecordMode, record_mode, resolve
 from otel_agenttrace.errors import ConfigError, ReplayFailed
-from otel_agenttrace.library.loading import trace_at
-from otel_agenttrace.model import Span, Trace
 from otel_agenttrace.playback.patches import Patch, made_patch
 from otel_agenttrace.playback.plan import Frozen, OnMiss, ReplayPlan
 from otel_agenttrace.processor import watch_provider
@@ -27,7 +25,8 @@ from otel_agenttrace.selectors import Selectable
 from otel_agenttrace.sessions import FailOn, Session
 from otel_agenttrace.stepping import Steps, stepped, stepped_async
 from otel_agenttrace.volatile import MatchRule
-from otel_agenttrace_instrumentation.opening import close_session, cost_function, open_session, prepare_session
+from otel_agenttrace_instrumentation.loading import load
+from otel_agenttrace_instrumentation.opening import close_session, open_session, prepare_session
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 from otel_agenttrace_instrumentation.redacting import redactor_of
 
@@ -345,21 +344,3 @@ def stop() -> None:
     """Close the session that `start` opened last, if one is open."""
     if _started:
         _started.pop().__exit__(*sys.exc_info())
-
-
-def load(path: str | Path) -> Trace:
-    """Return the trace of a cassette, its content read from disk when it is asked for, or one that others exported.
-
-    A log of another tool, as `otel-agenttrace ingest` reads it, is known by its content and read as well.
-
-    Raises:
-        CassetteNotFound: If there is no file.
-        CassetteCorrupt: If nothing in it is readable.
-        CassetteTooNew: If a later release wrote it.
-    """
-    return trace_at(Path(path), pricing_here())
-
-
-def pricing_here() -> Callable[[Span], float | None]:
-    """Return what prices a call by the settings that hold in this folder."""
-    return cost_function(resolve({}, pyproject_settings(Path.cwd())))

@@ -9,13 +9,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from itertools import pairwise
+from typing import Final, NamedTuple
 
 __all__ = ["Telling", "doubled"]
 
 
-@dataclass(frozen=True, slots=True)
-class Telling:
+class Telling(NamedTuple):
     """What the span of a call to a model says of which call it is.
 
     Attributes:
@@ -49,6 +49,8 @@ def doubled(tellings: Iterable[Telling]) -> frozenset[int]:
     seen = _Seen()
     for telling in tellings:
         seen.add(telling)
+    if all(seen.is_recorded):
+        return frozenset()
     around = frozenset(seen.around())
     return around | frozenset(seen.again(around))
 
@@ -76,15 +78,12 @@ class _Seen:
     """By response id alone."""
     is_recorded: bytearray = field(default_factory=bytearray)
     is_counted: bytearray = field(default_factory=bytearray)
-    recorded_names: set[int] = field(default_factory=set[int])
 
     def add(self, telling: Telling) -> None:
         name = telling.response_id
-        if name is not None and telling.is_recorded:
-            self.recorded_names.add(hash(name))
         is_compared = name is not None and not telling.is_recorded
         self.named.append(hash((telling.trace_id, name)) if is_compared else _UNNAMED)
-        self.names.append(hash(name) if is_compared else _UNNAMED)
+        self.names.append(_UNNAMED if name is None else hash(name))
         self.spans.append(hash((telling.trace_id, telling.span_id, telling.is_embedding)))
         parent = telling.parent_span_id
         self.parents.append(hash((telling.trace_id, parent, telling.is_embedding)) if parent else _UNNAMED)
@@ -94,8 +93,8 @@ class _Seen:
 
     def around(self) -> Iterator[int]:
         """Yield the places of those that stand around calls which are counted, or within one that alone tells tokens."""
-        spans = set(self.spans)
-        inner = [place for place, parent in enumerate(self.parents) if parent in spans]
+        parents = set(self.parents).intersection(self.spans)
+        inner = [place for place, parent in enumerate(self.parents) if parent in parents]
         circles = _circles({self.spans[place]: self.parents[place] for place in inner})
         above = {self.spans[place]: self.parents[place] for place in inner if self.spans[place] not in circles}
         around = set(above.values())
@@ -110,10 +109,13 @@ class _Seen:
     def again(self, left_out: frozenset[int]) -> Iterator[int]:
         """Yield the places of those whose response another one tells."""
         first: dict[int, int] = {}
-        compared = [place for place, name in enumerate(self.named) if name != _UNNAMED and place not in left_out]
-        for place in compared:
-            if self.names[place] in self.recorded_names:
+        recorded = {name for name, is_recorded in zip(self.names, self.is_recorded, strict=True) if is_recorded}
+        told_again = {name for name, following in pairwise(sorted(self.named)) if name == following}
+        for place in (place for place, name in enumerate(self.named) if name != _UNNAMED and place not in left_out):
+            if self.names[place] in recorded:
                 yield place
+                continue
+            if self.named[place] not in told_again:
                 continue
             held = first.setdefault(self.named[place], place)
             if self.starts[place] < self.starts[held]:

@@ -810,7 +810,8 @@ class Session:
 
     def print_summary(self) -> None:
         """Print the trace so far as a tree, to the standard output."""
-        from otel_agenttrace.report.terminal import console, trace_tree
+        from otel_agenttrace.report.screen import console
+        from otel_agenttrace.report.terminal import trace_tree
 
         console().print(trace_tree(self.trace, excerpt=excerpt))
 

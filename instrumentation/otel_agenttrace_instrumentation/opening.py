@@ -19,10 +19,9 @@ from otel_agenttrace.environment import OTEL_AGENTTRACE_REDACT
 from otel_agenttrace.errors import AgentTraceError, ConfigError
 from otel_agenttrace.escaping import escaped_lines
 from otel_agenttrace.in_force import open_sessions
-from otel_agenttrace.model import AttributeValue, Span
+from otel_agenttrace.model import AttributeValue
 from otel_agenttrace.playback.patches import Patch
 from otel_agenttrace.playback.plan import ReplayPlan
-from otel_agenttrace.pricing import cost_of_span, price_table
 from otel_agenttrace.sessions import Cures, Session, SessionOptions
 from otel_agenttrace.spans import end_dropped
 from otel_agenttrace_instrumentation import seams
@@ -30,13 +29,13 @@ from otel_agenttrace_instrumentation.border import observe
 from otel_agenttrace_instrumentation.calls import finish_open_calls
 from otel_agenttrace_instrumentation.closing import closing_line, sdks_seen
 from otel_agenttrace_instrumentation.credentials import PLACEHOLDER
+from otel_agenttrace_instrumentation.loading import cost_function
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 from otel_agenttrace_instrumentation.redacting import loaded_rules
 
 __all__ = [
     "Opened",
     "close_session",
-    "cost_function",
     "failing_session",
     "open_session",
     "prepare_session",
@@ -84,11 +83,6 @@ def prepare_session(
         cures=cures or Cures(),
     )
     return Session(path, mode, options)
-
-
-def cost_function(config: Config) -> Callable[[Span], float | None]:
-    """Return what prices a span: the user's own table on top of the published prices."""
-    return partial(cost_of_span, table=price_table(config.prices)) if config.prices else cost_of_span
 
 
 def open_session(session: Session, *, lenient: bool = False, takes_calls: bool = True) -> Session:

@@ -6,18 +6,19 @@ the model asked for: spans that tell their messages are read, and recorded answe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
-from json import JSONEncoder, loads
+from itertools import groupby, starmap
 from operator import attrgetter
 from sys import intern
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.billing import cost_of_call, usage_of
 from otel_agenttrace.analyze.evaluations import run_passed, verdicts_on
 from otel_agenttrace.analyze.measures import model_of
+from otel_agenttrace.analyze.rows import Rows
 from otel_agenttrace.analyze.streams import SpanStream, run_of
 from otel_agenttrace.analyze.tool_calls import arguments_of, asks_for_tools, told_arguments, tool_name
 from otel_agenttrace.analyze.trajectories import parallel_groups
@@ -109,79 +110,27 @@ class Run:
         return tuple(act for act in self.acts if act.kind == kind)
 
 
-_Taken: TypeAlias = "tuple[Act, int | None]"
-"""An act, and of a call to a model its number in the file."""
+_Head: TypeAlias = "tuple[ActKind, str, str | None]"
+"""The kind of an act, its name and its error."""
+_Taken: TypeAlias = "tuple[Act, int | None, _Asked | None]"
+"""An act; of a call to a model its number in the file, and the tools it asked for, None where it asked for none."""
 
 
 class _Open:
-    """A run of which more may come. Of a large file there may be many: acts are kept as text, a third of what objects take."""
+    """A run of which more may come. Of a large file there may be many."""
 
-    __slots__ = (
-        "asked",
-        "end_ns",
-        "is_large",
-        "is_open",
-        "is_timed",
-        "parents",
-        "rows",
-        "start_ns",
-        "trace_id",
-        "verdicts",
-    )
+    __slots__ = ("end_ns", "is_open", "is_timed", "rows", "start_ns", "trace_id")
 
-    def __init__(self, span: Span, *, is_large: bool) -> None:
+    def __init__(self, span: Span, rows: Rows | list[tuple[Any, ...]]) -> None:
         self.trace_id = span.trace_id
-        self.rows: list[_Taken | str] = []
-        self.asked: dict[int, Callable[[], _Asked]] = {}
-        self.parents: dict[str, str | None] = {}
-        self.verdicts: list[tuple[str | None, bool]] = []
+        self.rows = rows
         self.start_ns, self.end_ns, self.is_open, self.is_timed = span.start_ns, span.start_ns, False, False
-        self.is_large = is_large
 
     def note(self, span: Span) -> None:
         self.start_ns = min(self.start_ns, span.start_ns)
         self.end_ns = max(self.end_ns, span.end_ns or span.start_ns)
         self.is_open = self.is_open or span.end_ns is None
         self.is_timed = self.is_timed or span.has_time
-        self.verdicts += verdicts_on(span)
-
-    def keep(
-        self,
-        kind: ActKind,
-        name: str,
-        span: Span,
-        arguments: int | None = None,
-        usage: Usage = _NOT_TOLD,
-        cost: float | None = None,
-        number: int | None = None,
-    ) -> None:
-        place = (span.start_ns, span.end_ns, span.span_id, span.parent_span_id)
-        took = span.duration_ns
-        act = Act(kind, name, *place, _error(span), arguments, usage, cost, None if took is None else took / 1e9)
-        self.rows.append(_written(act, number) if self.is_large else (act, number))
-
-    def acts(self, left_out: frozenset[int]) -> list[_Taken]:
-        """Return the acts, without those whose number is left out."""
-        taken = (_read(row) if isinstance(row, str) else row for row in self.rows)
-        kept = (each for each in taken if each[1] not in left_out)
-        return sorted(kept, key=lambda each: (each[0].start_ns, each[0].kind, each[0].name, each[0].span_id))
-
-
-_compact: Final = JSONEncoder(separators=(",", ":")).encode
-_tokens: Final = attrgetter(*Usage.__slots__)
-_told: Final = attrgetter(*(name for name in Act.__slots__ if name != "usage"))
-
-
-def _written(act: Act, number: int | None) -> str:
-    """Return what is kept of an act: a text, ASCII only."""
-    return _compact((number, None if act.usage is _NOT_TOLD else _tokens(act.usage), *_told(act)))
-
-
-def _read(row: str) -> _Taken:
-    number, tokens, kind, name, start, end, span_id, parent, error, arguments, cost, took = loads(row)
-    usage = _NOT_TOLD if tokens is None else Usage(*tokens)
-    place = (start, end, span_id, parent)
-    return Act(kind, intern(name), *place, error and intern(error), arguments, usage, cost, took), number
 
 
 def runs_in(stream: SpanStream) -> Iterator[Run]:
@@ -189,48 +138,124 @@ def runs_in(stream: SpanStream) -> Iterator[Run]:
 
     A trace that has no agent, no call to a model and no tool is none.
     """
-    opened: dict[object, _Open] = {}
-    left_out = doubled(_taken(stream, opened, is_large=not isinstance(stream.spans, tuple)))
-    for run in sorted(opened.values(), key=lambda run: (run.start_ns, run.trace_id)):
-        acts = run.acts(left_out)
+    reading = _Reading(Trace((), stream.cost_of), list if isinstance(stream.spans, tuple) else Rows)
+    left_out = doubled(reading.taken(stream.spans))
+    for run in reading.ended():
+        acts = reading.acts(run, left_out)
         if acts:
-            yield _closed(stream.name, run, acts)
+            yield reading.closed(stream.name, run, acts)
 
 
-def _taken(stream: SpanStream, opened: dict[object, _Open], *, is_large: bool) -> Iterator[Telling]:
-    """Put what each span did into its run, and yield what the calls to models tell: which of them count is known at the end."""
-    number = 0
-    pricing = Trace((), stream.cost_of)
-    for span in stream.spans:
-        key = run_of(span)
-        run = opened.get(key)
-        if run is None:
-            run = opened[key] = _Open(span, is_large=is_large)
-        run.note(span)
-        if not span.is_inference:
-            _take(span, run)
-            continue
-        _take_call(span, number, run, pricing)
-        number += 1
-        yield span.telling
+class _Reading:
+    """The runs of a file. What an act is called stands once for all of that name: a file has few."""
+
+    def __init__(self, pricing: Trace, rows: Callable[[], Rows | list[tuple[Any, ...]]]) -> None:
+        self._pricing = pricing
+        self._rows = rows
+        self._opened: dict[object, _Open] = {}
+        self._heads: dict[_Head, int] = {}
+        self._named: tuple[_Head, ...] = ()
+        self._others: defaultdict[_Open, Rows] = defaultdict(Rows)
+        self._verdicts: defaultdict[_Open, Rows] = defaultdict(Rows)
+        self._calls = 0
+        self._recorded: dict[int, Callable[[], Call | None]] = {}
+        """What calls to models asked for is read there, by their number."""
+
+    def taken(self, spans: Iterable[Span]) -> Iterator[Telling]:
+        """Put what each span did into its run, and yield what the calls to models tell: which of them count is known at the end."""
+        for span in spans:
+            key = run_of(span)
+            run = self._opened.get(key)
+            if run is None:
+                run = self._opened[key] = _Open(span, self._rows())
+            run.note(span)
+            if span.events:
+                for verdict in verdicts_on(span):
+                    self._verdicts[run].append(verdict)
+            operation = span.operation
+            if operation in semconv.INFERENCE_OPERATIONS:
+                self._take_call(span, run)
+                yield span.telling
+            elif operation == semconv.OPERATION_EXECUTE_TOOL:
+                self._keep(run, span, "tool", tool_name(span), _digest(told_arguments(span)))
+            elif operation == semconv.OPERATION_INVOKE_AGENT:
+                named = span.attributes.get(semconv.GEN_AI_AGENT_NAME)
+                self._keep(run, span, "agent", named if isinstance(named, str) and named else span.name)
+            else:
+                self._others[run].append((span.span_id, span.parent_span_id))
+
+    def _take_call(self, span: Span, run: _Open) -> None:
+        cost = cost_of_call(self._pricing, span)
+        asked = _told(span)
+        if asked == () and span.read_call is not None:
+            self._recorded[self._calls] = span.read_call
+        name = model_of(span) or UNKNOWN_MODEL
+        self._keep(run, span, "model", name, None, self._calls, cost, asked, *_tokens(usage_of(span)))
+        self._calls += 1
+
+    def _keep(self, run: _Open, span: Span, kind: ActKind, name: str, *more: object) -> None:
+        head = self._heads.setdefault((kind, name, _error(span)), len(self._heads))
+        length = None if span.end_ns is None else span.end_ns - span.start_ns
+        is_timed = span.duration_ns is not None
+        run.rows.append((head, span.start_ns, length, is_timed, span.span_id, span.parent_span_id, *more))
+
+    def ended(self) -> Iterator[_Open]:
+        """Yield the runs, which are all that there will be, in order of their start; none is held any longer."""
+        self._named = tuple(self._heads)
+        ended = sorted(self._opened.values(), key=lambda run: (run.start_ns, run.trace_id))
+        ended.reverse()
+        self._opened.clear()
+        while ended:
+            yield ended.pop()
+
+    def acts(self, run: _Open, left_out: frozenset[int]) -> list[_Taken]:
+        """Return the acts of a run, without those whose number is left out."""
+        kept = (each for each in starmap(self._act, run.rows) if each[1] not in left_out)
+        return sorted(kept, key=lambda each: (each[0].start_ns, each[0].kind, each[0].name, each[0].span_id))
+
+    def _act(
+        self,
+        head: int,
+        start_ns: int,
+        length: int | None,
+        is_timed: bool,
+        span_id: str,
+        parent: str | None,
+        arguments: int | None = None,
+        number: int | None = None,
+        cost: float | None = None,
+        asked: _Asked | None = None,
+        *tokens: int | None,
+    ) -> _Taken:
+        kind, name, error = self._named[head]
+        end_ns = None if length is None else start_ns + length
+        took = length / 1e9 if length is not None and is_timed else None
+        usage = Usage(*tokens) if tokens else _NOT_TOLD
+        return Act(kind, name, start_ns, end_ns, span_id, parent, error, arguments, usage, cost, took), number, asked
+
+    def closed(self, file: str, run: _Open, taken: Sequence[_Taken]) -> Run:
+        """Return a run with the tools that calls to models asked for and nobody else tells."""
+        parents = dict(self._others.pop(run, ()))
+        acts: list[Act] = []
+        untold = 0
+        is_told = False
+        for act, number, told in reversed(taken):
+            if told is not None and not is_told:
+                asked = told or self._read(number)
+                untold += not asked
+                acts += [_asked_tool(act, name, arguments) for name, arguments in reversed(asked)]
+            is_told = act.kind == "tool" or (act.kind == "agent" and is_told)
+            acts.append(act)
+        end_ns = run.end_ns if run.is_timed and not run.is_open else None
+        passed = _passed(tuple(self._verdicts.pop(run, ())), parents, acts)
+        return Run(file, run.trace_id, tuple(reversed(acts)), parents, run.start_ns, end_ns, untold, passed)
+
+    def _read(self, number: int | None) -> _Asked:
+        read = self._recorded.get(number) if number is not None else None
+        return () if read is None else _asked(Span("", "", "", 0, read_call=read))
 
 
-def _take(span: Span, run: _Open) -> None:
-    if span.operation == semconv.OPERATION_EXECUTE_TOOL:
-        run.keep("tool", tool_name(span), span, _digest(told_arguments(span)))
-    elif span.operation == semconv.OPERATION_INVOKE_AGENT:
-        named = span.attributes.get(semconv.GEN_AI_AGENT_NAME)
-        run.keep("agent", named if isinstance(named, str) and named else span.name, span)
-    else:
-        run.parents[span.span_id] = span.parent_span_id
-
-
-def _take_call(span: Span, number: int, run: _Open, pricing: Trace) -> None:
-    cost = cost_of_call(pricing, span)
-    run.keep("model", model_of(span) or UNKNOWN_MODEL, span, None, usage_of(span), cost, number)
-    asked = _asking(span)
-    if asked is not None:
-        run.asked[number] = asked
+_tokens: Final = attrgetter(*Usage.__slots__)
 
 
 def _error(span: Span) -> str | None:
@@ -244,56 +269,28 @@ def _digest(arguments: Json) -> int | None:
     return None if arguments is None else hash(canonical(arguments))
 
 
-def _asking(span: Span) -> Callable[[], _Asked] | None:
+def _told(span: Span) -> _Asked | None:
+    """Return the tools that a call tells it asked for: None where there are none, nothing where they are to be read."""
     told = span.attributes.get(semconv.GEN_AI_OUTPUT_MESSAGES)
     if isinstance(told, str):
-        asked = _asked(span) if "tool_call" in told else ()
-        return (lambda: asked) if asked else None
-    if not asks_for_tools(span):
-        return None
-    read = span.read_call
-    return _nothing if read is None else lambda: _asked(_only(read))
-
-
-def _nothing() -> _Asked:
-    return ()
-
-
-def _only(read: Callable[[], Call | None]) -> Span:
-    """Return a span that is nothing but its recorded call: the rest need not be kept."""
-    return Span("", "", "", 0, read_call=read)
+        return (_asked(span) if "tool_call" in told else ()) or None
+    return () if asks_for_tools(span) else None
 
 
 def _asked(span: Span) -> _Asked:
     parts = (part for message in output_messages(span) for part in message.parts if part.get("type") == "tool_call")
-    return tuple((intern(text(part.get("name")) or ""), _digest(arguments_of(part))) for part in parts)
+    return tuple((text(part.get("name")) or "", _digest(arguments_of(part))) for part in parts)
 
 
-def _closed(file: str, run: _Open, taken: Sequence[_Taken]) -> Run:
-    acts: list[Act] = []
-    untold = 0
-    is_told = False
-    for act, number in reversed(taken):
-        if number is not None:
-            ask = None if is_told else run.asked.get(number)
-            asked = ask() if ask is not None else ()
-            untold += ask is not None and not asked
-            acts += [_asked_tool(act, name, arguments) for name, arguments in reversed(asked)]
-        is_told = act.kind == "tool" or (act.kind == "agent" and is_told)
-        acts.append(act)
-    end_ns = run.end_ns if run.is_timed and not run.is_open else None
-    return Run(file, run.trace_id, tuple(reversed(acts)), run.parents, run.start_ns, end_ns, untold, _passed(run, acts))
-
-
-def _passed(run: _Open, acts: Sequence[Act]) -> bool | None:
-    if not run.verdicts:
+def _passed(verdicts: Sequence[tuple[Any, ...]], parents: Mapping[str, str | None], acts: Sequence[Act]) -> bool | None:
+    if not verdicts:
         return None
-    parents = {**run.parents, **{act.span_id: act.parent for act in acts}}
-    return run_passed(run.verdicts, parents, {act.span_id for act in acts if act.kind == "agent"})
+    above = {**parents, **{act.span_id: act.parent for act in acts}}
+    return run_passed(verdicts, above, {act.span_id for act in acts if act.kind == "agent"})
 
 
 def _asked_tool(model: Act, name: str, arguments: int | None) -> Act:
-    return Act("tool", name, model.start_ns, None, model.span_id, model.parent, None, arguments)
+    return Act("tool", intern(name), model.start_ns, None, model.span_id, model.parent, None, arguments)
 
 
 def tool_steps(run: Run) -> Iterator[Act]:

@@ -1,15 +1,26 @@
-"""Where recordings stand that nobody named. A working directory in, paths out."""
+"""Where files stand: recordings that nobody named, and whatever there is. A folder in, paths out."""
 
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from otel_agenttrace.errors import CassetteNotFound
 
-__all__ = ["ENDINGS", "NO_PLACE", "UNNAMED", "cassettes_below", "fresh_cassette", "newest_cassette", "runs_below"]
+__all__ = [
+    "ENDINGS",
+    "NO_PLACE",
+    "UNNAMED",
+    "cassettes_below",
+    "files_in",
+    "fresh_cassette",
+    "newest_cassette",
+    "runs_below",
+]
 
 UNNAMED: Final = ".agenttrace"
 """Where recordings go that nobody named, below the working directory."""
@@ -19,6 +30,8 @@ NO_PLACE: Final = ("__pycache__", "node_modules")
 
 ENDINGS: Final = (".otlp.jsonl", ".otlp.jsonl.zst")
 """How the name of a cassette ends, plain and packed."""
+
+_LEFT_OUT: Final = frozenset({".git", "__pycache__"})
 
 
 def fresh_cassette(folder: Path, begun: datetime, pid: int) -> Path:
@@ -62,3 +75,22 @@ def cassettes_below(folder: Path) -> tuple[Path, ...]:
         folders[:] = [name for name in folders if not name.startswith(".") and name not in NO_PLACE]
         found += [Path(place, name) for name in files if name.endswith(ENDINGS)]
     return tuple(sorted(path for path in found if not path.is_fifo()))
+
+
+def files_in(
+    folder: Path, is_left_out: Callable[[str], bool] = _LEFT_OUT.__contains__
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Return the regular files in and below a folder, links left out; and the folders there that cannot be read."""
+    unread: list[OSError] = []
+    found: list[Path] = []
+    for where, folders, names in os.walk(folder, onerror=unread.append):
+        folders[:] = [name for name in folders if not is_left_out(name)]
+        found += filter(_is_regular, (Path(where, name) for name in names if not is_left_out(name)))
+    return tuple(found), tuple(Path(str(error.filename)) for error in unread)
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:  # whoever opens it hears why not
+        return True

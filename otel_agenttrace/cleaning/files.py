@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from otel_agenttrace.cassette.appending import kept_still
 from otel_agenttrace.cassette.beginning import check_may_be_replaced, is_ours
 from otel_agenttrace.cassette.held import check_is_file
 from otel_agenttrace.cassette.pack import SUFFIX as PACKED
+from otel_agenttrace.cassette.places import files_in
 from otel_agenttrace.cassette.private import refuse_link, write_private
 from otel_agenttrace.cassette.reader import Cassette, open_cassette
 from otel_agenttrace.cassette.recording import is_held
@@ -43,7 +43,6 @@ __all__ = [
     "cleanable_files",
     "cleaned",
     "cure",
-    "files_in",
     "open_own",
     "torn_leaks",
 ]
@@ -52,7 +51,6 @@ CASSETTES: Final = (".otlp.jsonl", ".otlp.jsonl.partial")
 """How the names of cassettes end."""
 _NOTED: Final = CASSETTES[0] + NOTES
 
-_LEFT_OUT: Final = frozenset({".git", "__pycache__"})
 _SPANS: Final = b"resourceSpans"
 
 
@@ -92,25 +90,6 @@ def cleanable_files(path: Path) -> tuple[Path, ...]:
             f"  to fix   name a file, or a folder with files whose names end in {' or '.join(CASSETTES)}"
         )
     return tuple(found)
-
-
-def files_in(
-    folder: Path, is_left_out: Callable[[str], bool] = _LEFT_OUT.__contains__
-) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """Return the regular files in and below a folder, links left out; and the folders there that cannot be read."""
-    unread: list[OSError] = []
-    found: list[Path] = []
-    for where, folders, names in os.walk(folder, onerror=unread.append):
-        folders[:] = [name for name in folders if not is_left_out(name)]
-        found += filter(_is_regular, (Path(where, name) for name in names if not is_left_out(name)))
-    return tuple(found), tuple(Path(str(error.filename)) for error in unread)
-
-
-def _is_regular(path: Path) -> bool:
-    try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except OSError:  # whoever opens it hears why not
-        return True
 
 
 def cure(path: Path) -> str:

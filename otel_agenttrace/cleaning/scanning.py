@@ -12,9 +12,10 @@ from typing import BinaryIO, Final
 
 from otel_agenttrace.cassette.pack import SUFFIX as PACKED
 from otel_agenttrace.cassette.pack import unpacked
+from otel_agenttrace.cassette.places import files_in
 from otel_agenttrace.cleaning.cassettes import cleaned_cassette
 from otel_agenttrace.cleaning.documents import cleaned_documents
-from otel_agenttrace.cleaning.files import CASSETTES, cure, files_in, open_own, torn_leaks
+from otel_agenttrace.cleaning.files import CASSETTES, cure, open_own, torn_leaks
 from otel_agenttrace.cleaning.leaks import Leak
 from otel_agenttrace.cleaning.texts import leaks_of_texts
 from otel_agenttrace.errors import CassetteCorrupt, CassetteError

@@ -10,7 +10,6 @@ from typing import Final
 import click
 
 from otel_agenttrace.analyze.naming import spans_named
-from otel_agenttrace.api import load
 from otel_agenttrace.cli.inputs import OUTPUT, shown
 from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.config import resolve
@@ -27,6 +26,7 @@ from otel_agenttrace.model import Trace
 from otel_agenttrace.report.annotated import annotated, annotated_page
 from otel_agenttrace.report.text import counted, escaped
 from otel_agenttrace.selectors import Subject
+from otel_agenttrace_instrumentation.loading import load
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 from otel_agenttrace_instrumentation.redacting import redactor_of
 

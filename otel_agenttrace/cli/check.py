@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from otel_agenttrace.api import load
 from otel_agenttrace.checks.documents import RULES_FILE, Check, checks_in
 from otel_agenttrace.checks.files import CheckedFile, checked_file, lines_found, unmatched, with_vacuous
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
 from otel_agenttrace.cli.inputs import FILES
-from otel_agenttrace.cli.look import JSON, readable
+from otel_agenttrace.cli.look import JSON
+from otel_agenttrace.cli.naming import readable
 from otel_agenttrace.cli.writing import write_file
 from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.library.finding import traces_at
@@ -20,6 +20,7 @@ from otel_agenttrace.report.checked import checked_json, checked_lines
 from otel_agenttrace.report.junit import junit_xml
 from otel_agenttrace.report.sarif import sarif
 from otel_agenttrace.report.text import escaped_lines
+from otel_agenttrace_instrumentation.loading import load
 
 __all__ = ["check"]
 

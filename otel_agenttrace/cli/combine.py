@@ -17,7 +17,7 @@ from otel_agenttrace.library.combining import Made, SplitBy, merged, opened, sli
 from otel_agenttrace.library.combining import split as split_up
 from otel_agenttrace.library.finding import stem_of, traces_at
 from otel_agenttrace.report.text import counted, escaped
-from otel_agenttrace_instrumentation.opening import cost_function
+from otel_agenttrace_instrumentation.loading import cost_function
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 
 __all__ = ["merge", "slice_", "split"]

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from otel_agenttrace.demo.provider import DemoProvider
-from otel_agenttrace.report.terminal import console as terminal
+from otel_agenttrace.report.screen import console as terminal
 from otel_agenttrace.report.text import escaped_lines
 
 __all__ = ["demo"]

@@ -15,7 +15,6 @@ from typing import Final
 import click
 from rich.text import Text
 
-from otel_agenttrace.api import load
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
 from otel_agenttrace.cli.ages import checked_age
 from otel_agenttrace.cli.inputs import shown
@@ -23,9 +22,10 @@ from otel_agenttrace.cli.redact import PERSONAL_TOO, todays_redactor, tracked
 from otel_agenttrace.cli.redact import scan as leaks_below
 from otel_agenttrace.library.checkup import checkup_of, shelf_of, troubles_of
 from otel_agenttrace.report.library import checkup_page
-from otel_agenttrace.report.terminal import console
+from otel_agenttrace.report.screen import console
 from otel_agenttrace.report.text import escaped_lines
 from otel_agenttrace_instrumentation.checkup import Check, checkup
+from otel_agenttrace_instrumentation.loading import load
 
 __all__ = ["doctor"]
 

@@ -15,7 +15,7 @@ from otel_agenttrace.cli.inputs import FILES, OUTPUT, Reader, shown_each
 from otel_agenttrace.model import Trace
 from otel_agenttrace.report.explained import explained_page
 from otel_agenttrace.report.page import Page
-from otel_agenttrace.report.terminal import console
+from otel_agenttrace.report.screen import console
 from otel_agenttrace.report.timeline import timeline_page
 from otel_agenttrace.report.tree import tree_page
 

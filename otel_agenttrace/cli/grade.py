@@ -10,10 +10,11 @@ import click
 
 from otel_agenttrace.analyze.grades import graded
 from otel_agenttrace.cli import CLEAN, FINDINGS
-from otel_agenttrace.cli.look import CASSETTE_OR_INPUT, JSON, readable
+from otel_agenttrace.cli.look import CASSETTE_OR_INPUT, JSON
+from otel_agenttrace.cli.naming import readable
 from otel_agenttrace.dialects.grading import GRADES, Grade
 from otel_agenttrace.report.grades import grade_lines
-from otel_agenttrace.report.terminal import console
+from otel_agenttrace.report.screen import console
 
 __all__ = ["grade"]
 

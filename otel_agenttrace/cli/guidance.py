@@ -11,7 +11,7 @@ import click
 from otel_agenttrace.analyze.advice import advice_of
 from otel_agenttrace.analyze.behaviour import patterns_of
 from otel_agenttrace.cli.inputs import FILES, Reader
-from otel_agenttrace.cli.look import readable
+from otel_agenttrace.cli.naming import readable
 from otel_agenttrace.cli.writing import refuse_recording
 from otel_agenttrace.counting import counted
 from otel_agenttrace.errors import ConfigError

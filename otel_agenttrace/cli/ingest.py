@@ -18,7 +18,7 @@ from otel_agenttrace.ingest.formats import FORMATS, format_of
 from otel_agenttrace.ingest.importing import IngestedFile, files_of
 from otel_agenttrace.ingest.importing import ingest as ingested
 from otel_agenttrace.report.ingested import ingested_json, ingested_line, left_out_table
-from otel_agenttrace.report.terminal import console
+from otel_agenttrace.report.screen import console
 from otel_agenttrace.report.text import escaped
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 from otel_agenttrace_instrumentation.redacting import redactor_of

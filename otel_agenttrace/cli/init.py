@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from otel_agenttrace.report.terminal import console as terminal
+from otel_agenttrace.report.screen import console as terminal
 from otel_agenttrace.report.text import escaped
 from otel_agenttrace.scaffold.plan import CI_FILES, Step, carry_out, steps_for, verdict_on
 from otel_agenttrace.scaffold.telling import (

@@ -14,23 +14,20 @@ from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
 import click
-from rich.progress import Progress
 
 from otel_agenttrace.analyze.streams import SpanStream
-from otel_agenttrace.api import load, pricing_here
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
-from otel_agenttrace.cli.look import readable
-from otel_agenttrace.cli.naming import RunPath
+from otel_agenttrace.cli.naming import RunPath, readable
 from otel_agenttrace.errors import CassetteError, IngestError
 from otel_agenttrace.library.finding import traces_at
 from otel_agenttrace.library.loading import RUN, run_in, runs_at
 from otel_agenttrace.library.reading import Source, Unread, forgiven, read_each
 from otel_agenttrace.library.streaming import opened_stream
 from otel_agenttrace.model import Trace
-from otel_agenttrace.report.page import Page, page_markdown, page_text
+from otel_agenttrace.report.page import Page, page_markdown
 from otel_agenttrace.report.plain import plain
-from otel_agenttrace.report.terminal import console
 from otel_agenttrace.report.text import escaped_lines
+from otel_agenttrace_instrumentation.loading import load, pricing_here
 
 __all__ = ["FILE", "FILES", "OUTPUT", "NumberRange", "Reader", "compared_with", "shown", "shown_each", "tell_unread"]
 
@@ -149,8 +146,15 @@ def _with_progress(sources: Sequence[Source]) -> Iterator[Source]:
 
     The standard output passes by the bar only where it goes to the terminal too: into a file it goes as it is.
     """
+    if len(sources) < 2:
+        yield from sources
+        return
+    from rich.progress import Progress  # takes 2 MB, hence not before it is needed
+
+    from otel_agenttrace.report.screen import console
+
     told = console(sys.stderr)
-    if len(sources) < 2 or not told.is_terminal:
+    if not told.is_terminal:
         yield from sources
         return
     progress = Progress(console=told, transient=True, redirect_stdout=sys.stdout.isatty())
@@ -205,6 +209,8 @@ def shown(form: str, report: object, page: Callable[[], Page]) -> None:
     elif form == "md":
         click.echo(page_markdown(page()), nl=False)
     else:
+        from otel_agenttrace.report.screen import console, page_text
+
         output = console()
         for each in page_text(page()):
             output.print(each)

@@ -16,7 +16,7 @@ from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.config import resolve
 from otel_agenttrace.model import HttpRequest
 from otel_agenttrace.report.learned import learning_json, learning_line, moves_table
-from otel_agenttrace.report.terminal import console
+from otel_agenttrace.report.screen import console
 from otel_agenttrace.report.text import escaped, escaped_lines
 from otel_agenttrace_instrumentation.pyproject import append_settings, pyproject_settings
 

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 
 from otel_agenttrace.analyze.tool_usage import tools_used
-from otel_agenttrace.api import load
 from otel_agenttrace.cassette.pack import pack as packed_file
 from otel_agenttrace.cassette.places import newest_cassette
 from otel_agenttrace.cassette.plain import plain_lines
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.validation import Validation, validated
 from otel_agenttrace.cli import CLEAN, FINDINGS, UNREADABLE
-from otel_agenttrace.cli.naming import RunPath
+from otel_agenttrace.cli.naming import RunPath, readable
 from otel_agenttrace.errors import CassetteCorrupt, CassetteTooLarge, CassetteTooNew
 from otel_agenttrace.library.annotations import annotations_of
 from otel_agenttrace.library.finding import traces_at
@@ -30,13 +25,14 @@ from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.report.annotated import unplaced_lines
 from otel_agenttrace.report.conversation import conversation
 from otel_agenttrace.report.node import text_of
-from otel_agenttrace.report.page import page_text
 from otel_agenttrace.report.plain import plain
-from otel_agenttrace.report.terminal import console, trace_json, trace_tree
+from otel_agenttrace.report.screen import console, page_text
+from otel_agenttrace.report.terminal import trace_json, trace_tree
 from otel_agenttrace.report.text import counted, escaped, escaped_lines
 from otel_agenttrace.report.tool_usage import tools_used_page
+from otel_agenttrace_instrumentation.loading import load
 
-__all__ = ["CASSETTE_OR_INPUT", "JSON", "pack", "readable", "show", "validate"]
+__all__ = ["CASSETTE_OR_INPUT", "JSON", "pack", "show", "validate"]
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 _CASSETTE = RunPath(dir_okay=False)
@@ -92,19 +88,6 @@ def _conversation(path: Path) -> Iterable[str]:
         return (text_of(conversation(load(path))),)
     except (CassetteCorrupt, CassetteTooLarge, CassetteTooNew):
         return plain_lines(path)
-
-
-@contextmanager
-def readable(path: Path) -> Generator[Path]:
-    """Give a file that can be read twice: the standard input is kept in one."""
-    if str(path) != "-":
-        yield path
-        return
-    with TemporaryDirectory() as folder:
-        kept = Path(folder, "stdin")
-        with kept.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        yield kept
 
 
 @click.command(epilog="Example: otel-agenttrace validate run.otlp.jsonl")

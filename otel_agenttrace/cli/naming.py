@@ -1,8 +1,13 @@
-"""How commands that read take a recording: by its path, or by any name that `library/finding.py` finds it by."""
+"""How commands that read take a recording: by its path, any name that `library/finding.py` finds it by, or from the standard input."""
 
 from __future__ import annotations
 
+import shutil
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -10,7 +15,7 @@ import click
 from otel_agenttrace.library.finding import run_named, traces_at
 from otel_agenttrace.report.text import counted, escaped
 
-__all__ = ["RunPath"]
+__all__ = ["RunPath", "readable"]
 
 
 class RunPath(click.Path):
@@ -29,3 +34,16 @@ class RunPath(click.Path):
             there = f"{escaped(str(path))} is a folder, and one file is wanted: {counted(len(found), 'cassette')} in it"
             self.fail(f"{there}, such as {escaped(str(found[0]))}.", param, ctx)
         return super().convert(path, param, ctx)
+
+
+@contextmanager
+def readable(path: Path) -> Generator[Path]:
+    """Give a file that can be read twice: the standard input is kept in one."""
+    if str(path) != "-":
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        kept = Path(folder, "stdin")
+        with kept.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield kept

@@ -10,21 +10,19 @@ from typing import Final
 import click
 from rich.console import Console
 
-from otel_agenttrace.api import load
 from otel_agenttrace.cassette.places import newest_cassette
 from otel_agenttrace.cli.inputs import NumberRange
-from otel_agenttrace.cli.look import CASSETTE_OR_INPUT, readable
-from otel_agenttrace.config import resolve
+from otel_agenttrace.cli.look import CASSETTE_OR_INPUT
+from otel_agenttrace.cli.naming import readable
 from otel_agenttrace.library.annotations import annotations_of
 from otel_agenttrace.library.following import Followed
 from otel_agenttrace.model import Trace
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.report.playing import paused_line, played, wait_ns
-from otel_agenttrace.report.terminal import console
+from otel_agenttrace.report.screen import console
 from otel_agenttrace.report.text import escaped
 from otel_agenttrace.selectors import Selector, parse_selector
-from otel_agenttrace_instrumentation.opening import cost_function
-from otel_agenttrace_instrumentation.pyproject import pyproject_settings
+from otel_agenttrace_instrumentation.loading import load, pricing_here
 
 __all__ = ["play"]
 
@@ -78,7 +76,7 @@ def _play(trace: Trace, selector: Selector | None, speed: float, longest_ns: int
 
 
 def _follow(path: Path, selector: Selector | None, output: Console) -> None:
-    cost_of = cost_function(resolve({}, pyproject_settings(Path.cwd())))
+    cost_of = pricing_here()
     followed = Followed(path, lambda text: click.echo(f"otel-agenttrace: {text}", err=True))
     if not followed.is_there:
         click.echo(f"otel-agenttrace: waiting for a run that is recorded to {escaped(str(path))}", err=True)

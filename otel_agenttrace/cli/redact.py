@@ -21,7 +21,7 @@ from otel_agenttrace.config import Config, resolve
 from otel_agenttrace.redact import Redactor
 from otel_agenttrace.redaction import PERSONAL
 from otel_agenttrace.report.leaks import cleaned_json, cleaned_lines, scanned_json, scanned_lines
-from otel_agenttrace.report.terminal import console
+from otel_agenttrace.report.screen import console
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 from otel_agenttrace_instrumentation.redacting import redactor_of
 

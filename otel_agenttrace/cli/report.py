@@ -13,17 +13,18 @@ import click
 
 from otel_agenttrace.analyze.branches import Changes, changes_between
 from otel_agenttrace.analyze.suite import suite_of
-from otel_agenttrace.api import load
 from otel_agenttrace.checks.files import checked_files_of
 from otel_agenttrace.cli import CLEAN, UNREADABLE
-from otel_agenttrace.cli.look import JSON, readable
+from otel_agenttrace.cli.look import JSON
+from otel_agenttrace.cli.naming import readable
 from otel_agenttrace.cli.writing import writable
 from otel_agenttrace.errors import IngestError
 from otel_agenttrace.jsonvalue import Json, parse, told_wrong
 from otel_agenttrace.report.markdown import review_markdown
 from otel_agenttrace.report.review import Review, review_json
 from otel_agenttrace.report.review_terminal import review_renderables
-from otel_agenttrace.report.terminal import console
+from otel_agenttrace.report.screen import console
+from otel_agenttrace_instrumentation.loading import load
 
 __all__ = ["report"]
 

@@ -12,7 +12,7 @@ from otel_agenttrace.analyze.retrieval_drift import DriftKind, QueryDrift, Toler
 from otel_agenttrace.analyze.retrievals import Retrieval, retrievals
 from otel_agenttrace.analyze.retrieving import RetrievalFigures, RetrievalReport, retrieval_figures
 from otel_agenttrace.cli.inputs import FILE, FILES, OUTPUT, NumberRange, Reader, compared_with, shown
-from otel_agenttrace.cli.look import readable
+from otel_agenttrace.cli.naming import readable
 from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.report.retrieval import retrieval_page
 from otel_agenttrace.report.text import escaped

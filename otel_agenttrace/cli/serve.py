@@ -24,7 +24,8 @@ from otel_agenttrace.cli.run import exit_code
 from otel_agenttrace.config import resolve
 from otel_agenttrace.errors import CassetteError
 from otel_agenttrace.model import OutcomeKind
-from otel_agenttrace.report.terminal import console, outcome_text, replayed_line
+from otel_agenttrace.report.screen import console
+from otel_agenttrace.report.terminal import outcome_text, replayed_line
 from otel_agenttrace.report.text import escaped_lines
 from otel_agenttrace.sessions import is_loopback
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings

@@ -11,9 +11,8 @@ from typing import Final
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.forms import form_of, is_export
 from otel_agenttrace.cassette.pack import SUFFIX as PACKED
-from otel_agenttrace.cassette.places import ENDINGS, NO_PLACE, UNNAMED, newest_cassette, runs_below
+from otel_agenttrace.cassette.places import ENDINGS, NO_PLACE, UNNAMED, files_in, newest_cassette, runs_below
 from otel_agenttrace.cassette.reader import open_cassette
-from otel_agenttrace.cleaning.files import files_in
 from otel_agenttrace.errors import CassetteError, CassetteNotFound, RunAmbiguous
 from otel_agenttrace.ingest.formats import format_of
 from otel_agenttrace.library.loading import RUN

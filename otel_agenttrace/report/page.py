@@ -1,21 +1,27 @@
-"""A report as blocks, written once and shown as terminal text or as Markdown. Blocks in, renderables or Markdown out."""
+"""A report as blocks, written once and shown as Markdown, or as terminal text by `screen.py`. Blocks in, Markdown out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.segment import Segment
-from rich.table import Table as RichTable
-from rich.text import Text
-
-from otel_agenttrace.escaping import escaped, escaped_lines
+from otel_agenttrace.escaping import escaped
 from otel_agenttrace.report.fencing import code, fence
 
-__all__ = ["Block", "Cell", "Column", "Heading", "Line", "Lines", "Page", "Table", "Told", "page_markdown", "page_text"]
+__all__ = [
+    "Block",
+    "Cell",
+    "Column",
+    "Heading",
+    "Line",
+    "Lines",
+    "Page",
+    "Table",
+    "Told",
+    "page_markdown",
+    "plain_cell",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,56 +81,6 @@ class Table:
 Block: TypeAlias = "Heading | Line | Lines | Table"
 Page: TypeAlias = "Iterable[Block]"
 
-_DIFF_STYLES = {"+": "green", "-": "red", "~": "yellow"}
-
-
-def page_text(page: Page) -> Iterator[RenderableType]:
-    """Yield what a terminal shows."""
-    for place, block in enumerate(page):
-        if isinstance(block, Heading):
-            yield Text(f"\n{block.text}" if place else block.text, "bold")
-        elif isinstance(block, Line):
-            yield Text("".join(map(_plain, block.pieces)), block.style)
-        elif isinstance(block, Lines):
-            yield _Written(block)
-        else:
-            yield _rich_table(block)
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """Lines in a terminal: what fits stands there at once, for `why` has tens of thousands; only what does not is wrapped."""
-
-    lines: Lines
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        styles = self.lines.styles or tuple(map(_style(self.lines.language), self.lines.texts))
-        width = options.max_width
-        for told, style in zip(self.lines.texts, styles, strict=True):
-            text = escaped_lines(told)
-            if text.isprintable() and (2 * len(text) <= width or cell_len(text) <= width):
-                yield Segment(text, console.get_style(style))
-                yield Segment.line()
-            else:
-                yield Text(text, style)
-
-
-def _style(language: str) -> Callable[[str], str]:
-    return lambda text: _DIFF_STYLES.get(text[:1], "") if language == "diff" else ""
-
-
-def _rich_table(table: Table) -> RichTable:
-    shown = RichTable(box=None, pad_edge=False, header_style="dim")
-    for column in table.columns:
-        shown.add_column(column.title, justify=column.align, overflow="fold", no_wrap=column.align == "right")
-    for row in table.rows:
-        shown.add_row(*(Text(_plain(cell)) for cell in row))
-    return shown
-
-
-def _plain(cell: Cell) -> str:
-    return escaped(cell.text) if isinstance(cell, Told) else cell
-
 
 def page_markdown(page: Page) -> str:
     """Return the report as Markdown, the same for the same report."""
@@ -145,4 +101,9 @@ def _markdown(block: Block) -> str:
 
 def _cell(cell: Cell) -> str:
     """Return a cell of a table: a bar in it would end it, even in a code span."""
-    return (code(cell.text) if isinstance(cell, Told) and cell.text.strip() else _plain(cell)).replace("|", "\\|")
+    return (code(cell.text) if isinstance(cell, Told) and cell.text.strip() else plain_cell(cell)).replace("|", "\\|")
+
+
+def plain_cell(cell: Cell) -> str:
+    """Return the text of a cell, where no mark-up is known."""
+    return escaped(cell.text) if isinstance(cell, Told) else cell

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
-from typing import IO, Final, TypeAlias
+from typing import Final, TypeAlias
 
-from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
@@ -27,7 +26,6 @@ from otel_agenttrace.report.text import cost, counted, duration, escaped, first_
 __all__ = [
     "USAGE",
     "Excerpt",
-    "console",
     "forked_line",
     "outcome_text",
     "recorded_line",
@@ -49,7 +47,6 @@ _MAX_LEVEL: Final = 12
 """Levels of indentation. Deeper spans stand on the last one and tell their level, or guides would fill the line."""
 
 _LONGEST_NAME: Final = 1_000
-_FILE_WIDTH: Final = 200
 _MARKS: Final[Mapping[str, tuple[str, str]]] = {
     "hit": ("✓ ", "green"),
     "drift": ("~ ", "yellow"),
@@ -58,14 +55,6 @@ _MARKS: Final[Mapping[str, tuple[str, str]]] = {
 }
 _MODELS: Final = (semconv.GEN_AI_RESPONSE_MODEL, semconv.GEN_AI_REQUEST_MODEL)
 _NAMES: Final = (semconv.GEN_AI_AGENT_NAME, semconv.GEN_AI_TOOL_NAME)
-
-
-def console(file: IO[str] | None = None) -> Console:
-    """Return a console with the terminal's width and colours; into a file or a pipe, wide lines without colours."""
-    shown = Console(file=file, highlight=False)
-    if not shown.is_terminal:
-        shown.width = _FILE_WIDTH
-    return shown
 
 
 # --- the tree -------------------------------------------------------------------------------------------------------

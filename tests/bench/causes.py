@@ -11,8 +11,7 @@ from typing import Final
 from otel_agenttrace.analyze.causes import why
 from otel_agenttrace.model import Trace
 from otel_agenttrace.report.causes import causes_page
-from otel_agenttrace.report.page import page_text
-from otel_agenttrace.report.terminal import console
+from otel_agenttrace.report.screen import console, page_text
 from tests.bench.figures import Figure
 from tests.support.made_runs import Made, asks, gave, said
 

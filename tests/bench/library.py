@@ -16,9 +16,9 @@ from otel_agenttrace.analyze.behaviour import patterns_of
 from otel_agenttrace.analyze.costs import costs_of
 from otel_agenttrace.analyze.stats import stats_of
 from otel_agenttrace.analyze.streams import SpanStream
-from otel_agenttrace.api import pricing_here
 from otel_agenttrace.library.streaming import opened_stream
 from otel_agenttrace.pricing import Pricing
+from otel_agenttrace_instrumentation.loading import pricing_here
 from tests.bench.figures import Figure, interleaved
 from tests.support.many_spans import write_cassette, write_otlp
 
@@ -88,41 +88,36 @@ def _median(count: Callable[[Iterator[SpanStream]], object], path: Path) -> floa
     return statistics.median(_seconds(lambda: count(_streams([path]))) for _ in range(3))
 
 
-_COUNTING: Final = """
+_COMMAND: Final = """
 import re, sys
 from pathlib import Path
-from tests.bench import library
-from genai_prices import calc_price, Usage
-calc_price(Usage(input_tokens=1), "gpt-4o-mini")
-counts = dict(library._COUNTED)
-if len(sys.argv) > 2:
-    counts[sys.argv[1]](library._streams([Path(sys.argv[2])]))
-print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+from otel_agenttrace.cli import main
+try:
+    main()
+finally:
+    print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1], file=sys.stderr)
 """
-_BARE: Final = r"""print(__import__("re").search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1])"""
+_BARE: Final = r"""print(__import__("re").search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1], file=__import__("sys").stderr)"""
 """The peak is that of the program: `ru_maxrss` would be that of whoever started it, if that is greater."""
 
 
 def _megabytes(*arguments: str) -> float:
     """Return the most memory that Python had for a script."""
     command = [sys.executable, "-c", *arguments]
-    return int(subprocess.run(command, capture_output=True, check=True, text=True).stdout) / 1024
+    return int(subprocess.run(command, capture_output=True, check=True, text=True).stderr.split()[-1]) / 1024
 
 
 def large_files() -> list[Figure]:
-    """A file of 100,000 spans is counted in 64 MB above the interpreter that has read the same modules and prices."""
+    """A command counts a file of 100,000 spans in 64 MB above the interpreter, its modules and the prices included."""
     figures: list[Figure] = []
-    bare, loaded = _megabytes(_BARE), _megabytes(_COUNTING)
+    bare = _megabytes(_BARE)
     with TemporaryDirectory() as folder:
         for kind, write in (("cassette", write_cassette), ("OTLP of others", write_otlp)):
             path = Path(folder, f"{kind}.jsonl")
             write(path, _LARGE)
             for name, _ in _COUNTED:
-                used = _megabytes(_COUNTING, name, str(path))
-                told = f"{loaded:,.0f} MB, Python {bare:,.0f}", f"{used:,.0f} MB"
-                figures.append(
-                    Figure(f"{name} of 100,000 spans, {kind}, adds to modules", used - loaded, 64, "MB", *told)
-                )
-                figures.append(Figure("the same, above Python without a module", used - bare, None, "MB"))
+                used = _megabytes(_COMMAND, name, str(path))
+                told = f"Python {bare:,.0f} MB", f"{used:,.0f} MB"
+                figures.append(Figure(f"{name} of 100,000 spans, {kind}, above Python", used - bare, 64, "MB", *told))
             path.unlink()
     return figures

@@ -29,7 +29,8 @@ from otel_agenttrace.report.conversation import conversation
 from otel_agenttrace.report.grades import grade_lines
 from otel_agenttrace.report.node import forest_of, text_of
 from otel_agenttrace.report.outline import outline
-from otel_agenttrace.report.terminal import console, recorded_line, trace_json, trace_tree
+from otel_agenttrace.report.screen import console
+from otel_agenttrace.report.terminal import recorded_line, trace_json, trace_tree
 from otel_agenttrace.selectors import select
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 

@@ -21,7 +21,8 @@ from otel_agenttrace.analyze.timelines import timeline
 from otel_agenttrace.analyze.tool_calls import executed_tool
 from otel_agenttrace.errors import SpanNotFound
 from otel_agenttrace.model import Trace
-from otel_agenttrace.report.page import page_markdown, page_text
+from otel_agenttrace.report.page import page_markdown
+from otel_agenttrace.report.screen import page_text
 from otel_agenttrace.report.terminal import span_line
 from otel_agenttrace.report.timeline import timeline_page
 from otel_agenttrace.report.tree import tree_page

@@ -31,7 +31,8 @@ from otel_agenttrace.model import Event
 from otel_agenttrace.playback.excerpts import excerpt
 from otel_agenttrace.playback.patches import parse_patch
 from otel_agenttrace.redact import Redactor
-from otel_agenttrace.report.terminal import console, trace_json, trace_tree
+from otel_agenttrace.report.screen import console
+from otel_agenttrace.report.terminal import trace_json, trace_tree
 from otel_agenttrace.report.text import escaped, escaped_lines
 from otel_agenttrace.selectors import parse_selector, select, subjects
 from otel_agenttrace.volatile import MatchRule

@@ -10,8 +10,9 @@ import pytest
 from rich.console import Console
 
 from otel_agenttrace.model import Span
-from otel_agenttrace.report.page import Block, Column, Heading, Line, Lines, Table, Told, page_markdown, page_text
+from otel_agenttrace.report.page import Block, Column, Heading, Line, Lines, Table, Told, page_markdown
 from otel_agenttrace.report.plain import plain
+from otel_agenttrace.report.screen import page_text
 
 _HOSTILE = "a|b`c\n<img src=x>\x1b[31m@you"
 

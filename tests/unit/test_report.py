@@ -15,7 +15,8 @@ from rich.console import Console
 
 from otel_agenttrace import semconv
 from otel_agenttrace.model import AttributeValue, Call, OutcomeKind, Span, Trace, Usage
-from otel_agenttrace.report.terminal import Excerpt, console, recorded_line, replayed_line, trace_json, trace_tree
+from otel_agenttrace.report.screen import console
+from otel_agenttrace.report.terminal import Excerpt, recorded_line, replayed_line, trace_json, trace_tree
 from otel_agenttrace.report.text import cost, counted, duration, escaped, first_line, flow, tokens
 
 MS = 1_000_000

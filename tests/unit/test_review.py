@@ -22,7 +22,7 @@ from otel_agenttrace.model import Span, Trace
 from otel_agenttrace.report.markdown import MARKER, review_markdown, suite_markdown
 from otel_agenttrace.report.review import Review, change_line, review_json
 from otel_agenttrace.report.review_terminal import review_renderables
-from otel_agenttrace.report.terminal import console
+from otel_agenttrace.report.screen import console
 
 _PARSER: Final = MarkdownIt("commonmark", {"html": True}).enable("table")
 _HOSTILE: Final = (

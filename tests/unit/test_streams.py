@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import otel_agenttrace as at
 from otel_agenttrace import semconv
+from otel_agenttrace.analyze.rows import Rows
 from otel_agenttrace.analyze.sequences import runs_in
 from otel_agenttrace.analyze.streams import SpanStream, inferences_once
 from otel_agenttrace.cassette.format import encode_line, encode_resource
@@ -301,6 +302,59 @@ def test_a_call_that_is_told_twice_is_in_no_run_though_its_trace_is_another() ->
     recorded = Span("1" * 32, "a" * 16, "chat", 0, 1, attributes=told, read_call=lambda: None)
     again = Span("2" * 32, "b" * 16, "chat", 0, 1, attributes=told)
     assert [run.trace_id for run in runs_in(SpanStream("", [again, recorded], lambda _: None))] == ["1" * 32]
+
+
+_PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters())
+
+
+@given(st.lists(st.lists(_PLAIN | st.lists(_PLAIN).map(tuple)).map(tuple)))
+def test_rows_that_are_kept_as_bytes_come_back_as_they_were(rows: list[tuple[object, ...]]) -> None:
+    kept = Rows()
+    for row in rows:
+        kept.append(row)
+    assert list(kept) == rows
+    assert list(kept) == rows
+
+
+def _various() -> Iterator[Span]:
+    """Yield spans of two traces, of which no two tell the same kind of thing."""
+    asking = json.dumps(
+        [{"role": "assistant", "parts": [{"type": "tool_call", "name": "look", "arguments": {"a": 1}}]}]
+    )
+    passed = {"gen_ai.evaluation.name": "task", "gen_ai.evaluation.score.label": "pass"}
+    model = {"gen_ai.operation.name": "chat", "gen_ai.response.model": "m"}
+    tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "run"}
+    for trace in ("1" * 32, "2" * 32):
+        yield Span(trace, "b", "chat", 30, 2**63, "r", attributes={**model, "gen_ai.output.messages": asking})
+        yield Span(trace, "c", "chat", 20, 19, "r", attributes={**model, "gen_ai.usage.input_tokens": 2**62})
+        yield Span(
+            trace, "d", "run", 40, None, "x", attributes={**tool, "gen_ai.tool.call.arguments": "{}"}, status="ERROR"
+        )
+        yield Span(trace, "e", "run", 41, 42, "r", attributes={**tool, "agenttrace.time.unknown": "all"})
+        yield Span(trace, "x", "http", 39, 50, "r")
+        agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "\ud800"}
+        yield Span(
+            trace, "r", "agent", 10, 60, attributes=agent, events=(Event("gen_ai.evaluation.result", 1, passed),)
+        )
+        yield Span(
+            trace, "f", "chat", 70, 71, "r", attributes={**model, "gen_ai.response.finish_reasons": ("tool_calls",)}
+        )
+
+
+def test_the_runs_of_a_large_file_are_those_of_one_that_is_held() -> None:
+    spans = list(_various())
+    held, large = (list(runs_in(SpanStream("", each, lambda _: 0.1))) for each in (tuple(spans), spans))
+    assert large == held
+    run = large[0]
+    assert [(act.kind, act.name, act.duration_s, act.error) for act in run.acts] == [
+        ("agent", "\ud800", 5e-8, None),
+        ("model", "m", None, None),
+        ("model", "m", (2**63 - 30) / 1e9, None),
+        ("tool", "run", None, "error"),
+        ("tool", "run", None, None),
+        ("model", "m", 1e-9, None),
+    ]
+    assert (run.parents, run.passed, run.untold, run.end_ns) == ({"x": "r"}, True, 1, None)
 
 
 def test_of_two_spans_with_one_id_the_tools_count_that_the_counted_one_asks_for() -> None:
