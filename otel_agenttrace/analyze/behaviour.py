@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, islice, pairwise
 from typing import Any, Final, TypeAlias, TypeVar
 
 from otel_agenttrace.analyze.clusters import clusters_of
@@ -120,11 +121,15 @@ class _Counted:
             if step.error is not None:
                 for size in range(1, min(self.window, place + 1)):
                     self._failed_after(names[place - size : place + 1], step)
+        least = list(accumulate((step.start_ns for step in reversed(steps)), min))[::-1]
         for act in run.of("model"):
             if act.error is not None:
-                before = [step.name for step in steps if step.start_ns < act.start_ns]
-                for size in range(1, min(self.window - 1, len(before)) + 1):
-                    self._failed_after((*before[len(before) - size :], act.name), act)
+                places = range(bisect_left(least, act.start_ns) - 1, -1, -1)  # what stands after them began later
+                earlier = (names[place] for place in places if steps[place].start_ns < act.start_ns)
+                before: _Sequence = ()
+                for name in islice(earlier, self.window - 1):
+                    before = (name, *before)
+                    self._failed_after((*before, act.name), act)
 
     def _failed_after(self, sequence: _Sequence, failed: Act) -> None:
         errors, span_id = self.before.get((sequence, failed.kind), (0, failed.span_id))

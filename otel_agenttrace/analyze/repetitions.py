@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby, zip_longest
 from typing import Final
 
-from otel_agenttrace.analyze.sequences import Act, cycle
+from otel_agenttrace.analyze.cycles import cycle
+from otel_agenttrace.analyze.sequences import Act
 
 __all__ = ["ROUNDS", "Loop", "Repeats", "Repetitions", "Retries", "loops_in", "repeats_in", "retries_in"]
 

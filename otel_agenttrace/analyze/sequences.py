@@ -27,7 +27,7 @@ from otel_agenttrace.jsonvalue import Json, canonical, text
 from otel_agenttrace.model import Call, Span, Trace, Usage
 from otel_agenttrace.wire.recorded import output_messages
 
-__all__ = ["UNKNOWN_MODEL", "Act", "ActKind", "Run", "cycle", "runs_in", "tool_steps"]
+__all__ = ["UNKNOWN_MODEL", "Act", "ActKind", "Run", "runs_in", "tool_steps"]
 
 ActKind: TypeAlias = Literal["agent", "model", "tool"]
 _Asked: TypeAlias = "tuple[tuple[str, int | None], ...]"
@@ -298,17 +298,3 @@ def tool_steps(run: Run) -> Iterator[Act]:
     for _, row in groupby(run.of("tool"), key=lambda act: act.parent):
         for group in parallel_groups(row):
             yield from sorted(group, key=lambda act: act.name)
-
-
-def cycle(names: Sequence[str], rounds: int) -> tuple[int, int, int] | None:
-    """Return where the first shortest sequence of two or more different names begins that comes again at once, its length, how often."""
-    for length in range(2, len(names) // rounds + 1):
-        begin = 0
-        for place in range(length, len(names) + 1):
-            if place < len(names) and names[place] == names[place - length]:
-                continue
-            times = (place - begin) // length
-            if times >= rounds and len(set(names[begin : begin + length])) > 1:
-                return begin, length, times
-            begin = place - length + 1
-    return None
