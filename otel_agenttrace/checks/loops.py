@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.cycles import cycle
+from otel_agenttrace.analyze.findings import Finding
 from otel_agenttrace.analyze.tool_calls import ToolCall, tool_calls
 from otel_agenttrace.checks.wording import finding, listed, short, shown, unknown_calls
 from otel_agenttrace.jsonvalue import canonical
