@@ -72,7 +72,3 @@ class Additions:
 
     def _is_later(self, span: Span, since_ns: int) -> bool:
         return span.end_ns is None or span.end_ns >= since_ns
-
-    def close(self) -> None:
-        """Remove the mark: the root of the run does so when it ends."""
-        self._mark.unlink(missing_ok=True)

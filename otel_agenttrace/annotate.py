@@ -105,7 +105,7 @@ class OpenSpan:
         fault = next(iter(session.faults.of(begun, lane)), None)
         if fault is None:
             return None
-        session.note_fault(fault)
+        session.tally.note_fault(fault)
         self.live.set({semconv.AGENTTRACE_FAULT: fault.name})
         return ToolFault(fault.message, fault.text)
 

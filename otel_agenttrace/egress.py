@@ -18,6 +18,7 @@ __all__ = [
     "collectors",
     "is_local",
     "is_loopback",
+    "is_loopback_origin",
     "is_telemetry",
     "place_of_url",
     "told_place",
@@ -136,6 +137,11 @@ def is_loopback(host: str) -> bool:
     if address is not None:
         return address.is_loopback
     return _name(host) in _LOOPBACK or _name(host).endswith(".localhost")
+
+
+def is_loopback_origin(origin: str) -> bool:
+    """Whether an origin is on this machine."""
+    return is_loopback(urlsplit(origin).hostname or "")
 
 
 def is_local(host: str) -> bool:

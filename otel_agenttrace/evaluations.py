@@ -73,7 +73,7 @@ def _tell(name: str, told: Mapping[str, AttributeValue], judged: Span | None) ->
     session = observe(current_session, raises=False)
     if session is not None:
         told_of = {} if judged is None else {"trace_id": judged.trace_id, "parent_span_id": judged.span_id}
-        session.write(replace(line.finished(time.time_ns()), **told_of))
+        session.recorder.write(replace(line.finished(time.time_ns()), **told_of))
 
 
 def _response_id(judged: Span | None, line: LiveSpan) -> AttributeValue:

@@ -126,15 +126,15 @@ def answering_session() -> Session | None:
         ReplayError: If tools are frozen, and it cannot be told by which recording, or its replay is over.
     """
     held = _context.get()
-    if not any(session.answers_tools for session in (*_open_sessions, *([held] if held is not None else []))):
+    if not any(session.answers.takes_tools for session in (*_open_sessions, *([held] if held is not None else []))):
         return None
     session = current_session()
-    return session if session is not None and session.answers_tools else None
+    return session if session is not None and session.answers.takes_tools else None
 
 
 def _warn_of_several() -> None:
     paths = ", ".join(str(session.path) for session in _open_sessions)
-    if any(session.is_replaying for session in _open_sessions):
+    if any(session.run.is_replaying for session in _open_sessions):
         raise ReplayError(
             f"Several sessions are open ({paths}) and this call has no context to choose by.\n"
             "  to fix   run the call in the context of its session: contextvars.copy_context().run(…)"

@@ -37,8 +37,8 @@ def hand_over(span: ReadableSpan, session: Session) -> None:
     if context is None or (scope is not None and scope.name == SCOPE):
         return
     names = span.attributes or {}
-    if any(name.startswith(_RELEVANT) for name in names) or session.wants(f"{context.span_id:016x}"):
-        session.offer(model_span(span))
+    if any(name.startswith(_RELEVANT) for name in names) or session.recorder.wants(f"{context.span_id:016x}"):
+        session.recorder.offer(model_span(span))
 
 
 def model_span(span: ReadableSpan) -> Span:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,8 +19,10 @@ from typing import Any, Final
 
 from otel_agenttrace.cassette.held import HeldFile
 from otel_agenttrace.cassette.private import open_private
+from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.config import RecordMode
 from otel_agenttrace.environment import RUN
+from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.playback.plan import ReplayPlan
 
 try:
@@ -61,6 +65,33 @@ class Run:
     known: int | None = None
 
     @staticmethod
+    def begun(path: Path, mode: RecordMode, plan: ReplayPlan, *, fork: Path | None, in_place: bool) -> Run:
+        """Return a new run of which this process is the root. `in_place`: it writes to its cassette from the beginning.
+
+        Raises:
+            ConfigError: If a fork would replace the cassette that is replayed.
+        """
+        if mode == "once":
+            mode = "none" if path.exists() else "all"
+        if fork is not None and fork.resolve() == path.resolve():
+            raise ConfigError(
+                f"{fork} is the cassette that is replayed, and a fork would replace it.\n  to fix   name another file"
+            )
+        target = fork.absolute() if fork is not None else path
+        has_partial = fork is not None or (mode == "all" and not in_place) or bool(plan.only)
+        return Run(
+            id=secrets.token_hex(8),
+            mode=mode,
+            file=str(partial_path(target) if has_partial else target),
+            cassette=str(path),
+            target=str(target),
+            root_pid=os.getpid(),
+            plan=plan,
+            begun_ns=time.time_ns(),
+            known=path.stat().st_size if mode == "new" and path.exists() else None,
+        )
+
+    @staticmethod
     def inherited(environ: Mapping[str, str]) -> Run | None:
         """Return the run this process was started in: by another one, or by itself before it replaced its program."""
         told = environ.get(RUN)
@@ -71,6 +102,26 @@ class Run:
         run = Run(**members, plan=plan)
         return run if run.root_pid != os.getpid() or run.id not in _begun_here else None
 
+    @property
+    def is_root(self) -> bool:
+        """Whether this process began the run and ends it: a forked one did not."""
+        return self.root_pid == os.getpid()
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether recorded calls are served, in `none` and `new`: then nothing is hidden from the application."""
+        return self.mode in ("none", "new")
+
+    @property
+    def is_fork(self) -> bool:
+        """Whether a replay goes on into a cassette of its own."""
+        return self.mode == "none" and self.target != self.cassette
+
+    @property
+    def writes(self) -> bool:
+        """Whether live calls are written: in every mode but `none`, unless it is forked."""
+        return self.mode != "none" or self.is_fork
+
     def to_environment(self) -> str:
         """Return the text that children inherit."""
         return json.dumps(asdict(self))
@@ -78,6 +129,11 @@ class Run:
     def shared_file(self, purpose: str) -> Path:
         """Return the path of a file that all processes of the run know."""
         return Path(gettempdir(), f"otel-agenttrace-{self.id}.{purpose}")
+
+    def remove_shared(self) -> None:
+        """Remove the files that its processes share: it is over."""
+        for purpose in ("additions", "claims", "facts", "tools", "live"):
+            self.shared_file(purpose).unlink(missing_ok=True)
 
     def tell(self, fact: Mapping[str, object]) -> None:
         """Tell the root something; it counts when the root ends."""
@@ -193,10 +249,6 @@ class SharedSwitch:
         """Turn it on."""
         os.close(open_private(self._path, _APPEND))
         self._is_on = True
-
-    def remove(self) -> None:
-        """Remove its file: the run is over."""
-        self._path.unlink(missing_ok=True)
 
 
 def _lock(descriptor: int) -> None:

@@ -194,7 +194,7 @@ class LiveSpan:
         if not self.adopted:
             self.otel.end(ended)
         if session is not None:
-            session.write(self.finished(ended), recorded)
+            session.recorder.write(self.finished(ended), recorded)
 
     def finished(self, end_ns: int) -> Span:
         """Return the record of the span as it stands."""

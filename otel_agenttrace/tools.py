@@ -25,7 +25,6 @@ from otel_agenttrace.redact.findings import is_blind
 from otel_agenttrace.restoring import read, write
 from otel_agenttrace.scopes import NotRestorable, Scope
 from otel_agenttrace.sessions import Session
-from otel_agenttrace.sites import call_site
 from otel_agenttrace.spans import active_span
 from otel_agenttrace_instrumentation.border import observe
 from otel_agenttrace_instrumentation.telling import tell_outcome, tell_replayed
@@ -150,33 +149,33 @@ class _ToolRan(Ran):
         asked = replace(plain, arguments=arguments, lane=redact(plain.lane), typed=typed, is_blind=blind)
         live = self.span.live
         try:
-            claim = session.ask_tool(asked, call_site, runs=self._role.runs)
+            claim = session.answers.ask_tool(asked, runs=self._role.runs)
             answer = self._restored(session, asked, claim, is_stepped=is_stepped) if claim is not None else None
         except BaseException:
             tell_outcome(live, "miss")
             raise
         if claim is None or answer is None:
-            if session.freezes_tools:
-                if not session.is_recording:  # what is recorded is no replay
+            if session.answers.freezes_tools:
+                if not session.recorder.is_open:  # what is recorded is no replay
                     tell_outcome(live, "live")
-                session.note(Outcome("live", live.head.span_id, of="tool"))
+                session.tally.note(Outcome("live", live.head.span_id, of="tool"))
             return None
         self._is_answered = True
-        if session.is_fork:  # which is to answer by itself
+        if session.run.is_fork:  # which is to answer by itself
             told = claim.span.attributes
             live.content.update({name: told[name] for name in _RESULT if name in told})
         detail = answer.detail or claim.detail
         outcome = "drift" if answer.detail else claim.outcome
         tell_replayed(live, session, claim.span.trace_id, claim.span.span_id)
         tell_outcome(live, outcome, detail)
-        session.note(Outcome(outcome, live.head.span_id, claim.span.span_id, detail=detail, of="tool"))
+        session.tally.note(Outcome(outcome, live.head.span_id, claim.span.span_id, detail=detail, of="tool"))
         return answer
 
     def _restored(self, session: Session, asked: AskedTool, claim: ToolClaim, *, is_stepped: bool) -> _Answer | None:
         try:
             return _restored(claim.span, self._role.scope, is_stepped=is_stepped)
         except NotRestorable as error:
-            refused = session.not_restorable(asked, str(error), call_site)
+            refused = session.answers.not_restorable(asked, str(error))
             if refused is None:
                 return None
             raise refused from None
@@ -186,7 +185,7 @@ class _ToolRan(Ran):
     @property
     def _is_recorded(self) -> bool:
         """Whether anyone will read what only a replay needs."""
-        return not self._is_answered and self.span.session is not None and self.span.session.is_recording
+        return not self._is_answered and self.span.session is not None and self.span.session.recorder.is_open
 
     def returned(self, value: object) -> None:
         if self._is_answered:

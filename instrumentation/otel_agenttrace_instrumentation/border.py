@@ -41,7 +41,7 @@ def observe(step: Callable[[], _Result], *, raises: bool = True) -> _Result | No
     except Exception as error:  # the one border guard: our fault must not reach the application
         if (raises and isinstance(error, AgentTraceError)) or _is_from_signal_handler(error.__traceback__):
             raise
-        if raises and any(session.is_replaying for session in open_sessions()):
+        if raises and any(session.run.is_replaying for session in open_sessions()):
             raise ReplayError(f"Replay failed: {type(error).__name__}: {error}") from error
         described = f"{type(error).__name__}: {error}"
         if described not in _told:

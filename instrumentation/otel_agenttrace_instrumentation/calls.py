@@ -143,7 +143,7 @@ class LogicalCall:
             return
         body = self._given if self.session is None and self._given is not None else _parsed(wanted)
         if self.session is not None:
-            self.session.on_drain(finish_abandoned)
+            self.session.recorder.on_drain(finish_abandoned)
             self._requested = _requested(wanted, self.session, body)
         self._span = observe(lambda: CallSpan(wanted.method, self._place, body, self.start_ns, self.session))
         if self.session is not None:
@@ -178,8 +178,8 @@ class LogicalCall:
 
     def _ask(self, session: Session, asked: Requested) -> None:
         try:
-            answer = (session.faults.kept(asked.key) if session.faults else None) or session.ask(
-                asked, self._lane, call_site, is_api=self._place.route is not None
+            answer = (session.faults.kept(asked.key) if session.faults else None) or session.answers.ask(
+                asked, self._lane, is_api=self._place.route is not None
             )
         except BaseException as error:
             self._interrupt = error
@@ -239,7 +239,7 @@ class LogicalCall:
             return self.claim.attempts[index]
         self._interrupt = miss
         if self._requested is not None:
-            self.session.note_miss(miss, self._requested)
+            self.session.tally.note_miss(miss, self._requested.key)
         if self._span is not None:
             self._span.outcome("miss")
         raise miss
@@ -253,7 +253,7 @@ class LogicalCall:
         if index >= len(claim.attempts):
             told = f"The recorded call ended after {len(claim.attempts)} attempts; attempt {index + 1} has no answer."
             return ReplayExhausted(f"{told}\n{where}")
-        recorded = session.recorded_request(claim, index) if index > 0 else None
+        recorded = session.answers.recorded_request(claim, index) if index > 0 else None
         if recorded is None:
             return None
         asked = attempt.request
@@ -278,7 +278,7 @@ class LogicalCall:
         if span is not None and self.session is not None and attempt.struck:
             span.faulted(self._struck(), self.session)
             for fault in attempt.struck:
-                self.session.note_fault(fault)
+                self.session.tally.note_fault(fault)
         if span is not None and span.live.adopted:
             observe(lambda: span.describe(attempt))
         self._finish_if_done()
@@ -336,7 +336,7 @@ class LogicalCall:
             self._note_live(span)
 
     def _recorded(self) -> RecordedCall | None:
-        if self.session is None or self._requested is None or not self._attempts or not self.session.is_recording:
+        if self.session is None or self._requested is None or not self._attempts or not self.session.recorder.is_open:
             return None
         if self._interrupt is not None or any(attempt.is_too_large for attempt in self._attempts):
             return None
@@ -355,7 +355,7 @@ class LogicalCall:
     def _note_live(self, span: CallSpan) -> None:
         if self.session is not None and self._requested is not None and self._is_asked and self._interrupt is None:
             detail = self._live.detail if self._live is not None else ""
-            self.session.note(Outcome("live", span.live.head.span_id, None, self._requested.key, detail))
+            self.session.tally.note(Outcome("live", span.live.head.span_id, None, self._requested.key, detail))
 
     def _end_replayed(self, session: Session, claim: Claim, span: CallSpan, end_ns: int) -> None:
         if self._last_served is not None and self._last_served.is_spoiled and self._requested is not None:
@@ -365,16 +365,16 @@ class LogicalCall:
         broken = self._attempts[-1].error if self._attempts else None
         if isinstance(broken, ReplayMiss) and self._interrupt is None and self._requested is not None:
             self._interrupt = broken
-            session.note_miss(broken, self._requested)
+            session.tally.note_miss(broken, self._requested.key)
             span.outcome("miss", str(broken))
         elif missing > 0:
             outcome, detail = "drift", f"{missing} recorded attempts were not asked for"
             span.outcome(outcome, detail)
         if self._requested is not None:
-            span.live.read_call = session.answered_call(claim, self._requested, self._served)
-        span.end(session, end_ns, self._recorded() if session.is_fork else None)
+            span.live.read_call = session.answers.answered_call(claim, self._requested, self._served)
+        span.end(session, end_ns, self._recorded() if session.run.is_fork else None)
         if self._interrupt is None:
-            session.note(Outcome(outcome, span.live.head.span_id, claim.entry.span_id, claim.entry.key, detail))
+            session.tally.note(Outcome(outcome, span.live.head.span_id, claim.entry.span_id, claim.entry.key, detail))
 
 
 # --- what calls are made of ---------------------------------------------------------------------------------------------

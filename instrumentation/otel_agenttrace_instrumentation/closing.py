@@ -15,7 +15,8 @@ from otel_agenttrace.cassette.writer import partial_path
 from otel_agenttrace.errors import AgentTraceError
 from otel_agenttrace.model import Trace
 from otel_agenttrace.playback.rerecording import call_names
-from otel_agenttrace.sessions import Rewriting, Session
+from otel_agenttrace.recorder import Rewriting
+from otel_agenttrace.sessions import Session
 from otel_agenttrace_instrumentation import seams
 
 __all__ = ["closing_line", "recording_line", "sdks_seen"]
@@ -47,9 +48,9 @@ def _egress_told(session: Session) -> Iterator[str]:
 
 def _changes_told(session: Session) -> Iterator[str]:
     """Yield what was asked for by name and has met nothing."""
-    plan = session.plan
+    plan, met = session.plan, session.tally.met
     until = (plan.until,) if plan.until not in ("", "miss", "drift") else ()
-    yield from (f"{text!r} met nothing" for text in (*plan.patches, *until, *plan.run_tools) if text not in session.met)
+    yield from (f"{text!r} met nothing" for text in (*plan.patches, *until, *plan.run_tools) if text not in met)
 
 
 def _faults_told(session: Session) -> Iterator[str]:
@@ -62,13 +63,13 @@ def _faults_told(session: Session) -> Iterator[str]:
 
 
 def _calls_line(session: Session) -> str:
-    if session.rewriting is not None:
-        return _rerecorded(session, session.rewriting)
-    if session.is_fork and session.counts:
+    if session.recorder.rewriting is not None:
+        return _rerecorded(session, session.recorder.rewriting)
+    if session.run.is_fork and session.counts:
         from otel_agenttrace.report.terminal import forked_line
 
         return forked_line(session.counts, session.given_path, session.given_target, session.tool_counts)
-    if session.is_recording:
+    if session.recorder.is_open:
         served = session.counts["hit"] + session.counts["drift"]
         return recording_line(session) + (f" · {served} answered from it" if served else "")
     if session.plan.verify and session.counts:
@@ -114,20 +115,19 @@ def recording_line(session: Session) -> str:
         return f"recorded 0 calls: {_nothing_seen(session)}"
     from otel_agenttrace.report.terminal import recorded_line
 
-    file = Path(session.run.file)
-    is_named = file == session.target or (session.target.exists() and not file.exists())
+    file, target = Path(session.run.file), session.recorder.target
+    is_named = file == target or (target.exists() and not file.exists())
     return recorded_line(trace, session.given_target if is_named else partial_path(session.given_target))
 
 
 def _recorded(session: Session) -> Trace | None:
     """Return what this run wrote, or None if that is nothing."""
-    if not session.has_recorded:
+    recorder, file = session.recorder, Path(session.run.file)
+    if not recorder.has_recorded:
         return None
-    file = Path(session.run.file)
     try:
-        return open_cassette(file if file.exists() else session.target, offset=session.offset).trace(
-            session.options.cost_of
-        )
+        path = file if file.exists() else recorder.target
+        return open_cassette(path, offset=recorder.offset).trace(session.options.cost_of)
     except AgentTraceError:
         return None
 
@@ -139,7 +139,7 @@ def sdks_seen() -> Mapping[str, object]:
 
 
 def _nothing_seen(session: Session) -> str:
-    told = [sdks_seen(), *(fact for fact in session.facts if "imported" in fact)]
+    told = [sdks_seen(), *(fact for fact in session.tally.facts if "imported" in fact)]
     if session.losses.is_file_gone:
         return f"{session.run.file} was removed or moved while it was recorded to"
     if session.losses.calls:

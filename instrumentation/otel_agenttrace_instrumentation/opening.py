@@ -22,7 +22,8 @@ from otel_agenttrace.in_force import open_sessions
 from otel_agenttrace.model import AttributeValue
 from otel_agenttrace.playback.patches import Patch
 from otel_agenttrace.playback.plan import ReplayPlan
-from otel_agenttrace.sessions import Cures, Session, SessionOptions
+from otel_agenttrace.session_options import Cures, SessionOptions
+from otel_agenttrace.sessions import Session
 from otel_agenttrace.spans import end_dropped
 from otel_agenttrace_instrumentation import seams
 from otel_agenttrace_instrumentation.border import observe
@@ -146,7 +147,7 @@ def process_session(
     """
     for session in open_sessions():
         if session.path == path.absolute():
-            if mode == "none" and not session.is_replaying:
+            if mode == "none" and not session.run.is_replaying:
                 raise ConfigError(
                     f"{path} is being recorded, and cannot answer calls at the same time.\n"
                     "  to fix   end the recording first, or replay another cassette"
@@ -154,8 +155,8 @@ def process_session(
             return Opened(session, is_owner=False)
     settings = config or resolve(os.environ, pyproject_settings(Path.cwd()))
     session = prepare_session(path, mode, export_replay=export_replay, in_place=in_place, config=settings)
-    is_answered = any(other.is_replaying and other.takes_calls for other in open_sessions())
-    open_session(session, lenient=lenient, takes_calls=session.is_replaying or not is_answered)
+    is_answered = any(other.run.is_replaying and other.takes_calls for other in open_sessions())
+    open_session(session, lenient=lenient, takes_calls=session.run.is_replaying or not is_answered)
     atexit.register(_close_at_exit, session)
     return Opened(session, is_owner=True)
 
@@ -199,13 +200,13 @@ def close_session(
     steps: list[Callable[[], object]] = [
         partial(finish_open_calls, session),
         end_dropped,
-        *([] if session.is_root else [lambda: session.run.tell(sdks_seen())]),
+        *([] if session.run.is_root else [lambda: session.run.tell(sdks_seen())]),
         partial(
             session.close, keep_partial=keep_partial, has_failed=has_failed, keep_guard=keep_guard, settles=settles
         ),
         partial(seams.uninstall, session, stay_on_guard=session.mode == "none"),
         _take_back,
-        *([partial(_say, session)] if session.is_root and not quiet else []),
+        *([partial(_say, session)] if session.run.is_root and not quiet else []),
     ]
     for step in steps:
         observe(step, raises=False)

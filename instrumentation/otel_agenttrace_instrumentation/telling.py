@@ -56,7 +56,7 @@ class CallSpan:
         live = adopt_span(found, self.start_ns)
         live.set(self._start_attributes())
         if session is not None:
-            session.claim_span(live.head.span_id)
+            session.recorder.claim_span(live.head.span_id)
         return live
 
     def _opened(self) -> LiveSpan:

@@ -20,11 +20,11 @@ from typing import Any, Final, cast
 
 from otel_agenttrace.capture.answering import Answer, Asked, RecordedProvider, plain_answer
 from otel_agenttrace.cassette.reader import open_cassette, with_calls
+from otel_agenttrace.egress import is_loopback_origin
 from otel_agenttrace.errors import AgentTraceError
 from otel_agenttrace.model import Exchange, OutcomeKind
 from otel_agenttrace.playback.player import Player
 from otel_agenttrace.redact import Redactor
-from otel_agenttrace.sessions import is_loopback
 from otel_agenttrace.volatile import NO_RULES, MatchRules
 from otel_agenttrace.wire.recorded import is_whole
 
@@ -400,7 +400,7 @@ class _Handler(BaseHTTPRequestHandler):
 def _is_local(origin: str) -> bool:
     """Whether a page of this machine asks."""
     try:
-        return is_loopback(origin)
+        return is_loopback_origin(origin)
     except ValueError:  # no address: `http://[`
         return False
 

@@ -225,14 +225,15 @@ def _run(
 def _has_failed(session: Session, fail_on: tuple[str, ...]) -> bool:
     """Whether a replay did not go as asked, though the command succeeded."""
     is_asked = session.mode == "none" or bool(session.plan.only)
-    if is_asked and not any("started" in fact for fact in session.facts):
+    if is_asked and not any("started" in fact for fact in session.tally.facts):
         click.echo(
             "otel-agenttrace: no Python process of the command was under replay: its calls went where they would.\n"
             f"  to fix   run it with a Python that has otel-agenttrace ({sys.executable} has), and without -I, -E or -S",
             err=True,
         )
         return True
-    if session.rewriting is not None and (session.rewriting.failure is not None or session.rewriting.failed):
+    done = session.recorder.rewriting
+    if done is not None and (done.failure is not None or done.failed):
         return True
     return any(count for kind, count in session.failures.items() if kind in ("miss", "egress", *fail_on))
 

@@ -22,12 +22,12 @@ from otel_agenttrace.capture.serving import CassetteServer, base_urls
 from otel_agenttrace.cli.naming import RunPath
 from otel_agenttrace.cli.run import exit_code
 from otel_agenttrace.config import resolve
+from otel_agenttrace.egress import is_loopback_origin
 from otel_agenttrace.errors import CassetteError
 from otel_agenttrace.model import OutcomeKind
 from otel_agenttrace.report.screen import console
 from otel_agenttrace.report.terminal import outcome_text, replayed_line
 from otel_agenttrace.report.text import escaped_lines
-from otel_agenttrace.sessions import is_loopback
 from otel_agenttrace_instrumentation.pyproject import pyproject_settings
 from otel_agenttrace_instrumentation.redacting import redactor_of
 
@@ -84,7 +84,7 @@ def serve(
     with suppress(KeyboardInterrupt), server:
         if not command:
             _interrupt_on_signals()
-        teller.begins(server.url, is_public=not is_loopback(f"http://{host}"))
+        teller.begins(server.url, is_public=not is_loopback_origin(f"http://{host}"))
         code = _run(command, server.url) if command else int(not ended.wait())
     teller.ends(server.counts, server.unplayed)
     failed = {**server.counts, "unplayed": server.unplayed}

@@ -26,7 +26,8 @@ from otel_agenttrace.processor import watch_provider
 from otel_agenttrace.pytest_kit.places import shown
 from otel_agenttrace.pytest_kit.settings import Asked, Settings
 from otel_agenttrace.selectors import select
-from otel_agenttrace.sessions import Cures, Session
+from otel_agenttrace.session_options import Cures
+from otel_agenttrace.sessions import Session
 from otel_agenttrace_instrumentation.opening import close_session, failing_session, open_session, prepare_session
 
 __all__ = ["Running", "begun", "told_miss"]
@@ -82,7 +83,7 @@ class Running:
         try:
             if not self._is_spoilt(is_interrupted=is_interrupted):
                 self._take()
-            elif (partial := self.session.set_aside()) is not None:
+            elif (partial := self.session.recorder.set_aside()) is not None:
                 yield from self._told_aside(shown(partial))
         except CassetteError as error:
             yield f"{self.session.given_path} or what stands beside it could not be put right: {error}"
@@ -100,8 +101,8 @@ class Running:
     def _take(self) -> None:
         """Give what was recorded its name; what an earlier run left aside has been recorded again by now."""
         self.session.settle()
-        if self.mode == "new" and self.session.has_recorded and not self.is_shared:
-            Recording(self.session.target).leave()
+        if self.mode == "new" and self.session.recorder.has_recorded and not self.is_shared:
+            Recording(self.session.recorder.target).leave()
 
     def _told_aside(self, partial: Path) -> Iterator[str]:
         cassette = self.session.given_path
@@ -159,16 +160,16 @@ class Running:
 
     def unplayed(self) -> tuple[str, ...]:
         """Return a name for each recorded call that nobody asked for, such as `inference[2] chat gpt-4o`."""
-        missing = self.session.unplayed_calls
+        missing = self.session.answers.unplayed_calls
         if not missing:
             return ()
-        names = call_names(self.session.recording)
+        names = call_names(self.session.answers.recording)
         return tuple(names.get(span_id, span_id) for span_id in missing)
 
     def nothing_recorded(self) -> Finding | None:
         """Return what is wrong with a recording that holds nothing: the next run would have no cassette."""
         session = self.session
-        is_begun = session.mode == "all" or (session.mode == "new" and not session.recording.spans)
+        is_begun = session.mode == "all" or (session.mode == "new" and not session.answers.recording.spans)
         if self.path is None or not is_begun or self.trace.spans:
             return None
         return Finding(
@@ -200,7 +201,7 @@ class Running:
             cassette=cassette,
             mode=self.mode,
             calls=calls,
-            unplayed=len(self.session.unplayed_calls) if self.mode == "none" else 0,
+            unplayed=len(self.session.answers.unplayed_calls) if self.mode == "none" else 0,
             llm_calls=len(trace.inferences),
             tool_calls=took.tool_calls,
             input_tokens=usage.input_tokens,
@@ -287,7 +288,7 @@ def _not_found(path: Path, selector: str) -> CassetteNotFound:
 
 
 def _expired(session: Session, settings: Settings, selector: str, now_ns: int) -> Finding | None:
-    recording = session.recording
+    recording = session.answers.recording
     old = select(recording, settings.expired, now_ns) if settings.expired is not None else ()
     old = tuple(span for span in old if span.read_call is not None or span.is_inference)
     if not old:

@@ -228,8 +228,8 @@ def test_a_run_goes_on_when_a_link_takes_the_place_of_its_bodies(
     path = tmp_path / "c"
     with at.record(path, quiet=True) as session:
         sidecar_folder(path).symlink_to(tmp_path)
-        session.write(*_call(1))
-        session.write(*_call(2, b"small"))
+        session.recorder.write(*_call(1))
+        session.recorder.write(*_call(2, b"small"))
     (warning,) = caplog.messages
     assert "symbolic link" in warning
     assert session.losses.calls == 1

@@ -83,7 +83,7 @@ def _changed(before: list[bytes], after: list[bytes]) -> list[int]:
 
 
 def _done(session: Session) -> tuple[int, int, int, int, int]:
-    done = session.rewriting
+    done = session.recorder.rewriting
     assert done is not None
     assert done.failure is None
     return done.recorded, done.replaced, done.added, done.unasked, done.removed
@@ -247,8 +247,8 @@ def test_a_cassette_that_was_replaced_meanwhile_is_not_written(provider: Provide
         before = _lines()[1:]
         PATH.unlink()
         PATH.write_bytes(b"".join(before))
-    assert session.rewriting is not None
-    assert "was changed" in str(session.rewriting.failure)
+    assert session.recorder.rewriting is not None
+    assert "was changed" in str(session.recorder.rewriting.failure)
     assert _lines() == before
     assert len(at.load(partial_path(PATH)).inferences) == 1
 
@@ -392,8 +392,8 @@ def test_a_call_made_again_without_an_answer_replaces_nothing(
         with pytest.raises(openai.APIConnectionError):
             _ask(provider, "two")
     assert PATH.read_bytes() == before
-    assert session.rewriting is not None
-    assert (session.rewriting.replaced, session.rewriting.failed) == (0, 1)
+    assert session.recorder.rewriting is not None
+    assert (session.recorder.rewriting.replaced, session.recorder.rewriting.failed) == (0, 1)
     assert "1 got no answer: kept as they were" in capsys.readouterr().err
 
 
