@@ -307,7 +307,7 @@ def test_a_call_that_is_told_twice_is_in_no_run_though_its_trace_is_another() ->
 _PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters())
 
 
-@given(st.lists(st.lists(_PLAIN | st.lists(_PLAIN).map(tuple)).map(tuple)))
+@given(st.lists(st.lists(_PLAIN | st.lists(_PLAIN)).map(tuple)))
 def test_rows_that_are_kept_as_bytes_come_back_as_they_were(rows: list[tuple[object, ...]]) -> None:
     kept = Rows()
     for row in rows:
