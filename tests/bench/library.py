@@ -20,7 +20,7 @@ from otel_agenttrace.library.streaming import opened_stream
 from otel_agenttrace.pricing import Pricing
 from otel_agenttrace_instrumentation.loading import pricing_here
 from tests.bench.figures import Figure, interleaved
-from tests.support.many_spans import write_cassette, write_otlp
+from tests.support.many_spans import write_cassette, write_otlp, write_recording
 
 __all__ = ["growing", "large_files", "many_files"]
 
@@ -56,7 +56,7 @@ def many_files() -> list[Figure]:
     with TemporaryDirectory() as folder:
         paths = [Path(folder, f"{number}.otlp.jsonl") for number in range(1_000)]
         for path in paths:
-            write_cassette(path, 10)
+            write_recording(path, 10)
 
         def bare() -> float:
             return _seconds(lambda: [json.loads(line) for path in paths for line in path.read_bytes().splitlines()])
@@ -74,7 +74,7 @@ def growing() -> list[Figure]:
     with TemporaryDirectory() as folder:
         paths = [Path(folder, f"{count}.otlp.jsonl") for count in (400, 4_000, 40_000)]
         for path in paths:
-            write_cassette(path, int(path.name.partition(".")[0]))
+            write_recording(path, int(path.name.partition(".")[0]))
         for name, count in _COUNTED:
             one, ten, hundred = (_median(count, path) for path in paths)
             told = f"{one * 1e3:,.0f} ms", f"{ten * 1e3:,.0f}, {hundred * 1e3:,.0f} ms"
@@ -108,16 +108,25 @@ def _megabytes(*arguments: str) -> float:
 
 
 def large_files() -> list[Figure]:
-    """A command counts a file of 100,000 spans in 64 MB above the interpreter, its modules and the prices included."""
+    """A command counts a file of 100,000 spans in 64 MB above the interpreter, its modules and the prices included.
+
+    Not one that is a single run: `patterns` and `stats` hold the acts of the run that they count.
+    """
     figures: list[Figure] = []
     bare = _megabytes(_BARE)
     with TemporaryDirectory() as folder:
-        for kind, write in (("cassette", write_cassette), ("OTLP of others", write_otlp)):
+        for kind, write, bound in (
+            ("cassette", write_cassette, 64),
+            ("OTLP of others", write_otlp, 64),
+            ("one run", write_recording, None),
+        ):
             path = Path(folder, f"{kind}.jsonl")
             write(path, _LARGE)
             for name, _ in _COUNTED:
                 used = _megabytes(_COMMAND, name, str(path))
                 told = f"Python {bare:,.0f} MB", f"{used:,.0f} MB"
-                figures.append(Figure(f"{name} of 100,000 spans, {kind}, above Python", used - bare, 64, "MB", *told))
+                figures.append(
+                    Figure(f"{name} of 100,000 spans, {kind}, above Python", used - bare, bound, "MB", *told)
+                )
             path.unlink()
     return figures

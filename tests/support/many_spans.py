@@ -12,19 +12,31 @@ from otel_agenttrace.cassette.exchanges import StoredBody, call_attributes, exch
 from otel_agenttrace.cassette.format import encode_line, encode_resource
 from otel_agenttrace.model import AttributeValue, Call, Exchange, HttpRequest, Span
 
-__all__ = ["write_cassette", "write_otlp"]
+__all__ = ["write_cassette", "write_otlp", "write_recording"]
 
 _BEGIN: Final = 1_790_000_000_000_000_000
 _WORDS: Final = 'lorem ipsum dolor "sit" amet, consectetur adipiscing elit sed do '
-_OWN: Final = encode_resource({"agenttrace.format.version": 1, "agenttrace.rules.version": 3, "service.name": "bench"})
+_RESOURCE: Final = {"agenttrace.format.version": 1, "agenttrace.rules.version": 3, "service.name": "bench"}
+_OWN: Final = encode_resource(_RESOURCE)
+_OF_ONE_RUN: Final = encode_resource({**_RESOURCE, "agenttrace.run.id": "1"})
 _FOREIGN: Final = encode_resource({"service.name": "bench"})
 
 
 def write_cassette(path: Path, count: int) -> None:
-    """Write a cassette of so many spans."""
+    """Write a cassette of so many spans, each ten of them a run, as many recordings put together are."""
+    _write(path, count, _OWN)
+
+
+def write_recording(path: Path, count: int) -> None:
+    """Write a cassette of so many spans that are all of one run, as a recording is."""
+    _write(path, count, _OF_ONE_RUN)
+
+
+def _write(path: Path, count: int, resource: str) -> None:
     with path.open("wb") as file:
         for number, span in enumerate(_spans(count)):
-            file.write(_recorded(number, span) if span.is_inference else encode_line(span, _OWN))
+            line = _recorded(number, span, resource) if span.is_inference else encode_line(span, resource)
+            file.write(line)
 
 
 def write_otlp(path: Path, count: int) -> None:
@@ -88,7 +100,7 @@ def _with(span: Span, more: dict[str, AttributeValue]) -> Span:
     return replace(span, attributes={**span.attributes, **more})
 
 
-def _recorded(number: int, span: Span) -> bytes:
+def _recorded(number: int, span: Span, resource: str) -> bytes:
     said = {"role": "user", "content": f"{number} {_WORDS * 20}"}
     request = HttpRequest("POST", "https://api.openai.com", "/v1/chat/completions", json.dumps({"messages": [said]}))
     body = json.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "content": _WORDS * 20}}]}).encode()
@@ -96,4 +108,4 @@ def _recorded(number: int, span: Span) -> bytes:
     exchange = Exchange(request, span.start_ns, span.start_ns + 1, "complete", 200, headers, body)
     call = Call(f"{number:064x}", (exchange,), "/invoke_agent bench", number)
     first = call_attributes(call, request, f"{number:032x}", StoredBody(request.body, "", ()))
-    return encode_line(span, _OWN, first, (exchange_event(exchange, request),))
+    return encode_line(span, resource, first, (exchange_event(exchange, request),))
