@@ -1,6 +1,6 @@
 """What the processes of one run share: which file they write to, which recordings are taken, what each of them saw.
 
-The root makes the run and hands it on by environment. Two small files under the temporary folder, named by the run's
+The root makes the run and hands it on by environment. Small files under the temporary folder, named by the run's
 secret id, carry what has to travel between processes; the root removes them when it ends.
 """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from otel_agenttrace.cassette.writer import Writer
 from otel_agenttrace.errors import ReplayError
 from otel_agenttrace_instrumentation.opening import close_session
 
-client = openai.OpenAI(base_url="http://127.0.0.1:9/v1", max_retries=0)
+client = openai.OpenAI(base_url=os.environ["PROVIDER_URL"], max_retries=0)
 
 def ask(text):
     return client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": text}])
@@ -83,9 +82,9 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def forking() -> Callable[[str], list[str]]:
+def forking(provider: Provider) -> Callable[[str], list[str]]:
     """Give what runs a program that forks and returns the lines it has printed."""
-    environment = instrumented_environment(None, None, OPENAI_API_KEY=secrets.token_hex(16))
+    environment = instrumented_environment(None, None, provider)
     return lambda code: run_python(_FORKING + code, environment, timeout=30).stdout.splitlines()
 
 
@@ -217,3 +216,24 @@ print(is_held(Path(f"{path}.partial")))
 os.write(is_over, b".")
 end(child)
 """) == ["False"]
+
+
+def test_a_run_leaves_nothing_of_what_its_processes_share(forking: Callable[[str], list[str]]) -> None:
+    assert forking("""
+import tempfile
+os.mkdir("shared")
+tempfile.tempdir = os.path.abspath("shared")
+def shared():
+    return sorted(name.rpartition(".")[2] for name in os.listdir("shared"))
+with at.record(path, quiet=True):
+    search("a"), ask("a"), ask("b")
+with at.session(path, mode="new", quiet=True):
+    end(begin_child(lambda: ask("a")))
+    ask("new")
+    print(*shared())
+print(*shared())
+with at.replay(path, freeze=["llm", "tools"], fork="fork.otlp.jsonl", quiet=True):
+    search("a"), ask("a"), ask("not recorded")
+    print(*shared())
+print(*shared())
+""") == ["additions claims facts", "", "claims live tools", ""]
