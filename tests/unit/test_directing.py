@@ -412,6 +412,18 @@ def test_what_is_asked_for_by_name_and_meets_nothing_is_told(
     assert all(f"{text!r} met nothing" in told for text in (patch, "inference[8]", "nosuch"))
 
 
+def test_what_a_child_has_met_is_not_told_as_if_nothing_had(provider: Provider) -> None:
+    Path("agent.py").write_text(_PARENT_AND_CHILD)
+    environment = instrumented_environment(None, None, provider)
+    command, agent = [sys.executable, "-m", "otel_agenttrace"], ["--", sys.executable, "agent.py"]
+    subprocess.run([*command, "record", str(PATH), *agent], env=environment, check=True)
+    patches = ["--patch", "inference[2] answer = x", "--patch", "inference[9] answer = y"]
+    replay = [*command, "replay", *patches, str(PATH), *agent]
+    result = subprocess.run(replay, env=environment, capture_output=True, text=True, check=True)
+    assert "'inference[9] answer = y' met nothing" in result.stderr
+    assert result.stderr.count("met nothing") == 1
+
+
 def test_a_fork_onto_its_own_source_is_refused(provider: Provider) -> None:
     _recorded(provider)
     before = PATH.read_bytes()
