@@ -969,10 +969,10 @@ def test_documents_may_be_told_at_once(recorded: Recorded) -> None:
 def test_a_call_by_other_means_is_an_inference_with_usage(recorded: Recorded) -> None:
     asked = Message("user", ({"type": "text", "content": "Hello?"},))
     with at.inference("m-1", provider="me", messages=[asked]) as call:
-        call.respond("Hello.", usage=Usage(10, 5, 4, 3, 2), model="m-1-2026", id="r1", finish_reason="stop")
+        call.respond("Hello.", usage=Usage(10, 5, 4, 3, 2, 1), model="m-1-2026", id="r1", finish_reason="stop")
     (span,) = recorded()
     assert (span.name, span.kind, span.is_inference) == ("chat m-1", "CLIENT", True)
-    assert span.usage == Usage(10, 5, 4, 3, 2)
+    assert span.usage == Usage(10, 5, 4, 3, 2, 1)
     assert dict(span.attributes) == {
         **span.attributes,
         semconv.GEN_AI_PROVIDER_NAME: "me",

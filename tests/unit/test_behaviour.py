@@ -157,6 +157,16 @@ def test_a_model_that_fails_has_the_tools_before_it() -> None:
         ("a", "b", "m"): "model",
     }
     assert all(each.times is None for each in report.before_errors)
+    longer = _patterns(agent_run(0, _calls("xab"), model="m", failing_model={3}))
+    assert [each.sequence for each in longer.before_errors] == [each.sequence for each in report.before_errors]
+
+
+def test_a_model_that_fails_has_no_tool_before_it_that_began_later() -> None:
+    spans = agent_run(0, _calls("ba"), model="m", failing_model={1})
+    end = max(span.start_ns for span in spans)
+    together = tuple(replace(span, end_ns=end) if span.name == "execute_tool b" else span for span in spans)
+    assert _names(*together) == [["a", "b"]]
+    assert [each.sequence for each in _patterns(together).before_errors] == [("b", "m")]
 
 
 def test_a_retry_is_the_same_tool_right_after_it_failed() -> None:

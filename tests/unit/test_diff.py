@@ -382,6 +382,7 @@ def test_an_ignored_kind_and_spans_of_a_selector_do_not_count() -> None:
 def test_words_are_told_where_they_differ() -> None:
     assert word_diff("Take a hat to Bern.", "Take a coat to Bern.") == "Take a [-hat-]{+coat+} to Bern."
     assert word_diff("one two three", "four five six") == "[-one two three-]{+four five six+}"
+    assert word_diff(" a b", " c b") == " [-a-]{+c+} b"  # a space that both begin with is no part of the change
 
 
 # --- the same outcome -------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from otel_agenttrace.errors import AgentTraceError, CassetteError, LogOfAnotherT
 from otel_agenttrace.ingest.formats import FORMATS, format_of
 from otel_agenttrace.ingest.importing import IngestedFile, ingest
 from otel_agenttrace.ingest.interactions import LeftOut, NotReadable
-from otel_agenttrace.model import Span, Trace
+from otel_agenttrace.model import Span, Trace, Usage
 from otel_agenttrace.redact import Redactor, redactor
 from otel_agenttrace.report.conversation import conversation
 from otel_agenttrace.report.node import text_of
@@ -293,6 +293,17 @@ def test_an_answer_in_pieces_is_one_call_and_counts_once(tmp_path: Path) -> None
     ]
     assert [span.attributes[semconv.GEN_AI_TOOL_CALL_RESULT] for span in trace.tool_calls] == ["ok", "a\nb"]
     assert [span.duration_ns for span in trace.tool_calls] == [10**9, 10**9]
+
+
+def test_what_the_cache_keeps_for_an_hour_is_told_and_priced(tmp_path: Path) -> None:
+    session = Session().ask("go").answer(words("yes"))
+    session.records[-1]["message"]["usage"] |= {
+        "cache_creation_input_tokens": 300,
+        "cache_creation": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 200},
+    }
+    trace = told(tmp_path, session)
+    assert trace.usage == Usage(305, 7, None, 300, None, 200)
+    assert trace.cost == pytest.approx((5 * 3 + 100 * 3.75 + 200 * 6 + 7 * 15) / 1e6)
 
 
 def test_a_session_that_was_gone_on_with_says_nothing_twice(tmp_path: Path) -> None:

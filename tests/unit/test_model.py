@@ -149,7 +149,7 @@ def _tokens_as_dollars(span: Span) -> float | None:
 # --- tokens -------------------------------------------------------------------------------------------------------------
 
 _COUNTS = st.none() | st.integers(0, 10**12)
-_USAGES = st.builds(Usage, _COUNTS, _COUNTS, _COUNTS, _COUNTS, _COUNTS)
+_USAGES = st.builds(Usage, *[_COUNTS] * 6)
 
 
 @given(_USAGES, _USAGES, _USAGES)
@@ -160,8 +160,9 @@ def test_usages_are_added_in_any_order(one: Usage, other: Usage, third: Usage) -
 
 
 def test_tokens_that_nobody_knows_stay_unknown() -> None:
-    assert Usage() + Usage() == Usage(None, None, None, None, None)
+    assert Usage() + Usage() == Usage(None, None, None, None, None, None)
     assert Usage(1, None, 2) + Usage(None, None, 3) == Usage(1, None, 5)
+    assert Usage(1, 2, 3, 4, 5, 6) + Usage(1, 1, 1, 1, 1, 1) == Usage(2, 3, 4, 5, 6, 7)
     assert Usage().total_tokens is None
     assert Usage(input_tokens=0).total_tokens == 0
 
@@ -190,8 +191,9 @@ def test_a_span_tells_each_kind_of_token() -> None:
         semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: 3,
         semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS: 4,
         semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: 5,
+        semconv.AGENTTRACE_USAGE_CACHE_WRITE_1H_INPUT_TOKENS: 6,
     }
-    assert replace(_span(), attributes=attributes).usage == Usage(1, 2, 3, 4, 5)
+    assert replace(_span(), attributes=attributes).usage == Usage(1, 2, 3, 4, 5, 6)
 
 
 @pytest.mark.parametrize("count", ["7", True, None, 7.5, (7,)])

@@ -148,6 +148,28 @@ def test_a_line_with_damaged_content_is_told_where_it_is_read_and_spoils_a_repla
         list(open_cassette(path, strict=True).spans())
 
 
+def test_answers_that_are_damaged_are_none_and_are_told_once(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.otlp.jsonl", [_call(0, {"messages": ["hi"]}, _ANSWERS["retried"])])
+    path.write_bytes(path.read_bytes().replace(b'[[\\"content-type', b'[x[\\"content-type'))
+    told: list[str] = []
+    (spared,) = forgiven(at.load(path).spans, told.append)
+    assert (spared.attempts, spared.call, len(told)) == ((), None, 1)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"method": "PUT"}, {"origin": "https://other.test"}, {"target": "/v2"}, {"body": '{"other":1}'}]
+)
+def test_what_an_attempt_asked_otherwise_is_read(changed: dict[str, str], tmp_path: Path) -> None:
+    first = requested("POST", _CHAT, "application/json", b'{"messages":["hi"]}', Redactor(())).request
+    attempts = [
+        replace(_ok(b""), request=asked, start_ns=at) for at, asked in ((10, first), (30, replace(first, **changed)))
+    ]
+    path = _write(tmp_path / "a.otlp.jsonl", [_call(0, {"messages": ["hi"]}, attempts)])
+    (span,) = open_cassette(path).spans()
+    assert span.call is not None
+    assert [each.request for each in span.call.attempts] == [each.request for each in attempts]
+
+
 # --- requests -------------------------------------------------------------------------------------------------------------
 
 

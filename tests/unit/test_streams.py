@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import otel_agenttrace as at
@@ -21,7 +21,7 @@ from otel_agenttrace.cassette.pack import pack
 from otel_agenttrace.cassette.streaming import SpanLines
 from otel_agenttrace.errors import CassetteCorrupt, CassetteTooNew
 from otel_agenttrace.library.streaming import opened_stream
-from otel_agenttrace.model import Call, Event, Span, Trace
+from otel_agenttrace.model import Call, Event, Exchange, HttpRequest, Span, Trace
 from tests.support.foreign_spans import genai_attributes, said, span
 from tests.support.many_spans import write_cassette, write_otlp
 
@@ -307,6 +307,7 @@ def test_a_call_that_is_told_twice_is_in_no_run_though_its_trace_is_another() ->
 _PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters())
 
 
+@example([("\ud800", ["\ud83d\ude00"], 2**70, float("inf"), "\n\u2028")])
 @given(st.lists(st.lists(_PLAIN | st.lists(_PLAIN)).map(tuple)))
 def test_rows_that_are_kept_as_bytes_come_back_as_they_were(rows: list[tuple[object, ...]]) -> None:
     kept = Rows()
@@ -355,6 +356,20 @@ def test_the_runs_of_a_large_file_are_those_of_one_that_is_held() -> None:
         ("model", "m", 1e-9, None),
     ]
     assert (run.parents, run.passed, run.untold, run.end_ns) == ({"x": "r"}, True, 1, None)
+
+
+def test_what_a_recorded_answer_asked_for_is_read_in_a_large_file_too() -> None:
+    asked = [
+        {"id": key, "type": "function", "function": {"name": name, "arguments": "{}"}} for key, name in ("1b", "2a")
+    ]
+    answer = {"choices": [{"finish_reason": "tool_calls", "message": {"role": "assistant", "tool_calls": asked}}]}
+    request = HttpRequest("POST", "https://api.openai.com", "/v1/chat/completions", "{}")
+    call = Call("k", (Exchange(request, 0, 1, "complete", 200, (), json.dumps(answer).encode()),))
+    told = {"gen_ai.operation.name": "chat", "gen_ai.response.finish_reasons": ("tool_calls",)}
+    recorded = Span("1" * 32, "a" * 16, "chat", 0, 1, attributes=told, read_call=lambda: call)
+    for spans in ((recorded,), [recorded]):
+        (run,) = runs_in(SpanStream("", spans, lambda _: None))
+        assert ([act.name for act in run.of("tool")], run.untold) == (["b", "a"], 0)
 
 
 def test_of_two_spans_with_one_id_the_tools_count_that_the_counted_one_asks_for() -> None:

@@ -24,6 +24,7 @@ from otel_agenttrace.wire import (
 )
 from otel_agenttrace.wire.codec import Codec
 from otel_agenttrace.wire.sse import event_bytes, json_events
+from otel_agenttrace.wire.telling import response_attributes
 from tests.support.wire_responses import CODECS, RICH, json_values
 
 _ALL: Final = (*CODECS.values(), openai_embeddings.CODEC, openai_responses.FETCH, generic.CODEC)
@@ -463,7 +464,9 @@ def test_cache_and_thinking_tokens_are_counted() -> None:
 def test_what_the_cache_keeps_for_an_hour_is_counted() -> None:
     kept: Json = {"ephemeral_5m_input_tokens": 1, "ephemeral_1h_input_tokens": 2}
     usage: Json = {"input_tokens": 5, "output_tokens": 9, "cache_creation_input_tokens": 3, "cache_creation": kept}
-    assert _MESSAGES.decode_response({"usage": usage}).usage == Usage(8, 9, None, 3, None, 2)
+    response = _MESSAGES.decode_response({"usage": usage})
+    assert response.usage == Usage(8, 9, None, 3, None, 2)
+    assert response_attributes(response)[semconv.AGENTTRACE_USAGE_CACHE_WRITE_1H_INPUT_TOKENS] == 2
 
 
 def test_an_error_of_anthropic_is_told_in_both_forms() -> None:
