@@ -26,9 +26,9 @@ _ROUNDS: Final = 5
 
 
 def diffing() -> list[Figure]:
-    """Two runs of 1,000 calls in 50 talks of 20 turns, 5 MB each, reading included: 3 times what reading alone takes.
+    """Two runs of 1,000 calls in 50 talks of 20 turns, 5 MB each, are compared in 0.2 s, reading included; beside it, reading alone.
 
-    5 times where each tool call has another id, so that each request is another and is read. The aim is 0.2 s for the first.
+    Where each tool call has another id, each request is another and is read.
     """
     with tempfile.TemporaryDirectory() as folder:
         old, again, anew = (Path(folder, f"{name}.otlp.jsonl") for name in ("old", "again", "anew"))
@@ -36,18 +36,18 @@ def diffing() -> list[Figure]:
         record_run(again, seed=2, own_ids=False)
         record_run(anew, seed=3, own_ids=True)
         return [
-            _compared("compare two runs of 1,000 calls, over reading both", old, again, 3),
-            _compared("the same where each tool call has another id", old, anew, 5),
+            _compared("compare two runs of 1,000 calls; reading both", old, again),
+            _compared("the same where each tool call has another id", old, anew),
         ]
 
 
-def _compared(what: str, old: Path, new: Path, bound: float) -> Figure:
+def _compared(what: str, old: Path, new: Path) -> Figure:
     read, compared, _ = interleaved(
         lambda: cpu_seconds(lambda: (at.load(old), at.load(new))),
         lambda: cpu_seconds(lambda: diff_of(at.load(old), at.load(new))),
         _ROUNDS,
     )
-    return Figure(what, compared / read, bound, "×", f"{read:.2f} s", f"{compared:.2f} s")
+    return Figure(what, compared, 0.2, "s", f"{read:.2f} s", f"{compared:.2f} s")
 
 
 def record_run(path: Path, *, seed: int, own_ids: bool, talks: int = _TALKS) -> None:

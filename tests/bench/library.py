@@ -110,23 +110,17 @@ def _megabytes(*arguments: str) -> float:
 def large_files() -> list[Figure]:
     """A command counts a file of 100,000 spans in 64 MB above the interpreter, its modules and the prices included.
 
-    Not one that is a single run: `patterns` and `stats` hold the acts of the run that they count.
+    One that is a single run takes `patterns` and `stats` more: they hold the acts of the run that they count.
     """
     figures: list[Figure] = []
     bare = _megabytes(_BARE)
     with TemporaryDirectory() as folder:
-        for kind, write, bound in (
-            ("cassette", write_cassette, 64),
-            ("OTLP of others", write_otlp, 64),
-            ("one run", write_recording, None),
-        ):
+        for kind, write in (("cassette", write_cassette), ("OTLP of others", write_otlp), ("one run", write_recording)):
             path = Path(folder, f"{kind}.jsonl")
             write(path, _LARGE)
             for name, _ in _COUNTED:
                 used = _megabytes(_COMMAND, name, str(path))
                 told = f"Python {bare:,.0f} MB", f"{used:,.0f} MB"
-                figures.append(
-                    Figure(f"{name} of 100,000 spans, {kind}, above Python", used - bare, bound, "MB", *told)
-                )
+                figures.append(Figure(f"{name} of 100,000 spans, {kind}, above Python", used - bare, 64, "MB", *told))
             path.unlink()
     return figures
