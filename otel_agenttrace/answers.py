@@ -210,7 +210,7 @@ class Answers:
         """The span ids of the recorded calls that nobody asked for, in any process of the run, so far."""
         if self._player is None:
             return ()
-        self._player.mark_played(self._claims.taken())
+        self.mark_played()
         return tuple(entry.span_id for entry in self._player.unplayed())
 
     @property
