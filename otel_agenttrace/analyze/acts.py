@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.tool_calls import ToolCall
@@ -58,8 +58,7 @@ class Act:
         return self.span.is_error and (self.call is None or self.call.is_executed)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     span: Span
     scope: tuple[str, ...]
     group: int

@@ -8,9 +8,8 @@ while there is a better one: so a retry is what stands alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import count
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from otel_agenttrace.analyze.acts import Act
 from otel_agenttrace.analyze.alignment import Places, aligned
@@ -19,8 +18,7 @@ from otel_agenttrace.analyze.contents import Contents, given_by, given_to, writt
 __all__ = ["Row", "paired"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Row:
+class Row(NamedTuple):
     """An act of two runs, or of one.
 
     Attributes:

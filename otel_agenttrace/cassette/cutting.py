@@ -13,8 +13,15 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from otel_agenttrace import semconv
-from otel_agenttrace.cassette.format import decode_attributes, decode_event, decode_span, encode_events
-from otel_agenttrace.jsonvalue import JsonObject, array, obj, parse
+from otel_agenttrace.cassette.format import (
+    Around,
+    around_of,
+    decode_attributes,
+    decode_event,
+    decode_written,
+    encode_events,
+)
+from otel_agenttrace.jsonvalue import array, obj, parse
 from otel_agenttrace.model import AttributeValue, Call, Event, Span
 
 __all__ = ["OWN", "Content", "CutCall", "LineDecoder", "answer_digest", "cut_call", "record_of"]
@@ -56,8 +63,7 @@ class LineDecoder:
 
     def __init__(self) -> None:
         self._head = b""
-        self._scope: JsonObject = {}
-        self._resource: Mapping[str, AttributeValue] = {}
+        self._around = Around("", "", "", {})
 
     def record(self, raw: bytes) -> bytes | None:
         """Return the record of the one span of a line, or None if it is another line.
@@ -71,8 +77,8 @@ class LineDecoder:
         head = raw[: -len(record) - len(_TAIL)]
         if head != self._head:
             (around,) = array(obj(parse(head + _TAIL))["resourceSpans"])
-            (self._scope,) = map(obj, array(obj(around)["scopeSpans"]))
-            self._resource = decode_attributes(obj(obj(around).get("resource")).get("attributes"))
+            (scope,) = map(obj, array(obj(around)["scopeSpans"]))
+            self._around = around_of(scope, decode_attributes(obj(obj(around).get("resource")).get("attributes")))
             self._head = head
         return record
 
@@ -82,7 +88,7 @@ class LineDecoder:
         Raises:
             ValueError: If it is damaged, or not one record.
         """
-        return decode_span(obj(parse(record)), self._scope, self._resource, read_call)
+        return decode_written(record, self._around, read_call)
 
 
 class Content(NamedTuple):

@@ -14,24 +14,30 @@ import re
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Final, TypeVar, cast
+from typing import Final, NamedTuple, TypeVar, cast
 
 from otel_agenttrace import semconv
-from otel_agenttrace.jsonvalue import Json, JsonObject, array, int64, integer, obj, quoted, text
+from otel_agenttrace.jsonvalue import Json, JsonObject, array, int64, integer, obj, parse, quoted, text
 from otel_agenttrace.model import AttributeValue, Call, Event, Link, Span, SpanKind, SpanStatus
 
 __all__ = [
     "FORMAT_VERSION",
+    "LAST_MEMBERS",
+    "STRING",
+    "Around",
+    "around_of",
     "decode_attributes",
     "decode_event",
     "decode_id",
     "decode_span",
     "decode_spans",
+    "decode_written",
     "encode_events",
     "encode_line",
     "encode_resource",
     "format_version",
     "resources",
+    "unescaped",
 ]
 
 FORMAT_VERSION: Final = 1
@@ -177,8 +183,9 @@ def decode_spans(document: Json) -> Iterator[Span]:
     for resource_spans in map(obj, array(listed)):
         resource = decode_attributes(obj(resource_spans.get("resource")).get("attributes"))
         for scope_spans in map(obj, array(_member(resource_spans, "scopeSpans"))):
+            around = around_of(scope_spans, resource)
             for record in map(obj, array(scope_spans.get("spans"))):
-                yield decode_span(record, scope_spans, resource)
+                yield decode_span(record, around)
 
 
 def _member(record: JsonObject, name: str) -> Json:
@@ -191,39 +198,107 @@ def _snake_case(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 
 
-def decode_span(
-    record: JsonObject,
-    scope_spans: JsonObject,
-    resource: Mapping[str, AttributeValue],
-    read_call: Callable[[], Call | None] | None = None,
-) -> Span:
-    """Return the span of a record, given the record around it, the attributes of its resource, what reads its recorded call.
+class Around(NamedTuple):
+    """What spans that are told together have in common."""
+
+    scope: str
+    scope_version: str
+    schema_url: str
+    resource: Mapping[str, AttributeValue]
+
+
+def around_of(scope_spans: JsonObject, resource: Mapping[str, AttributeValue]) -> Around:
+    """Return what stands around the spans of a scope, whose resource has these attributes."""
+    scope = obj(scope_spans.get("scope"))
+    name, version = text(scope.get("name")) or "", text(scope.get("version")) or ""
+    return Around(name, version, text(_member(scope_spans, "schemaUrl")) or "", resource)
+
+
+def decode_span(record: JsonObject, around: Around, read_call: Callable[[], Call | None] | None = None) -> Span:
+    """Return the span of a record, given what stands around it and what reads its recorded call.
 
     Raises:
         ValueError: If it has no usable id, or what should be a time is none.
     """
-    scope = obj(scope_spans.get("scope"))
     status = obj(record.get("status"))
-    events, links = array(record.get("events")), array(record.get("links"))
+    links = array(record.get("links"))
     return Span(
-        trace_id=decode_id(_member(record, "traceId"), 16, "traceId"),
-        span_id=decode_id(_member(record, "spanId"), 8, "spanId"),
-        parent_span_id=_parent_id(_member(record, "parentSpanId")),
-        name=text(record.get("name")) or "",
-        kind=_named(record.get("kind"), _KINDS, "SPAN_KIND_"),
-        start_ns=_time(record, "startTimeUnixNano"),
-        end_ns=_time(record, "endTimeUnixNano") or None,
-        attributes=_dropped(record, decode_attributes(record.get("attributes"))),
-        events=tuple([decode_event(obj(event)) for event in events]) if events else (),
-        links=tuple([_read_link(obj(link)) for link in links]) if links else (),
-        status=_named(status.get("code"), _STATUSES, "STATUS_CODE_"),
-        status_message=text(status.get("message")) or "",
-        scope=text(scope.get("name")) or "",
-        scope_version=text(scope.get("version")) or "",
-        schema_url=text(_member(scope_spans, "schemaUrl")) or "",
-        resource=resource,
-        read_call=read_call,
+        decode_id(_member(record, "traceId"), 16, "traceId"),
+        decode_id(_member(record, "spanId"), 8, "spanId"),
+        text(record.get("name")) or "",
+        _time(record, "startTimeUnixNano"),
+        _time(record, "endTimeUnixNano") or None,
+        _parent_id(_member(record, "parentSpanId")),
+        _named(record.get("kind"), _KINDS, "SPAN_KIND_"),
+        _dropped(record, decode_attributes(record.get("attributes"))),
+        _events(record),
+        tuple([_read_link(obj(link)) for link in links]) if links else (),
+        _named(status.get("code"), _STATUSES, "STATUS_CODE_"),
+        text(status.get("message")) or "",
+        *around,
+        read_call,
     )
+
+
+STRING: Final = rb'"([^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*)"'
+"""A JSON text; what is between its quotes is a group."""
+LAST_MEMBERS: Final = (
+    rb'"spanId":"([0-9a-f]{16})","startTimeUnixNano":"(\d{1,19})","status":\{(?:"code":([0-2]))?,?(?:"message":'
+    + STRING
+    + rb')?\},"traceId":"([0-9a-f]{32})"\}'
+)
+"""The end of a record as it is written: id of the span, start, status, its message, id of the trace."""
+_FLAGS: Final = b',"flags":'
+_FROM_FLAGS: Final = re.compile(
+    _FLAGS + rb'\d{1,10},"kind":([1-5]),"name":' + STRING + rb',(?:"parentSpanId":"([0-9a-f]{16})",)?' + LAST_MEMBERS
+)
+_FIRST_MEMBERS: Final = frozenset({"attributes", "endTimeUnixNano", "events"})
+
+
+def decode_written(record: bytes, around: Around, read_call: Callable[[], Call | None] | None = None) -> Span:
+    """Return what `decode_span` does of the text of a record; of one as it is written the end is not parsed.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
+    at = record.rfind(_FLAGS)
+    written = _FROM_FLAGS.fullmatch(record, at) if at >= 0 else None
+    first = obj(parse(record if written is None else record[:at] + b"}"))
+    if written is None:
+        return decode_span(first, around, read_call)
+    if not first.keys() <= _FIRST_MEMBERS:
+        return decode_span(obj(parse(record)), around, read_call)
+    kind, name, parent, span_id, start, code, message, trace_id = written.groups()
+    return Span(
+        trace_id.decode(),
+        span_id.decode(),
+        unescaped(name),
+        int(start),
+        _time(first, "endTimeUnixNano") or None,
+        parent.decode() if parent and parent.strip(b"0") else None,
+        _KINDS[int(kind)],
+        decode_attributes(first.get("attributes")),
+        _events(first),
+        (),
+        _STATUSES[int(code)] if code else "UNSET",
+        unescaped(message) if message else "",
+        *around,
+        read_call,
+    )
+
+
+def unescaped(inner: bytes) -> str:
+    """Return the text between the quotes of a JSON string.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    return json.loads(b'"' + inner + b'"') if b"\\" in inner else inner.decode()
+
+
+def _events(record: JsonObject) -> tuple[Event, ...]:
+    events = array(record.get("events"))
+    return tuple([decode_event(obj(event)) for event in events]) if events else ()
 
 
 _DROPPED: Final = {

@@ -12,11 +12,18 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final, TypeAlias
+from typing import BinaryIO, Final, NamedTuple, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.exchanges import Definition, definitions
-from otel_agenttrace.cassette.format import FORMAT_VERSION, decode_spans, format_version
+from otel_agenttrace.cassette.format import (
+    FORMAT_VERSION,
+    LAST_MEMBERS,
+    STRING,
+    decode_spans,
+    format_version,
+    unescaped,
+)
 from otel_agenttrace.errors import CassetteCorrupt, CassetteTooNew
 from otel_agenttrace.jsonvalue import parse
 from otel_agenttrace.model import Span
@@ -35,7 +42,6 @@ __all__ = [
     "too_long",
 ]
 
-_STRING: Final = rb'"((?:[^"\\]|\\.)*)"'
 _OURS: Final = re.compile(
     rb'\{"resourceSpans":\[\{"resource":\{"attributes":\[\{"key":"agenttrace\.format\.version","value":\{"intValue":"(\d{1,9})"\}\}'
     rb'(?:,\{"key":"agenttrace\.rules\.version","value":\{"intValue":"(\d{1,9})"\}\})?'
@@ -44,23 +50,19 @@ _SPAN: Final = b'"spans":[{"attributes":['
 _CALL: Final = re.compile(
     rb'\{"key":"agenttrace\.call\.key","value":\{"stringValue":"([0-9a-f]{64})"\}\}'
     rb',\{"key":"agenttrace\.call\.ticket","value":\{"intValue":"(-?\d{1,19})"\}\}'
-    rb',\{"key":"agenttrace\.call\.origin","value":\{"stringValue":' + _STRING + rb"\}\}"
-    rb',\{"key":"agenttrace\.call\.lane","value":\{"stringValue":' + _STRING + rb"\}\}"
-    rb',\{"key":"agenttrace\.call\.defines","value":\{"stringValue":' + _STRING + rb"\}\}"
+    rb',\{"key":"agenttrace\.call\.origin","value":\{"stringValue":' + STRING + rb"\}\}"
+    rb',\{"key":"agenttrace\.call\.lane","value":\{"stringValue":' + STRING + rb"\}\}"
+    rb',\{"key":"agenttrace\.call\.defines","value":\{"stringValue":' + STRING + rb"\}\}"
     rb'(?:,\{"key":"agenttrace\.call\.raw_key","value":\{"stringValue":"([0-9a-f]{32})"\}\})?'
 )
 _OF_CALL: Final = b'{"key":"agenttrace.call.'
 _CARRIER: Final = re.compile(
     rb'\{"key":"agenttrace\.call\.defines","value":\{"stringValue":'
-    + _STRING
+    + STRING
     + rb'\}\},\{"key":"agenttrace\.request\.body"'
 )
 _SPAN_ID: Final = b'"spanId":"'
-_TAIL: Final = re.compile(
-    rb'"spanId":"([0-9a-f]{16})","startTimeUnixNano":"(\d{1,20})",'
-    rb'"status":\{(?:"code":[0-2])?,?(?:"message":' + _STRING + rb")?\}"
-    rb',"traceId":"([0-9a-f]{32})"\}\]\}\]\}\]\}\n'
-)
+_TAIL: Final = re.compile(LAST_MEMBERS + rb"\]\}\]\}\]\}\n")
 LONGEST: Final = 256 << 20
 """Bytes of a line. Bodies above 1 MiB stand in files of their own, and no request of this size is recorded."""
 _PIECE: Final = 1 << 20
@@ -68,8 +70,7 @@ _TORN: Final = "unexpected end of data"
 """What Python says of a text that ends within a character."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """Where a line stands in its file; `number` starts at 1, `offset` and `size` are bytes."""
 
     number: int
@@ -103,8 +104,7 @@ class Entry:
         return f"{self.line.offset:012x}{self.position:04x}"
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """Where a piece of shared content stands: in the body of a recorded call, or of a carrier."""
 
     definition: Definition
@@ -215,27 +215,23 @@ def _own(path: Path, line: Line, raw: bytes) -> _Found | None:
             carrier = _CARRIER.match(raw, begin + len(_SPAN))
             if carrier is None:
                 return None if raw.startswith(_OF_CALL, begin + len(_SPAN)) else []
-            return [(None, 0, tuple(definitions(_unescaped(carrier[1]))))]
+            return [(None, 0, tuple(definitions(unescaped(carrier[1]))))]
         key, ticket, origin, lane, defines, raw_key = found.groups()
         entry = Entry(
             line=line,
             key=key.decode(),
             ticket=int(ticket),
-            origin=_unescaped(origin),
-            lane=_unescaped(lane),
+            origin=unescaped(origin),
+            lane=unescaped(lane),
             start_ns=int(tail[2]),
             span_id=tail[1].decode(),
-            trace_id=tail[4].decode(),
+            trace_id=tail[5].decode(),
             rules=int(ours[2]) if ours[2] else None,
             raw_key=raw_key.decode() if raw_key else None,
         )
-        return [(entry, 0, tuple(definitions(_unescaped(defines))))]
+        return [(entry, 0, tuple(definitions(unescaped(defines))))]
     except ValueError:
         return None
-
-
-def _unescaped(inner: bytes) -> str:
-    return json.loads(b'"' + inner + b'"') if b"\\" in inner else inner.decode()
 
 
 def check_version(path: Path, version: int | None) -> None:

@@ -6,7 +6,7 @@ import difflib
 import logging
 import os
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -189,37 +189,46 @@ class Cassette:
         """
         entries = {self._place(entry): entry for entry in self.index.calls}
         decoder = LineDecoder()
+        lines = self.index.lines[since:]
         keeps = sum(line.size for line in self.index.lines) <= _KEPT
-        for line in self.index.lines[since:]:
-            try:
-                found = self._cut(line, entries.get((line.offset, 0)), decoder, keeps) or self.decoded(line)
-            except CassetteCorrupt as damage:
-                self._skip(damage)
-                continue
-            for position, span in enumerate(found):
-                entry = entries.get((line.offset, position))
-                if entry is not None:
-                    yield span if span.read_call is not None else self._light(span, entry)
-                elif (line.offset, position) not in self.index.carriers:
-                    yield span
+        for line, raw in zip(lines, self._together(lines) if keeps else map(self._raw, lines), strict=True):
+            entry = entries.get((line.offset, 0))
+            span = self._cut(line, raw, entry, decoder, keeps)
+            if span is None:
+                yield from self._uncut(line, entries)
+            elif entry is not None or (line.offset, 0) not in self.index.carriers:
+                yield span
 
-    def _cut(self, line: Line, entry: Entry | None, decoder: LineDecoder, keeps: bool) -> Sequence[Span]:
-        """Return the span of a line as we write it, its content left out unparsed; nothing of any other line, or a damaged one."""
-        if self._warn is None:  # opened strictly: its content may not be damaged
-            return ()
+    def _uncut(self, line: Line, entries: Mapping[tuple[int, int], Entry]) -> Iterator[Span]:
         try:
-            record = decoder.record(self._raw(line))
+            found = self.decoded(line)
+        except CassetteCorrupt as damage:
+            self._skip(damage)
+            return
+        for position, span in enumerate(found):
+            entry = entries.get((line.offset, position))
+            if entry is not None:
+                yield self._light(span, entry)
+            elif (line.offset, position) not in self.index.carriers:
+                yield span
+
+    def _cut(self, line: Line, raw: bytes, entry: Entry | None, decoder: LineDecoder, keeps: bool) -> Span | None:
+        """Return the span of a line as we write it, its content left out unparsed; None of any other line, or a damaged one."""
+        if self._warn is None:  # opened strictly: its content may not be damaged
+            return None
+        try:
+            record = decoder.record(raw)
             if record is None or entry is None:
-                return () if record is None else (decoder.span(record),)
+                return None if record is None else decoder.span(record)
             cut = cut_call(record)
             if cut is None:
-                return ()
+                return None
             if keeps:
                 self._contents[line.offset] = cut.content
             digest = cut.content.digest
-            return () if digest is None else (decoder.span(cut.alone, self._reader(entry, digest)),)
+            return None if digest is None else decoder.span(cut.alone, self._reader(entry, digest))
         except (ValueError, LookupError):  # what is wrong is told of the whole line
-            return ()
+            return None
 
     def _light(self, span: Span, entry: Entry) -> Span:
         attributes = {name: value for name, value in span.attributes.items() if not name.startswith(OWN)}
@@ -347,6 +356,13 @@ class Cassette:
 
     def _raw(self, line: Line) -> bytes:
         return os.pread(self._file.descriptor(), line.size, line.offset)
+
+    def _together(self, lines: Sequence[Line]) -> Iterator[bytes]:
+        """Yield these lines, read at once."""
+        begin, end = (lines[0].offset, lines[-1].offset + lines[-1].size) if lines else (0, 0)
+        content = os.pread(self._file.descriptor(), end - begin, begin)
+        for line in lines:
+            yield content[line.offset - begin : line.offset - begin + line.size]
 
     def decoded(self, line: Line) -> list[Span]:
         """Return the spans of a line with all that stands on it.
