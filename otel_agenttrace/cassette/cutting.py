@@ -24,7 +24,7 @@ from otel_agenttrace.cassette.format import (
 from otel_agenttrace.jsonvalue import array, obj, parse
 from otel_agenttrace.model import AttributeValue, Call, Event, Span
 
-__all__ = ["OWN", "Content", "CutCall", "LineDecoder", "answer_digest", "cut_call", "record_of"]
+__all__ = ["OWN", "Content", "CutCall", "LineDecoder", "Told", "answer_digest", "cut_call", "record_of"]
 
 OWN: Final = ("agenttrace.call.", "agenttrace.request.", "agenttrace.content")
 """How the attributes begin that only a replay needs."""
@@ -91,6 +91,13 @@ class LineDecoder:
         return decode_written(record, self._around, read_call)
 
 
+class Told(NamedTuple):
+    """Attributes and events of a span, all of them or those that are asked for."""
+
+    attributes: Mapping[str, AttributeValue]
+    events: tuple[Event, ...]
+
+
 class Content(NamedTuple):
     """What a line holds of a request and its answers.
 
@@ -113,8 +120,8 @@ class Content(NamedTuple):
         """Whether each attempt asked what the first one did."""
         return not any(name in self.attempts for name in _OTHERWISE)
 
-    def asking(self) -> Span:
-        """Return a span that has of the request the method, the target, the body and what it defines, and nothing else.
+    def asking(self) -> Told:
+        """Return of the request the method, the target, the body and what it defines, and nothing else.
 
         Raises:
             ValueError: If one of them is damaged.
@@ -123,16 +130,16 @@ class Content(NamedTuple):
         begin = self.request.find(_DEFINES)
         defines = self.request[begin : self.request.find(_PAIR, begin)] if begin >= 0 else b""
         told = decode_attributes(parse(b"[%b]" % (defines + body).removeprefix(b",")))
-        return Span("", "", "", 0, attributes={**_address(address), **told})
+        return Told({**_address(address), **told}, ())
 
-    def answered(self) -> Span:
-        """Return a span that has the attempts, and of the request the method and the target.
+    def answered(self) -> Told:
+        """Return the attempts, and of the request the method and the target.
 
         Raises:
             ValueError: If one of them is damaged.
         """
-        attempts = tuple(map(decode_event, map(obj, array(parse(b"[%b]" % self.attempts)))))
-        return Span("", "", "", 0, attributes=_address(self._asked()[0]), events=attempts)
+        attempts = tuple([decode_event(obj(each)) for each in array(parse(b"[%b]" % self.attempts))])
+        return Told(_address(self._asked()[0]), attempts)
 
     def _asked(self) -> tuple[bytes, bytes]:
         """Return what tells where a request went, and its body."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 
 from otel_agenttrace import semconv
 from otel_agenttrace.jsonvalue import Json, array, compact, integer, obj, parse, text
 from otel_agenttrace.matching import EMPTY, Body, body_of
-from otel_agenttrace.model import AttributeValue, Call, Chunk, End, Event, Exchange, HttpRequest, RaisedError, Span
+from otel_agenttrace.model import AttributeValue, Call, Chunk, End, Event, Exchange, HttpRequest, RaisedError
 
 __all__ = [
     "Definition",
@@ -33,6 +33,7 @@ __all__ = [
     "whole_body",
 ]
 
+_Attributes: TypeAlias = "Mapping[str, AttributeValue]"
 _SHARED_FROM: Final = 256
 """Smaller pieces are cheaper repeated than referred to, in characters."""
 
@@ -130,9 +131,9 @@ def definitions(written: str) -> Iterator[Definition]:
         yield Definition(digest, member, int(count) if count else None)
 
 
-def defined_digest(span: Span, count: int) -> str | None:
+def defined_digest(told: _Attributes, count: int) -> str | None:
     """Return the digest of a conversation of so many messages, if the line defines it."""
-    defined = definitions(_text(span, semconv.AGENTTRACE_CALL_DEFINES))
+    defined = definitions(_text(told, semconv.AGENTTRACE_CALL_DEFINES))
     return next((definition.digest for definition in defined if definition.count == count), None)
 
 
@@ -218,13 +219,13 @@ def _chunks_text(chunks: Sequence[Chunk]) -> str:
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-def stored_request(span: Span, origin: str, body: Body) -> HttpRequest:
-    """Return the request of a call's line, given its origin and its whole body.
+def stored_request(told: _Attributes, origin: str, body: Body) -> HttpRequest:
+    """Return the request of a call's line, given its attributes, its origin and its whole body.
 
     Raises:
         ValueError: If the line has no request.
     """
-    method, target = _text(span, semconv.AGENTTRACE_REQUEST_METHOD), _text(span, semconv.AGENTTRACE_REQUEST_TARGET)
+    method, target = _text(told, semconv.AGENTTRACE_REQUEST_METHOD), _text(told, semconv.AGENTTRACE_REQUEST_TARGET)
     if not method:
         raise ValueError("the call has no recorded request")
     return HttpRequest(method, origin, target, body.text())
@@ -244,17 +245,17 @@ class Reference:
         return (*self.members.values(), *([self.prefix] if self.prefix else []))
 
 
-def reference_of(span: Span) -> Reference:
+def reference_of(told: _Attributes) -> Reference:
     """Return what a call's line leaves to others."""
-    shared = obj(parse(_text(span, semconv.AGENTTRACE_REQUEST_SHARED) or "{}"))
+    shared = obj(parse(_text(told, semconv.AGENTTRACE_REQUEST_SHARED) or "{}"))
     prefix = obj(shared.get("prefix"))
     members = {name: str(digest) for name, digest in obj(shared.get("members")).items()}
     return Reference(members, text(prefix.get("digest")), integer(prefix.get("count")) or 0)
 
 
-def own_body(span: Span) -> Body:
+def own_body(told: _Attributes) -> Body:
     """Return what of the body of a call stands on its own line."""
-    written = _text(span, semconv.AGENTTRACE_REQUEST_BODY)
+    written = _text(told, semconv.AGENTTRACE_REQUEST_BODY)
     return body_of(parse(written)) if written else EMPTY
 
 
@@ -286,19 +287,19 @@ def read_attempts(
 
 
 def _exchange(event: Event, first: HttpRequest, read_sidecar: Callable[[str], bytes]) -> Exchange:
-    attributes = event.attributes
-    status = attributes.get(semconv.AGENTTRACE_EXCHANGE_STATUS)
-    duration = attributes.get(semconv.AGENTTRACE_EXCHANGE_DURATION)
+    told = event.attributes
+    status = told.get(semconv.AGENTTRACE_EXCHANGE_STATUS)
+    duration = told.get(semconv.AGENTTRACE_EXCHANGE_DURATION)
     return Exchange(
-        request=_exchange_request(event, first),
-        start_ns=event.time_ns,
-        end_ns=event.time_ns + (duration if isinstance(duration, int) else 0),
-        end=cast("End", _text(event, semconv.AGENTTRACE_EXCHANGE_END) or "complete"),
-        status=status if isinstance(status, int) else None,
-        headers=_headers(_text(event, semconv.AGENTTRACE_EXCHANGE_HEADERS)),
-        body=_body(event, read_sidecar),
-        chunks=_read_chunks(_text(event, semconv.AGENTTRACE_EXCHANGE_CHUNKS)),
-        error=_error(_text(event, semconv.AGENTTRACE_EXCHANGE_ERROR)),
+        _exchange_request(told, first),
+        event.time_ns,
+        event.time_ns + (duration if isinstance(duration, int) else 0),
+        cast("End", _text(told, semconv.AGENTTRACE_EXCHANGE_END) or "complete"),
+        status if isinstance(status, int) else None,
+        _headers(_text(told, semconv.AGENTTRACE_EXCHANGE_HEADERS)),
+        _body(told, read_sidecar),
+        _read_chunks(_text(told, semconv.AGENTTRACE_EXCHANGE_CHUNKS)),
+        _error(_text(told, semconv.AGENTTRACE_EXCHANGE_ERROR)),
     )
 
 
@@ -312,19 +313,19 @@ _OTHERWISE: Final = frozenset(
 )
 
 
-def _exchange_request(event: Event, first: HttpRequest) -> HttpRequest:
-    if _OTHERWISE.isdisjoint(event.attributes):
+def _exchange_request(told: _Attributes, first: HttpRequest) -> HttpRequest:
+    if _OTHERWISE.isdisjoint(told):
         return first
     return HttpRequest(
-        _text(event, semconv.AGENTTRACE_EXCHANGE_METHOD) or first.method,
-        _text(event, semconv.AGENTTRACE_EXCHANGE_ORIGIN) or first.origin,
-        _text(event, semconv.AGENTTRACE_EXCHANGE_TARGET) or first.target,
-        _text(event, semconv.AGENTTRACE_EXCHANGE_REQUEST, first.body),
+        _text(told, semconv.AGENTTRACE_EXCHANGE_METHOD) or first.method,
+        _text(told, semconv.AGENTTRACE_EXCHANGE_ORIGIN) or first.origin,
+        _text(told, semconv.AGENTTRACE_EXCHANGE_TARGET) or first.target,
+        _text(told, semconv.AGENTTRACE_EXCHANGE_REQUEST, first.body),
     )
 
 
-def _text(holder: Span | Event, name: str, default: str = "") -> str:
-    value = holder.attributes.get(name)
+def _text(told: _Attributes, name: str, default: str = "") -> str:
+    value = told.get(name)
     return value if isinstance(value, str) else default
 
 
@@ -333,12 +334,12 @@ def _headers(written: str) -> tuple[tuple[str, str], ...]:
     return tuple([(text(pair[0]) or "", text(pair[1]) or "") for pair in map(array, pairs)])
 
 
-def _body(event: Event, read_sidecar: Callable[[str], bytes]) -> bytes:
-    sidecar = _text(event, semconv.AGENTTRACE_EXCHANGE_SIDECAR)
+def _body(told: _Attributes, read_sidecar: Callable[[str], bytes]) -> bytes:
+    sidecar = _text(told, semconv.AGENTTRACE_EXCHANGE_SIDECAR)
     if sidecar:
         return read_sidecar(sidecar)
-    held = event.attributes.get(semconv.AGENTTRACE_EXCHANGE_BODY_BYTES)
-    return held if isinstance(held, bytes) else _text(event, semconv.AGENTTRACE_EXCHANGE_BODY).encode()
+    held = told.get(semconv.AGENTTRACE_EXCHANGE_BODY_BYTES)
+    return held if isinstance(held, bytes) else _text(told, semconv.AGENTTRACE_EXCHANGE_BODY).encode()
 
 
 def _read_chunks(written: str) -> tuple[Chunk, ...]:

@@ -6,18 +6,18 @@ import difflib
 import logging
 import os
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryFile
-from typing import Final, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.conversations import with_conversations
-from otel_agenttrace.cassette.cutting import OWN, Content, LineDecoder, answer_digest, cut_call, record_of
+from otel_agenttrace.cassette.cutting import OWN, Content, LineDecoder, Told, answer_digest, cut_call, record_of
 from otel_agenttrace.cassette.exchanges import (
     Definition,
     Reference,
@@ -43,6 +43,7 @@ from otel_agenttrace.model import Call, CallReader, Exchange, HttpRequest, Reque
 __all__ = ["TORN", "Cassette", "open_cassette", "opened_file", "with_calls"]
 
 _Read = TypeVar("_Read")
+_How = ParamSpec("_How")
 _log = logging.getLogger("otel_agenttrace")
 TORN: Final = "the last line is torn (the recording process was killed); it is left out"
 _KEPT: Final = 16 << 20
@@ -131,6 +132,23 @@ def with_calls(cassette: Cassette) -> Cassette:
             f"  to fix   otel-agenttrace replay {path} -- …; how far it goes: otel-agenttrace grade {path}"
         )
     return cassette
+
+
+def _naming_damage(
+    read: Callable[Concatenate[Cassette, Entry, _How], _Read],
+) -> Callable[Concatenate[Cassette, Entry, _How], _Read]:
+    """Turn what damage inside a line leads to into an error that names the line."""
+
+    @wraps(read)
+    def named(cassette: Cassette, entry: Entry, *how: _How.args, **more: _How.kwargs) -> _Read:
+        try:
+            return read(cassette, entry, *how, **more)
+        except CassetteCorrupt:
+            raise
+        except (ValueError, LookupError, OSError, RecursionError) as error:
+            raise CassetteCorrupt(cassette.path, entry.line.number, f"the recorded call is damaged: {error}") from error
+
+    return named
 
 
 class Cassette:
@@ -239,55 +257,55 @@ class Cassette:
     def _reader(self, entry: Entry, digest: str) -> CallReader:
         return CallReader(self, entry, (entry.key, digest))
 
+    @_naming_damage
     def pieces(self, entry: Entry) -> RequestPieces | None:
         """Return what all attempts of a recorded call asked; None of a line that others wrote, or of a body without members.
 
         Raises:
             CassetteCorrupt: If its line is not what the format promises.
         """
-        with self._damage_named(entry):
-            content = self._content(entry.line)
-            if content is None or not content.is_asked_alike:
-                return None
-            span = self._span(entry, Content.asking)
-            own, reference = own_body(span), reference_of(span)
-            if own.whole is not None:
-                return None
-            address = stored_request(span, entry.origin, EMPTY)
-            members = {**own.members, **{name: self._member(digest) for name, digest in reference.members.items()}}
-            digest = defined_digest(span, reference.count + len(own.elements))
-            read = partial(self._elements, entry, own, reference)
-            return RequestPieces(address, members, own.conversation, reference.prefix, own.elements, digest, read)
+        content = self._content(entry.line)
+        if content is None or not content.is_asked_alike:
+            return None
+        told = self._told(entry, Content.asking).attributes
+        own, reference = own_body(told), reference_of(told)
+        if own.whole is not None:
+            return None
+        address = stored_request(told, entry.origin, EMPTY)
+        members = {**own.members, **{name: self._member(digest) for name, digest in reference.members.items()}}
+        digest = defined_digest(told, reference.count + len(own.elements))
+        read = partial(self._elements, entry, own, reference)
+        return RequestPieces(address, members, own.conversation, reference.prefix, own.elements, digest, read)
 
     def _member(self, digest: str) -> str:
         (holder,) = self._holders((digest,))
         return self._whole_body(holder).members[holder.definition.member]
 
+    @_naming_damage
     def _elements(self, entry: Entry, own: Body, reference: Reference) -> tuple[str, ...]:
-        with self._damage_named(entry):
-            return self._body(entry, own, reference).elements
+        return self._body(entry, own, reference).elements
 
+    @_naming_damage
     def attempts(self, entry: Entry) -> tuple[Exchange, ...]:
         """Return the attempts of a recorded call without the body of its request.
 
         Raises:
             CassetteCorrupt: If its line is not what the format promises.
         """
-        with self._damage_named(entry):
-            span = self._span(entry, Content.answered)
-            request = stored_request(span, entry.origin, EMPTY)
-            return read_attempts(span.events, request, self._sidecar)
+        told, events = self._told(entry, Content.answered)
+        request = stored_request(told, entry.origin, EMPTY)
+        return read_attempts(events, request, self._sidecar)
 
+    @_naming_damage
     def call(self, entry: Entry) -> Call:
         """Return a recorded call.
 
         Raises:
             CassetteCorrupt: If its line is not what the format promises.
         """
-        with self._damage_named(entry):
-            span = self._span(entry, Content.answered)
-            request = stored_request(span, entry.origin, self._whole_body(entry))
-            return Call(entry.key, read_attempts(span.events, request, self._sidecar), entry.lane, entry.ticket)
+        told, events = self._told(entry, Content.answered)
+        request = stored_request(told, entry.origin, self._whole_body(entry))
+        return Call(entry.key, read_attempts(events, request, self._sidecar), entry.lane, entry.ticket)
 
     def damages(self) -> Iterator[CassetteCorrupt]:
         """Yield what is wrong with the lines and their recorded calls, the first of each line, in their order."""
@@ -300,42 +318,32 @@ class Cassette:
                 found.setdefault(damage.line, damage)
         yield from (found[line] for line in sorted(found, key=lambda line: line or 0))
 
+    @_naming_damage
     def answers(self, entry: Entry) -> tuple[Exchange, ...]:
         """Return the attempts of a recorded call, their requests told only where they differ from the first.
 
         Raises:
             CassetteCorrupt: If its line is not what the format promises.
         """
-        with self._damage_named(entry):
-            return read_attempts(
-                self._span(entry, Content.answered).events, HttpRequest("", entry.origin, ""), self._sidecar
-            )
+        return read_attempts(
+            self._told(entry, Content.answered).events, HttpRequest("", entry.origin, ""), self._sidecar
+        )
 
+    @_naming_damage
     def request(self, entry: Entry) -> HttpRequest:
         """Return the first request of a recorded call.
 
         Raises:
             CassetteCorrupt: If its line is not what the format promises.
         """
-        with self._damage_named(entry):
-            span = self._span(entry, Content.asking)
-            return stored_request(span, entry.origin, self._whole_body(entry))
-
-    @contextmanager
-    def _damage_named(self, entry: Entry) -> Generator[None]:
-        """Turn what damage inside a line leads to into an error that names the line."""
-        try:
-            yield
-        except CassetteCorrupt:
-            raise
-        except (ValueError, LookupError, OSError, RecursionError) as error:
-            raise CassetteCorrupt(self.path, entry.line.number, f"the recorded call is damaged: {error}") from error
+        told = self._told(entry, Content.asking).attributes
+        return stored_request(told, entry.origin, self._whole_body(entry))
 
     def _sidecar(self, digest: str) -> bytes:
         return read_sidecar(self._absolute, digest)
 
-    def _span(self, entry: Entry | Holder, part: Callable[[Content], Span]) -> Span:
-        """Return the span of a call or a carrier; of a call on a line as we write it only the part that is wanted."""
+    def _told(self, entry: Entry | Holder, part: Callable[[Content], Told]) -> Told:
+        """Return what the span of a call or a carrier tells; of a call on a line as we write it only the part that is wanted."""
         content = self._content(entry.line)
         if content is not None:
             with suppress(ValueError):  # what is wrong is told of the whole line
@@ -343,7 +351,7 @@ class Cassette:
         spans = self.decoded(entry.line)
         if entry.position >= len(spans):
             raise ValueError("the line holds no span")
-        return spans[entry.position]
+        return Told(spans[entry.position].attributes, spans[entry.position].events)
 
     def _content(self, line: Line) -> Content | None:
         """Return the content of a line as we write it; None of any other, and where the rest of it may not be damaged."""
@@ -397,8 +405,8 @@ class Cassette:
             return self._bodies[self._place(wanted)]
 
     def _referring(self, entry: Entry | Holder) -> tuple[Entry | Holder, Body, Reference]:
-        span = self._span(entry, Content.asking)
-        return entry, own_body(span), reference_of(span)
+        told = self._told(entry, Content.asking).attributes
+        return entry, own_body(told), reference_of(told)
 
     def _holders(self, digests: Sequence[str]) -> list[Holder]:
         missing = [digest for digest in digests if digest not in self.index.holders]

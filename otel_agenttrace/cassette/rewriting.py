@@ -269,7 +269,7 @@ class _Sheet:
             at = (line.offset, position)
             if at in placed or at in self._index.carriers:
                 defined = {definition.digest: definition for definition in _definitions(span)}
-                self._sources[at] = _Source(line, span, defined, reference_of(span))
+                self._sources[at] = _Source(line, span, defined, reference_of(span.attributes))
                 self._touched.add(line.offset)
             else:
                 self._keep(span)
@@ -278,7 +278,7 @@ class _Sheet:
 
     def _keep(self, span: Span) -> None:
         self._defined.update(definition.digest for definition in _definitions(span))
-        self._referred += reference_of(span).digests
+        self._referred += reference_of(span.attributes).digests
 
     def _find_needed(self) -> None:
         """Find out what of the content that goes is referred to, by lines that stay or by what they need."""

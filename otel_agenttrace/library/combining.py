@@ -114,7 +114,7 @@ class Opened:
         waiting = list(lines.values())
         while waiting:
             for span in self._cassette.decoded(waiting.pop()):
-                holders = (self._cassette.index.holders.get(digest) for digest in reference_of(span).digests)
+                holders = (self._cassette.index.holders.get(digest) for digest in reference_of(span.attributes).digests)
                 for line in (holder.line for holder in holders if holder is not None):
                     if line.offset not in lines:
                         lines[line.offset] = line
