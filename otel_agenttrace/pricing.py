@@ -135,15 +135,18 @@ def cost_of_span(span: Span, table: PriceTable | None = None) -> float | None:
 
     A recorded amount comes first, then the price of the answering model, then that of the model that was asked for.
     """
+    recorded = _recorded(span)
+    if recorded is not None:
+        return recorded
     price = price_of_span(span, Pricing(table))
     return None if price is None else price.total_cost
 
 
 def price_of_span(span: Span, pricing: Pricing) -> Price | None:
     """Return what the call of an inference span costs by these prices, or None if that is not known."""
-    recorded = number(span.attributes.get(semconv.AGENTTRACE_COST_AMOUNT)) if pricing.is_recorded_kept else None
-    if recorded is not None and recorded >= 0 and span.attributes.get(semconv.AGENTTRACE_COST_CURRENCY, "USD") == "USD":
-        return Price(None, None, float(recorded), "", "recorded")
+    recorded = _recorded(span) if pricing.is_recorded_kept else None
+    if recorded is not None:
+        return Price(None, None, recorded, "", "recorded")
     if not span.is_inference:
         return None
     usage = replace(span.usage, output_tokens=0) if span.operation == semconv.OPERATION_EMBEDDINGS else span.usage
@@ -152,6 +155,14 @@ def price_of_span(span: Span, pricing: Pricing) -> Price | None:
     at = pricing.at or time_of(span) or _LATEST
     sold = _Sold(None, (pricing.model,)) if pricing.model else _sold(span)
     return _price(sold, usage, at, pricing.table)
+
+
+def _recorded(span: Span) -> float | None:
+    """Return the amount in US dollars that a span tells itself."""
+    told = number(span.attributes.get(semconv.AGENTTRACE_COST_AMOUNT))
+    if told is None or told < 0 or span.attributes.get(semconv.AGENTTRACE_COST_CURRENCY, "USD") != "USD":
+        return None
+    return float(told)
 
 
 def time_of(span: Span) -> datetime | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -51,7 +52,8 @@ def _nearest(folder: Path) -> Path | None:
     return next((path for place in (folder, *folder.parents) if (path := place / _NAME).is_file()), None)
 
 
-def _table(path: Path, text: str) -> dict[str, object]:
+@lru_cache(maxsize=4)  # whoever loads many files reads the same settings for each
+def _table(path: Path, text: str) -> Mapping[str, object]:
     if "otel-agenttrace" not in text:
         return {}
     table = cast("object", toml_of(path, text))
@@ -85,7 +87,7 @@ def _text(path: Path) -> str:
         raise ConfigError(f"{path} cannot be read: {error}") from error
 
 
-def _anchored(table: dict[str, object], place: Path) -> dict[str, object]:
+def _anchored(table: Mapping[str, object], place: Path) -> Mapping[str, object]:
     """Return the table with its cassette below the folder of the file."""
     cassette = table.get("cassette")
     return {**table, "cassette": str(place / cassette)} if isinstance(cassette, str) else table

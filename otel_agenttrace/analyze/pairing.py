@@ -74,13 +74,10 @@ def _senses(contents: Contents) -> tuple[_Sense, ...]:
         return act.span.call_digests[0] if act.span.call_digests is not None else contents.whole_question(act)
 
     def all_of(act: Act) -> tuple[Any, ...]:
-        if act.kind == "inference" and act.span.call_digests is not None:
-            said = act.span.call_digests
-        elif act.kind == "inference":
-            said = given(act), "\n".join(piece.key for piece in contents.output(act))
-        else:
-            said = written(given_to(act)), written(given_by(act))
-        return (*named(act), *said)
+        if act.kind != "inference":
+            return *named(act), written(given_to(act)), written(given_by(act))
+        said = act.span.call_digests or (given(act), "\n".join(piece.key for piece in contents.output(act)))
+        return *named(act), *said
 
     def newest(act: Act) -> tuple[Any, ...] | None:
         said = contents.newest(act) if act.kind == "inference" else given(act)
