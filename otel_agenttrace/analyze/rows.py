@@ -1,30 +1,38 @@
-"""Keep rows of plain values in few bytes. Numbers and texts in, the same out, in order."""
+"""Keep rows of plain values in few bytes. Numbers and texts in, the same out, by their place."""
 
 from __future__ import annotations
 
+import marshal
+from array import array
 from collections.abc import Iterator
-from typing import Any
-
-from otel_agenttrace.jsonvalue import array, compact, parse
+from typing import Any, Final
 
 __all__ = ["Rows"]
 
+_PLAIN: Final = 2
+"""The format that does not look for what stands in a row twice: it takes half the time."""
+
 
 class Rows:
-    """Rows, a quarter of what they take as objects: each is a line of JSON."""
+    """Rows, a quarter of what they take as objects."""
 
-    __slots__ = ("_lines",)
+    __slots__ = ("_ends", "_written")
 
     def __init__(self) -> None:
-        self._lines = bytearray()
+        self._written = bytearray()
+        self._ends = array("Q")
 
     def append(self, row: tuple[Any, ...]) -> None:
-        """Add a row of None, booleans, numbers, texts, and sequences of them, which come out as lists in it."""
-        self._lines += compact(row).encode("utf-8", "surrogatepass")
-        self._lines += b"\n"
+        """Add a row of None, booleans, numbers, texts, and tuples of them."""
+        self._written += marshal.dumps(row, _PLAIN)
+        self._ends.append(len(self._written))
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, place: int) -> tuple[Any, ...]:
+        begin = self._ends[place - 1] if place else 0
+        return marshal.loads(self._written[begin : self._ends[place]])  # noqa: S302 - what was written here
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        begin = 0
-        while (end := self._lines.find(b"\n", begin)) >= 0:
-            yield tuple(array(parse(self._lines[begin:end].decode("utf-8", "surrogatepass"))))
-            begin = end + 1
+        return map(self.__getitem__, range(len(self)))
