@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import marshal
 from array import array
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
+
+from otel_agenttrace.jsonvalue import array as elements
+from otel_agenttrace.jsonvalue import compact, parse
 
 __all__ = ["Rows"]
 
-_PLAIN: Final = 2
-"""The format that does not look for what stands in a row twice: it takes half the time."""
-
 
 class Rows:
-    """Rows, a quarter of what they take as objects."""
+    """Rows, a quarter of what they take as objects: each is a text of JSON."""
 
     __slots__ = ("_ends", "_written")
 
@@ -23,8 +22,8 @@ class Rows:
         self._ends = array("Q")
 
     def append(self, row: tuple[Any, ...]) -> None:
-        """Add a row of None, booleans, numbers, texts, and tuples of them."""
-        self._written += marshal.dumps(row, _PLAIN)
+        """Add a row of None, booleans, numbers, texts, and sequences of them, which come out as lists in it."""
+        self._written += compact(row).encode("utf-8", "surrogatepass")
         self._ends.append(len(self._written))
 
     def __len__(self) -> int:
@@ -32,7 +31,7 @@ class Rows:
 
     def __getitem__(self, place: int) -> tuple[Any, ...]:
         begin = self._ends[place - 1] if place else 0
-        return marshal.loads(self._written[begin : self._ends[place]])  # noqa: S302 - what was written here
+        return tuple(elements(parse(self._written[begin : self._ends[place]].decode("utf-8", "surrogatepass"))))
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return map(self.__getitem__, range(len(self)))
