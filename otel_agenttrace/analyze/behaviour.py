@@ -13,8 +13,8 @@ from otel_agenttrace.analyze.clusters import clusters_of
 from otel_agenttrace.analyze.measures import whole
 from otel_agenttrace.analyze.pattern_report import BeforeError, Errors, Ngram, Order, Patterns, Transition
 from otel_agenttrace.analyze.percentiles import Amounts, Percentiles
-from otel_agenttrace.analyze.repetitions import Repetitions
-from otel_agenttrace.analyze.sequences import Act, Run, runs_in, tool_steps
+from otel_agenttrace.analyze.repetitions import Repetitions, RunRepetitions
+from otel_agenttrace.analyze.sequences import Act, ActKind, Run, runs_in, tool_steps
 from otel_agenttrace.analyze.stats import ModelTally
 from otel_agenttrace.analyze.streams import SpanStream
 
@@ -61,7 +61,7 @@ class _Counted:
         self.transitions = Counter[tuple[str | None, str | None]]()
         self.orders, self.good_runs = Counter[tuple[str, str]](), Counter[str]()
         self.models = defaultdict[str, ModelTally](ModelTally)
-        self.all_models, self.tool_latency = ModelTally(), Amounts()
+        self.tool_latency = Amounts()
         self.failed, self.types = Counter[str](), Counter[str]()
         self.before: dict[tuple[_Sequence, str], tuple[int, str]] = {}
         self.repetitions = Repetitions()
@@ -73,59 +73,66 @@ class _Counted:
         self.untold += run.untold
         self.passed += run.passed is True
         self.evaluated += run.passed is not None
-        steps = tuple(tool_steps(run))
-        names = tuple(step.name for step in steps)
+        calls = RunRepetitions()
+        starts: list[int] = []
+        for step in tool_steps(run):
+            calls.take(step)
+            starts.append(step.start_ns)
+            self.tool_latency.add(step.duration_s)
+            if step.error is not None:
+                self._failed_tool(step, calls.names)
+        self.repetitions.take(calls, tool_steps(run))
+        names = tuple(calls.names)
         self.runs.append((names, run.file))
-        self.tools.update(names)
         self._sequences(names)
-        self._amounts(run, len(names))
-        self._errors(run, steps)
-        self.repetitions.take(steps)
+        failed = self._acts(run, len(names))
+        self.failed_runs += not failed <= {"agent"}
+        if "model" in failed:
+            self._failed_models(run, names, starts)
+        is_good = failed <= {"agent"} if run.passed is None else run.passed
+        if is_good:
+            self._orders(names)
 
     def _sequences(self, names: _Sequence) -> None:
-        found = [names[i : i + size] for size in range(2, self.window + 1) for i in range(len(names) - size + 1)]
-        self.ngrams.update(found)
-        self.ngram_runs.update(set(found))
+        self.tools.update(names)
+        self.ngrams.update(self._windows(names))
+        self.ngram_runs.update(set(self._windows(names)))
         if names:
             self.transitions.update(pairwise((None, *names, None)))
 
-    def _amounts(self, run: Run, tool_calls: int) -> None:
-        models = run.of("model")
-        for act in models:
-            for counts in (self.models[act.name], self.all_models):
-                counts.take(act)
-        for act in run.of("tool"):
-            self.tool_latency.add(act.duration_s)
-        given = whole(act.usage.input_tokens for act in models)
-        got = whole(act.usage.output_tokens for act in models)
-        cost = whole(act.cost_usd for act in models)
-        amounts = (len(models), tool_calls, given, got, whole((given, got)), cost, run.duration_s)
+    def _windows(self, names: _Sequence) -> Iterator[_Sequence]:
+        return (names[i : i + size] for size in range(2, self.window + 1) for i in range(len(names) - size + 1))
+
+    def _acts(self, run: Run, tool_calls: int) -> set[ActKind]:
+        """Count what the calls to models took and what failed, and return of which kinds that was."""
+        models = ModelTally()
+        failed: set[ActKind] = set()
+        for act in run.acts:
+            if act.kind == "model":
+                models.take(act)
+                self.models[act.name].take(act)
+            if act.error is not None:
+                failed.add(act.kind)
+                self.failed[act.kind] += 1
+                if act.kind != "agent":
+                    self.types[act.error] += 1
+        given, got, cost = models.given.whole, models.got.whole, models.cost.whole
+        amounts = (models.calls, tool_calls, given, got, whole((given, got)), cost, run.duration_s)
         for name, amount in zip(_PER_RUN, amounts, strict=True):
             self.per_run[name].add(amount)
+        return failed
 
-    def _errors(self, run: Run, steps: Sequence[Act]) -> None:
-        failed = [act for act in run.acts if act.error is not None]
-        for act in failed:
-            self.failed[act.kind] += 1
-            if act.kind != "agent":
-                self.types[act.error or ""] += 1
-        if any(act.kind != "agent" for act in failed):
-            self.failed_runs += 1
-            self._before(run, steps)
-        if run.is_good:
-            self._orders(steps)
+    def _failed_tool(self, step: Act, names: Sequence[str]) -> None:
+        """Take a call that failed, the last one of some."""
+        for size in range(2, min(self.window, len(names)) + 1):
+            self._failed_after(tuple(names[-size:]), step)
 
-    def _before(self, run: Run, steps: Sequence[Act]) -> None:
-        names = tuple(step.name for step in steps)
-        for place, step in enumerate(steps):
-            if step.error is not None:
-                for size in range(1, min(self.window, place + 1)):
-                    self._failed_after(names[place - size : place + 1], step)
-        least = list(accumulate((step.start_ns for step in reversed(steps)), min))[::-1]
+    def _failed_models(self, run: Run, names: _Sequence, starts: Sequence[int]) -> None:
+        least = list(accumulate(reversed(starts), min))[::-1]
         for act in run.of("model"):
             if act.error is not None:
                 places = range(bisect_left(least, act.start_ns) - 1, -1, -1)  # what stands after them began later
-                earlier = (names[place] for place in places if steps[place].start_ns < act.start_ns)
+                earlier = (names[place] for place in places if starts[place] < act.start_ns)
                 before: _Sequence = ()
                 for name in islice(earlier, self.window - 1):
                     before = (name, *before)
@@ -135,8 +142,8 @@ class _Counted:
         errors, span_id = self.before.get((sequence, failed.kind), (0, failed.span_id))
         self.before[(sequence, failed.kind)] = (errors + 1, span_id)
 
-    def _orders(self, steps: Sequence[Act]) -> None:
-        first = tuple(dict.fromkeys(step.name for step in steps))
+    def _orders(self, names: _Sequence) -> None:
+        first = tuple(dict.fromkeys(names))
         if len(first) <= _ORDERED_TOOLS:
             self.good_runs.update(first)
             self.orders.update((one, then) for place, then in enumerate(first) for one in first[:place])
@@ -186,7 +193,9 @@ class _Counted:
         return replace(report, **cut, dropped=dropped)
 
     def _per_call(self) -> dict[str, Percentiles]:
-        every = self.all_models
+        every = ModelTally()
+        for each in self.models.values():
+            every.join(each)
         amounts = (every.given, every.got, every.cost, every.latency, self.tool_latency)
         names = ("input_tokens", "output_tokens", "cost_usd", "latency_s", "tool_latency_s")
         return {name: each.percentiles for name, each in zip(names, amounts, strict=True)}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from otel_agenttrace.analyze.measures import whole
-from otel_agenttrace.analyze.repetitions import loops_in, repeats_in
+from otel_agenttrace.analyze.repetitions import RunRepetitions
 from otel_agenttrace.analyze.sequences import UNKNOWN_MODEL, Act, Run, runs_in, tool_steps
 from otel_agenttrace.analyze.streams import streamed
 from otel_agenttrace.jsonvalue import canonical
@@ -70,10 +70,13 @@ def records_of(traces: Iterable[tuple[str, str, Trace]]) -> Iterator[RunRecord]:
 
 
 def _record(task: str, run: Run, spans: Mapping[str, Span]) -> RunRecord:
-    models, steps = run.of("model"), tuple(tool_steps(run))
+    models, steps = tuple(run.of("model")), tuple(tool_steps(run))
+    repetitions = RunRepetitions()
+    for step in steps:
+        repetitions.take(step)
     answered = [act for act in models if act.error is None and act.name != UNKNOWN_MODEL]
     failed = [act.span_id for act in (*models, *steps) if act.error is not None]
-    repeats = list(repeats_in(steps))
+    repeats = list(repetitions.repeats)
     each_amount = {
         "total_tokens": [whole((act.usage.input_tokens, act.usage.output_tokens)) for act in models],
         "cost_usd": [act.cost_usd for act in models],
@@ -99,7 +102,7 @@ def _record(task: str, run: Run, spans: Mapping[str, Span]) -> RunRecord:
         model_spans=_first(answered),
         calls=len(models) + len(steps),
         failed=tuple(failed),
-        loops=tuple(loop.span_id for loop in loops_in(steps)),
+        loops=tuple(loop.span_id for loop in repetitions.loops(steps)),
         repeated=sum(each.repeated for each in repeats),
         repeats=tuple(each.span_id for each in repeats if each.repeated),
         arguments_unknown=sum(each.unknown for each in repeats),

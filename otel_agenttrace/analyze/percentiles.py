@@ -57,6 +57,11 @@ class Amounts:
         self._unknown += other._unknown
 
     @property
+    def whole(self) -> float | None:
+        """Their sum; None if one is not known."""
+        return None if self._unknown else sum(self._known)
+
+    @property
     def percentiles(self) -> Percentiles:
         """Return how they are spread."""
         if not self._known:

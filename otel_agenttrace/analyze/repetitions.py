@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby, zip_longest
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Final
 
 from otel_agenttrace.analyze.cycles import cycle
 from otel_agenttrace.analyze.sequences import Act
 
-__all__ = ["ROUNDS", "Loop", "Repeats", "Repetitions", "Retries", "loops_in", "repeats_in", "retries_in"]
+__all__ = ["ROUNDS", "Loop", "Repeats", "Repetitions", "Retries", "RunRepetitions"]
 
 ROUNDS: Final = 3
 """So often a sequence of calls comes again at once before it is a loop."""
@@ -57,6 +57,94 @@ class Loop:
     span_id: str
 
 
+@dataclass(slots=True)
+class _Calls:
+    """What is counted of the calls of one tool in one run."""
+
+    tool: str
+    calls: int = 0
+    repeated: int = 0
+    unknown: int = 0
+    span_id: str = ""
+    failed: int = 0
+    retried: int = 0
+    recovered: int = 0
+    seen: set[int] = field(default_factory=set[int])
+
+    def take(self, step: Act, *, is_retry: bool) -> None:
+        self.calls += 1
+        self.failed += step.error is not None
+        self.retried += is_retry
+        self.recovered += is_retry and step.error is None
+        if step.arguments is None:
+            self.unknown += 1
+        elif step.arguments in self.seen:
+            self.repeated += 1
+            self.span_id = self.span_id or step.span_id
+        else:
+            self.seen.add(step.arguments)
+
+
+class RunRepetitions:
+    """What is counted of the calls of one run, given in order.
+
+    Attributes:
+        names: The tools.
+    """
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._of_tool: dict[str, _Calls] = {}
+        self._longest: dict[str, tuple[int, str]] = {}
+        self._same, self._first = 0, ""
+        self._last: Act | None = None
+
+    def take(self, step: Act) -> None:
+        """Take one more call."""
+        last = self._last if self._last is not None and self._last.name == step.name else None
+        calls = self._of_tool.get(step.name)
+        if calls is None:
+            calls = self._of_tool[step.name] = _Calls(step.name)
+        calls.take(step, is_retry=last is not None and last.error is not None)
+        if last is None or last.arguments != step.arguments:
+            self._same, self._first = 0, step.span_id
+        self._same += 1
+        if step.arguments is not None and self._same >= ROUNDS:
+            longest, _ = self._longest.get(step.name, (0, ""))
+            if self._same > longest:
+                self._longest[step.name] = self._same, self._first
+        self.names.append(step.name)
+        self._last = step
+
+    def loops(self, steps: Iterable[Act]) -> Iterator[Loop]:
+        """Yield where they go in circles: the first sequence of different tools, and each call made again and again.
+
+        Args:
+            steps: The same calls once more.
+        """
+        found = cycle(self.names, ROUNDS)
+        if found is not None:
+            begin, length, rounds = found
+            (first,) = islice(steps, begin, begin + 1)
+            yield Loop(tuple(self.names[begin : begin + length]), 1, rounds, first.span_id)
+        for name, (rounds, span_id) in self._longest.items():
+            yield Loop((name,), 1, rounds, span_id)
+
+    @property
+    def repeats(self) -> Iterator[Repeats]:
+        """For each tool how many of its calls are not the first with their arguments."""
+        for each in self._of_tool.values():
+            traces = int(each.repeated > 0)
+            yield Repeats(each.tool, each.calls, each.repeated, each.unknown, traces, each.span_id)
+
+    @property
+    def retries(self) -> Iterator[Retries]:
+        """For each tool that failed, after how many failures it was the next tool, and how often that call did not fail."""
+        for each in self._of_tool.values():
+            if each.failed:
+                yield Retries(each.tool, each.failed, each.retried, each.recovered)
+
+
 class Repetitions:
     """What was counted over several runs, by tool or by sequence."""
 
@@ -65,15 +153,15 @@ class Repetitions:
         self._repeats: dict[str, Repeats] = {}
         self._retries: dict[str, Retries] = {}
 
-    def take(self, steps: Sequence[Act]) -> None:
-        """Take the calls of one more run."""
-        for loop in loops_in(steps):
+    def take(self, run: RunRepetitions, steps: Iterable[Act]) -> None:
+        """Take what was counted of one more run, and its calls once more."""
+        for loop in run.loops(steps):
             known = self._loops.get(loop.sequence, replace(loop, traces=0))
             most = max(known.most_rounds, loop.most_rounds)
             self._loops[loop.sequence] = replace(known, traces=known.traces + 1, most_rounds=most)
-        for more in repeats_in(steps):
+        for more in run.repeats:
             self._repeats[more.tool] = _joined(self._repeats.get(more.tool), more)
-        for retry in retries_in(steps):
+        for retry in run.retries:
             known_retries = self._retries.get(retry.tool, Retries(retry.tool, 0, 0, 0))
             self._retries[retry.tool] = Retries(
                 retry.tool,
@@ -97,52 +185,6 @@ class Repetitions:
     def retries(self) -> tuple[Retries, ...]:
         """Tools that failed, most failures first."""
         return tuple(sorted(self._retries.values(), key=lambda each: (-each.failed, each.tool)))
-
-
-def loops_in(steps: Sequence[Act]) -> Iterator[Loop]:
-    """Yield where calls go in circles: the first sequence of different tools, and each call made again and again."""
-    names = [step.name for step in steps]
-    found = cycle(names, ROUNDS)
-    if found is not None:
-        begin, length, rounds = found
-        yield Loop(tuple(names[begin : begin + length]), 1, rounds, steps[begin].span_id)
-    longest: dict[str, Loop] = {}
-    for (name, arguments), row in groupby(steps, key=lambda step: (step.name, step.arguments)):
-        same = tuple(row)
-        if (
-            arguments is not None
-            and len(same) >= ROUNDS
-            and (name not in longest or longest[name].most_rounds < len(same))
-        ):
-            longest[name] = Loop((name,), 1, len(same), same[0].span_id)
-    yield from longest.values()
-
-
-def repeats_in(steps: Sequence[Act]) -> Iterator[Repeats]:
-    """Yield for each tool of a run how many of its calls are not the first with their arguments."""
-    of_tool: dict[str, list[Act]] = {}
-    for step in steps:
-        of_tool.setdefault(step.name, []).append(step)
-    for tool, calls in of_tool.items():
-        seen: set[int] = set()
-        again = [call for call in calls if call.arguments is not None and _is_seen(call.arguments, seen)]
-        unknown = sum(call.arguments is None for call in calls)
-        yield Repeats(tool, len(calls), len(again), unknown, int(bool(again)), again[0].span_id if again else "")
-
-
-def retries_in(steps: Iterable[Act]) -> Iterator[Retries]:
-    """Yield each failed call: whether the next call is to the same tool, and whether that one did not fail."""
-    each = tuple(steps)
-    for step, following in zip_longest(each, each[1:]):
-        if step.error is not None:
-            again = following if following is not None and following.name == step.name else None
-            yield Retries(step.name, 1, int(again is not None), int(again is not None and again.error is None))
-
-
-def _is_seen(arguments: int, seen: set[int]) -> bool:
-    is_seen = arguments in seen
-    seen.add(arguments)
-    return is_seen
 
 
 def _joined(known: Repeats | None, more: Repeats) -> Repeats:

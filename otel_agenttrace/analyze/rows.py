@@ -1,30 +1,37 @@
-"""Keep rows of plain values in few bytes. Numbers and texts in, the same out, in order."""
+"""Keep rows of plain values in few bytes. Numbers and texts in, the same out, by their place."""
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from typing import Any
 
-from otel_agenttrace.jsonvalue import array, compact, parse
+from otel_agenttrace.jsonvalue import array as elements
+from otel_agenttrace.jsonvalue import compact, parse
 
 __all__ = ["Rows"]
 
 
 class Rows:
-    """Rows, a quarter of what they take as objects: each is a line of JSON."""
+    """Rows, a quarter of what they take as objects: each is a text of JSON."""
 
-    __slots__ = ("_lines",)
+    __slots__ = ("_ends", "_written")
 
     def __init__(self) -> None:
-        self._lines = bytearray()
+        self._written = bytearray()
+        self._ends = array("Q")
 
     def append(self, row: tuple[Any, ...]) -> None:
         """Add a row of None, booleans, numbers, texts, and sequences of them, which come out as lists in it."""
-        self._lines += compact(row).encode("utf-8", "surrogatepass")
-        self._lines += b"\n"
+        self._written += compact(row).encode("utf-8", "surrogatepass")
+        self._ends.append(len(self._written))
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, place: int) -> tuple[Any, ...]:
+        begin = self._ends[place - 1] if place else 0
+        return tuple(elements(parse(self._written[begin : self._ends[place]].decode("utf-8", "surrogatepass"))))
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        begin = 0
-        while (end := self._lines.find(b"\n", begin)) >= 0:
-            yield tuple(array(parse(self._lines[begin:end].decode("utf-8", "surrogatepass"))))
-            begin = end + 1
+        return map(self.__getitem__, range(len(self)))

@@ -6,13 +6,14 @@ the model asked for: spans that tell their messages are read, and recorded answe
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, starmap
+from functools import cached_property
+from itertools import chain, groupby
 from operator import attrgetter
-from sys import intern
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.billing import cost_of_call, usage_of
@@ -27,7 +28,7 @@ from otel_agenttrace.jsonvalue import Json, canonical, text
 from otel_agenttrace.model import Call, Span, Trace, Usage
 from otel_agenttrace.wire.recorded import output_messages
 
-__all__ = ["UNKNOWN_MODEL", "Act", "ActKind", "Run", "runs_in", "tool_steps"]
+__all__ = ["UNKNOWN_MODEL", "Act", "ActKind", "Run", "kin", "runs_in", "tool_steps"]
 
 ActKind: TypeAlias = Literal["agent", "model", "tool"]
 _Asked: TypeAlias = "tuple[tuple[str, int | None], ...]"
@@ -38,9 +39,8 @@ _FAILED: Final = "error"
 _NOT_TOLD: Final = Usage()
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
-    """One thing that a run did.
+class Act(NamedTuple):
+    """One thing that a run did. A tuple, for a large run makes them anew each time it is looked through.
 
     Attributes:
         kind: What it is.
@@ -76,8 +76,8 @@ class Run:
     Attributes:
         file: The file, as the user named it.
         trace_id: The trace; the first one where a recording has several.
-        acts: In order of their start.
-        parents: The span above each span that is no act.
+        acts: In order of their start. Those of a large file are made anew each time they are asked for.
+        others: The spans that are no act, each with the one above it.
         start_ns: When its first span began.
         end_ns: When its last span ended; None if one did not end, or no time is told.
         untold: Calls to models that asked for tools which nobody tells.
@@ -86,8 +86,8 @@ class Run:
 
     file: str
     trace_id: str
-    acts: tuple[Act, ...]
-    parents: dict[str, str | None] = field(repr=False)
+    acts: Iterable[Act]
+    others: Iterable[tuple[Any, ...]] = field(repr=False)
     start_ns: int
     end_ns: int | None
     untold: int = 0
@@ -98,22 +98,16 @@ class Run:
         """Seconds from the first start to the last end."""
         return None if self.end_ns is None else (self.end_ns - self.start_ns) / 1e9
 
-    @property
-    def is_good(self) -> bool:
-        """Whether it passed; where no evaluation says it, whether no call of it failed."""
-        if self.passed is not None:
-            return self.passed
-        return all(act.error is None for act in self.acts if act.kind != "agent")
-
-    def of(self, kind: ActKind) -> tuple[Act, ...]:
-        """Return the acts of a kind."""
-        return tuple(act for act in self.acts if act.kind == kind)
+    def of(self, kind: ActKind) -> Iterator[Act]:
+        """Yield the acts of a kind."""
+        return (act for act in self.acts if act.kind == kind)
 
 
 _Head: TypeAlias = "tuple[ActKind, str, str | None]"
 """The kind of an act, its name and its error."""
-_Taken: TypeAlias = "tuple[Act, int | None, _Asked | None]"
-"""An act; of a call to a model its number in the file, and the tools it asked for, None where it asked for none."""
+_Rows: TypeAlias = "Rows | list[tuple[Any, ...]]"
+_HEAD, _START_NS, _SPAN_ID, _CALL = 0, 1, 4, 6
+"""Places in the row of an act."""
 
 
 class _Open:
@@ -121,7 +115,7 @@ class _Open:
 
     __slots__ = ("end_ns", "is_open", "is_timed", "rows", "start_ns", "trace_id")
 
-    def __init__(self, span: Span, rows: Rows | list[tuple[Any, ...]]) -> None:
+    def __init__(self, span: Span, rows: _Rows) -> None:
         self.trace_id = span.trace_id
         self.rows = rows
         self.start_ns, self.end_ns, self.is_open, self.is_timed = span.start_ns, span.start_ns, False, False
@@ -133,37 +127,69 @@ class _Open:
         self.is_timed = self.is_timed or span.has_time
 
 
+@dataclass(frozen=True, slots=True)
+class _Acts:
+    """Acts as rows, in an order that is not theirs."""
+
+    heads: Sequence[_Head]
+    rows: _Rows
+    order: Sequence[int]
+
+    def __iter__(self) -> Iterator[Act]:
+        return (self._act(*self.rows[place]) for place in self.order)
+
+    def _act(
+        self,
+        head: int,
+        start_ns: int,
+        length: int | None,
+        is_timed: bool,
+        span_id: str,
+        parent: str | None,
+        _call: int | None = None,
+        _asked: _Asked | None = None,
+        arguments: int | None = None,
+        cost: float | None = None,
+        *tokens: int | None,
+    ) -> Act:
+        kind, name, error = self.heads[head]
+        end_ns = None if length is None else start_ns + length
+        took = length / 1e9 if length is not None and is_timed else None
+        usage = Usage(*tokens) if tokens else _NOT_TOLD
+        return Act(kind, name, start_ns, end_ns, span_id, parent, error, arguments, usage, cost, took)
+
+
 def runs_in(stream: SpanStream) -> Iterator[Run]:
     """Yield the runs of a file in order of their start: each recording is one, else each trace.
 
     A trace that has no agent, no call to a model and no tool is none.
     """
-    reading = _Reading(Trace((), stream.cost_of), list if isinstance(stream.spans, tuple) else Rows)
-    left_out = doubled(reading.taken(stream.spans))
+    reading = _Reading(stream)
+    left_out = doubled(reading.taken())
     for run in reading.ended():
-        acts = reading.acts(run, left_out)
-        if acts:
-            yield reading.closed(stream.name, run, acts)
+        closed = reading.closed(run, left_out)
+        if closed is not None:
+            yield closed
 
 
 class _Reading:
     """The runs of a file. What an act is called stands once for all of that name: a file has few."""
 
-    def __init__(self, pricing: Trace, rows: Callable[[], Rows | list[tuple[Any, ...]]]) -> None:
-        self._pricing = pricing
-        self._rows = rows
+    def __init__(self, stream: SpanStream) -> None:
+        self._stream = stream
+        self._pricing = Trace((), stream.cost_of)
+        self._rows: Callable[[], _Rows] = list if isinstance(stream.spans, tuple) else Rows
         self._opened: dict[object, _Open] = {}
-        self._heads: dict[_Head, int] = {}
-        self._named: tuple[_Head, ...] = ()
-        self._others: defaultdict[_Open, Rows] = defaultdict(Rows)
-        self._verdicts: defaultdict[_Open, Rows] = defaultdict(Rows)
+        self._heads: list[_Head] = []
+        self._numbers: dict[_Head, int] = {}
+        self._others: defaultdict[_Open, _Rows] = defaultdict(self._rows)
+        self._verdicts: defaultdict[_Open, _Rows] = defaultdict(self._rows)
         self._calls = 0
-        self._recorded: dict[int, Callable[[], Call | None]] = {}
-        """What calls to models asked for is read there, by their number."""
+        self._is_recorded = False
 
-    def taken(self, spans: Iterable[Span]) -> Iterator[Telling]:
+    def taken(self) -> Iterator[Telling]:
         """Put what each span did into its run, and yield what the calls to models tell: which of them count is known at the end."""
-        for span in spans:
+        for span in self._stream.spans:
             key = run_of(span)
             run = self._opened.get(key)
             if run is None:
@@ -177,82 +203,99 @@ class _Reading:
                 self._take_call(span, run)
                 yield span.telling
             elif operation == semconv.OPERATION_EXECUTE_TOOL:
-                self._keep(run, span, "tool", tool_name(span), _digest(told_arguments(span)))
+                self._keep(run, span, "tool", tool_name(span), None, None, _digest(told_arguments(span)))
             elif operation == semconv.OPERATION_INVOKE_AGENT:
                 named = span.attributes.get(semconv.GEN_AI_AGENT_NAME)
-                self._keep(run, span, "agent", named if isinstance(named, str) and named else span.name)
+                self._keep(run, span, "agent", named if isinstance(named, str) and named else span.name, None, None)
             else:
                 self._others[run].append((span.span_id, span.parent_span_id))
 
     def _take_call(self, span: Span, run: _Open) -> None:
         cost = cost_of_call(self._pricing, span)
-        asked = _told(span)
-        if asked == () and span.read_call is not None:
-            self._recorded[self._calls] = span.read_call
+        self._is_recorded = self._is_recorded or span.read_call is not None
         name = model_of(span) or UNKNOWN_MODEL
-        self._keep(run, span, "model", name, None, self._calls, cost, asked, *_tokens(usage_of(span)))
+        self._keep(run, span, "model", name, self._calls, _told(span), None, cost, *_tokens(usage_of(span)))
         self._calls += 1
 
-    def _keep(self, run: _Open, span: Span, kind: ActKind, name: str, *more: object) -> None:
-        head = self._heads.setdefault((kind, name, _error(span)), len(self._heads))
+    def _keep(self, run: _Open, span: Span, kind: ActKind, name: str, call: int | None, *more: object) -> None:
+        head = self._head((kind, name, _error(span)))
         length = None if span.end_ns is None else span.end_ns - span.start_ns
         is_timed = span.duration_ns is not None
-        run.rows.append((head, span.start_ns, length, is_timed, span.span_id, span.parent_span_id, *more))
+        run.rows.append((head, span.start_ns, length, is_timed, span.span_id, span.parent_span_id, call, *more))
+
+    def _head(self, head: _Head) -> int:
+        number = self._numbers.setdefault(head, len(self._heads))
+        if number == len(self._heads):
+            self._heads.append(head)
+        return number
 
     def ended(self) -> Iterator[_Open]:
         """Yield the runs, which are all that there will be, in order of their start; none is held any longer."""
-        self._named = tuple(self._heads)
         ended = sorted(self._opened.values(), key=lambda run: (run.start_ns, run.trace_id))
         ended.reverse()
         self._opened.clear()
         while ended:
             yield ended.pop()
 
-    def acts(self, run: _Open, left_out: frozenset[int]) -> list[_Taken]:
-        """Return the acts of a run, without those whose number is left out."""
-        kept = (each for each in starmap(self._act, run.rows) if each[1] not in left_out)
-        return sorted(kept, key=lambda each: (each[0].start_ns, each[0].kind, each[0].name, each[0].span_id))
+    def closed(self, run: _Open, left_out: frozenset[int]) -> Run | None:
+        """Return a run with the tools that calls to models asked for and nobody else tells, without the calls whose number is left out."""
+        places, untold = self._with_asked(run.rows, self._order(run.rows, left_out))
+        if not places:
+            return None
+        made = _Acts(self._heads, run.rows, places)
+        acts = made if isinstance(run.rows, Rows) else tuple(made)
+        others = self._others.pop(run, ())
+        end_ns = run.end_ns if run.is_timed and not run.is_open else None
+        passed = _passed(self._verdicts.pop(run, ()), acts, others)
+        return Run(self._stream.name, run.trace_id, acts, others, run.start_ns, end_ns, untold, passed)
 
-    def _act(
-        self,
-        head: int,
-        start_ns: int,
-        length: int | None,
-        is_timed: bool,
-        span_id: str,
-        parent: str | None,
-        arguments: int | None = None,
-        number: int | None = None,
-        cost: float | None = None,
-        asked: _Asked | None = None,
-        *tokens: int | None,
-    ) -> _Taken:
-        kind, name, error = self._named[head]
-        end_ns = None if length is None else start_ns + length
-        took = length / 1e9 if length is not None and is_timed else None
-        usage = Usage(*tokens) if tokens else _NOT_TOLD
-        return Act(kind, name, start_ns, end_ns, span_id, parent, error, arguments, usage, cost, took), number, asked
+    def _order(self, rows: _Rows, left_out: frozenset[int]) -> list[int]:
+        def start_ns(place: int) -> int:
+            return rows[place][_START_NS]
 
-    def closed(self, file: str, run: _Open, taken: Sequence[_Taken]) -> Run:
-        """Return a run with the tools that calls to models asked for and nobody else tells."""
-        parents = dict(self._others.pop(run, ()))
-        acts: list[Act] = []
+        def told(place: int) -> tuple[ActKind, str, str]:
+            row = rows[place]
+            head: int = row[_HEAD]
+            return *self._heads[head][:2], row[_SPAN_ID]
+
+        order: list[int] = []
+        kept = (place for place, row in enumerate(rows) if row[_CALL] not in left_out)
+        for _, group in groupby(sorted(kept, key=start_ns), start_ns):
+            same = list(group)
+            order += sorted(same, key=told) if len(same) > 1 else same
+        return order
+
+    def _with_asked(self, rows: _Rows, order: Sequence[int]) -> tuple[array[int], int]:
+        """Return the places of all acts, and how many calls asked for tools that nobody tells."""
+        places = array("Q")
         untold = 0
         is_told = False
-        for act, number, told in reversed(taken):
+        head: int
+        for place in reversed(order):
+            head, start_ns, _, _, span_id, parent, number, told, *_ = rows[place]
             if told is not None and not is_told:
                 asked = told or self._read(number)
                 untold += not asked
-                acts += [_asked_tool(act, name, arguments) for name, arguments in reversed(asked)]
-            is_told = act.kind == "tool" or (act.kind == "agent" and is_told)
-            acts.append(act)
-        end_ns = run.end_ns if run.is_timed and not run.is_open else None
-        passed = _passed(tuple(self._verdicts.pop(run, ())), parents, acts)
-        return Run(file, run.trace_id, tuple(reversed(acts)), parents, run.start_ns, end_ns, untold, passed)
+                for name, arguments in reversed(asked):
+                    places.append(len(rows))
+                    tool = self._head(("tool", name, None))
+                    rows.append((tool, start_ns, None, False, span_id, parent, None, None, arguments))
+            kind = self._heads[head][0]
+            is_told = kind == "tool" or (kind == "agent" and is_told)
+            places.append(place)
+        places.reverse()
+        return places, untold
 
-    def _read(self, number: int | None) -> _Asked:
-        read = self._recorded.get(number) if number is not None else None
+    def _read(self, number: int) -> _Asked:
+        read = self._recorded.get(number)
         return () if read is None else _asked(Span("", "", "", 0, read_call=read))
+
+    @cached_property
+    def _recorded(self) -> Mapping[int, Callable[[], Call | None]]:
+        """What calls asked for that do not tell it is read there, by their number. Few files need it: these are read once more."""
+        spans = self._stream.spans if self._is_recorded else ()
+        calls = enumerate(span for span in spans if span.operation in semconv.INFERENCE_OPERATIONS)
+        return {number: call.read_call for number, call in calls if call.read_call is not None and _told(call) == ()}
 
 
 _tokens: Final = attrgetter(*Usage.__slots__)
@@ -282,15 +325,30 @@ def _asked(span: Span) -> _Asked:
     return tuple((text(part.get("name")) or "", _digest(arguments_of(part))) for part in parts)
 
 
-def _passed(verdicts: Sequence[tuple[Any, ...]], parents: Mapping[str, str | None], acts: Sequence[Act]) -> bool | None:
+def _passed(verdicts: _Rows | tuple[()], acts: Iterable[Act], others: Iterable[tuple[Any, ...]]) -> bool | None:
     if not verdicts:
         return None
-    above = {**parents, **{act.span_id: act.parent for act in acts}}
-    return run_passed(verdicts, above, {act.span_id for act in acts if act.kind == "agent"})
+    parents, agents = kin(acts, others, (judged for judged, _ in verdicts))
+    return run_passed(verdicts, parents, agents.keys())
 
 
-def _asked_tool(model: Act, name: str, arguments: int | None) -> Act:
-    return Act("tool", intern(name), model.start_ns, None, model.span_id, model.parent, None, arguments)
+def kin(
+    acts: Iterable[Act], others: Iterable[tuple[Any, ...]], judged: Iterable[str | None] = ()
+) -> tuple[Mapping[str, str | None], Mapping[str, str]]:
+    """Return the span above each one that has others below it, or was judged, and the names of the agents among these."""
+    ids: dict[str, str] = {}  # each stands once, however many spans name it
+    for each in chain((act.parent for act in acts), (parent for _, parent in others), judged):
+        if each is not None:
+            ids.setdefault(each, each)
+    parents = {ids[span_id]: ids.get(parent) for span_id, parent in others if span_id in ids}
+    agents: dict[str, str] = {}
+    for act in acts:
+        span_id = ids.get(act.span_id)
+        if span_id is not None:
+            parents.setdefault(span_id, None if act.parent is None else ids[act.parent])
+            if act.kind == "agent":
+                agents[span_id] = act.name
+    return parents, agents
 
 
 def tool_steps(run: Run) -> Iterator[Act]:

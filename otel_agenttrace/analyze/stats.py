@@ -6,11 +6,11 @@ What subagents did, agents below another one, is counted in or apart. The attrib
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from otel_agenttrace.analyze.percentiles import Amounts, Percentiles
-from otel_agenttrace.analyze.sequences import Act, Run, runs_in
+from otel_agenttrace.analyze.sequences import Act, Run, kin, runs_in
 from otel_agenttrace.analyze.streams import SpanStream
 
 __all__ = ["AgentFigures", "Figures", "FileFigures", "ModelFigures", "ModelTally", "Stats", "ToolFigures", "stats_of"]
@@ -236,7 +236,13 @@ class _Tally:
         self._agents = defaultdict[tuple[str | None, bool], _AgentTally](_AgentTally)
 
     def read(self, stream: SpanStream) -> None:
-        runs, passed, evaluated, calls, duration = 0, 0, 0, _Calls(), Amounts()
+        calls, duration = _Calls(), Amounts()
+        runs, passed, evaluated = self._count(stream, calls, duration)  # the last run is gone before it is summed up
+        self._total.join(calls)
+        self._files.append(FileFigures(stream.name, runs, passed, evaluated, calls.figures, duration.percentiles))
+
+    def _count(self, stream: SpanStream, calls: _Calls, duration: Amounts) -> tuple[int, int, int]:
+        runs, passed, evaluated = 0, 0, 0
         for run in runs_in(stream):
             runs += 1
             passed += run.passed is True
@@ -245,8 +251,7 @@ class _Tally:
             for each in (duration, self._duration):
                 each.add(run.duration_s)
             self._take(run, calls)
-        self._total.join(calls)
-        self._files.append(FileFigures(stream.name, runs, passed, evaluated, calls.figures, duration.percentiles))
+        return runs, passed, evaluated
 
     def _take(self, run: Run, of_file: _Calls) -> None:
         for act, agents in _below_agents(run):
@@ -295,23 +300,25 @@ class _Tally:
 
 def _below_agents(run: Run) -> Iterator[tuple[Act, tuple[str, ...]]]:
     """Yield each act and the agents it is below, outermost first, itself included; one below itself by name is one."""
-    parents = dict(run.parents)
-    named: dict[str, str] = {}
-    for act in run.acts:
-        parents.setdefault(act.span_id, act.parent)
-        if act.kind == "agent":
-            named[act.span_id] = act.name
+    parents, named = kin(run.acts, run.others)
     known: dict[str, tuple[str, ...]] = {}
     for act in run.acts:
-        yield act, _agents_of(act.span_id, parents, named, known)
+        if act.span_id in parents:
+            yield act, _agents_of(act.span_id, parents, named, known)
+        else:
+            agents = _agents_of(act.parent, parents, named, known)
+            yield act, _with(agents, act.name) if act.kind == "agent" else agents
 
 
 def _agents_of(
-    span_id: str, parents: dict[str, str | None], named: dict[str, str], known: dict[str, tuple[str, ...]]
+    span_id: str | None,
+    parents: Mapping[str, str | None],
+    named: Mapping[str, str],
+    known: dict[str, tuple[str, ...]],
 ) -> tuple[str, ...]:
     """Return the agents above a span, itself included; whatever parents go in a circle."""
     path: list[str] = []
-    place: str | None = span_id
+    place = span_id
     while place is not None and place in parents and place not in known:
         known[place] = ()
         path.append(place)
@@ -319,7 +326,10 @@ def _agents_of(
     agents = known.get(place or "", ())
     for each in reversed(path):
         name = named.get(each)
-        if name is not None and agents[-1:] != (name,):
-            agents = (*agents, name)
+        agents = agents if name is None else _with(agents, name)
         known[each] = agents
     return agents
+
+
+def _with(agents: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return agents if agents[-1:] == (name,) else (*agents, name)

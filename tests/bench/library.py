@@ -108,10 +108,7 @@ def _megabytes(*arguments: str) -> float:
 
 
 def large_files() -> list[Figure]:
-    """A command counts a file of 100,000 spans in 64 MB above the interpreter, its modules and the prices included.
-
-    One that is a single run takes `patterns` and `stats` more: they hold the acts of the run that they count.
-    """
+    """A command counts a file of 100,000 spans in 64 MB above the interpreter, its modules and the prices included."""
     figures: list[Figure] = []
     bare = _megabytes(_BARE)
     with TemporaryDirectory() as folder:

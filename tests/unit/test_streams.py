@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 
 import otel_agenttrace as at
 from otel_agenttrace import semconv
+from otel_agenttrace.analyze.behaviour import patterns_of
 from otel_agenttrace.analyze.rows import Rows
-from otel_agenttrace.analyze.sequences import runs_in
+from otel_agenttrace.analyze.sequences import kin, runs_in
+from otel_agenttrace.analyze.stats import stats_of
 from otel_agenttrace.analyze.streams import SpanStream, inferences_once
 from otel_agenttrace.cassette.format import encode_line, encode_resource
 from otel_agenttrace.cassette.pack import pack
@@ -23,7 +26,7 @@ from otel_agenttrace.errors import CassetteCorrupt, CassetteTooNew
 from otel_agenttrace.library.streaming import opened_stream
 from otel_agenttrace.model import Call, Event, Exchange, HttpRequest, Span, Trace
 from tests.support.foreign_spans import genai_attributes, said, span
-from tests.support.many_spans import write_cassette, write_otlp
+from tests.support.many_spans import write_cassette, write_otlp, write_recording
 
 _GOLDEN = Path(__file__).parents[1] / "golden" / "cassette_v1.otlp.jsonl"
 _FOREIGN = encode_resource({"service.name": "other"})
@@ -283,7 +286,7 @@ def test_the_runs_of_a_file_are_read_in_one_pass(tmp_path: Path) -> None:
     spans = _Counted(list(_opened(path).spans))
     runs = list(runs_in(SpanStream("", spans, lambda _: None)))
     assert spans.times == 1
-    assert sum(len(run.of("model")) for run in runs) == len(list(inferences_once(spans)))
+    assert sum(len(tuple(run.of("model"))) for run in runs) == len(list(inferences_once(spans)))
 
 
 def test_recorded_calls_are_counted_in_one_pass_and_others_in_a_second(tmp_path: Path) -> None:
@@ -345,8 +348,11 @@ def _various() -> Iterator[Span]:
 def test_the_runs_of_a_large_file_are_those_of_one_that_is_held() -> None:
     spans = list(_various())
     held, large = (list(runs_in(SpanStream("", each, lambda _: 0.1))) for each in (tuple(spans), spans))
-    assert large == held
+    for run, again in zip(large, held, strict=True):
+        assert (tuple(run.acts), tuple(run.others)) == (again.acts, tuple(again.others))
+        assert replace(run, acts=(), others=()) == replace(again, acts=(), others=())
     run = large[0]
+    assert list(run.acts) == list(run.acts)
     assert [(act.kind, act.name, act.duration_s, act.error) for act in run.acts] == [
         ("agent", "\ud800", 5e-8, None),
         ("model", "m", None, None),
@@ -355,7 +361,8 @@ def test_the_runs_of_a_large_file_are_those_of_one_that_is_held() -> None:
         ("tool", "run", None, None),
         ("model", "m", 1e-9, None),
     ]
-    assert (run.parents, run.passed, run.untold, run.end_ns) == ({"x": "r"}, True, 1, None)
+    assert kin(run.acts, run.others) == ({"x": "r", "r": None}, {"r": "\ud800"})
+    assert (run.passed, run.untold, run.end_ns) == (True, 1, None)
 
 
 def test_what_a_recorded_answer_asked_for_is_read_in_a_large_file_too() -> None:
@@ -370,6 +377,33 @@ def test_what_a_recorded_answer_asked_for_is_read_in_a_large_file_too() -> None:
     for spans in ((recorded,), [recorded]):
         (run,) = runs_in(SpanStream("", spans, lambda _: None))
         assert ([act.name for act in run.of("tool")], run.untold) == (["b", "a"], 0)
+
+
+def test_a_file_is_read_once_more_only_where_recorded_answers_asked_for_tools_that_nobody_tells() -> None:
+    asking = {"gen_ai.operation.name": "chat", "gen_ai.response.finish_reasons": ("tool_calls",)}
+    recorded = Span("1" * 32, "a" * 16, "chat", 0, 1, attributes=asking, read_call=lambda: None)
+    tool = Span("1" * 32, "b" * 16, "run", 2, 3, attributes={"gen_ai.operation.name": "execute_tool"})
+    for spans, times in (((recorded, tool), 1), ((replace(recorded, read_call=None),), 1), ((recorded,), 2)):
+        counted = _Counted(spans)
+        (run,) = runs_in(SpanStream("", counted, lambda _: None))
+        assert (run.untold, counted.times) == (len(spans) == 1, times)
+
+
+@pytest.mark.parametrize("count", [patterns_of, stats_of])
+def test_a_large_file_that_is_one_run_is_counted_in_few_bytes_for_each_span(
+    count: Callable[[Iterator[SpanStream]], object], tmp_path: Path
+) -> None:
+    path = tmp_path / "run.otlp.jsonl"
+    write_recording(path, 3_000)
+    most: list[int] = []
+    for _ in range(2):  # what is made once is no part of it
+        tracemalloc.start()
+        try:
+            count(iter((_opened(path),)))
+            most.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert most[-1] / 3_000 < 400
 
 
 def test_of_two_spans_with_one_id_the_tools_count_that_the_counted_one_asks_for() -> None:
