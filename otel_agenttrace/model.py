@@ -245,6 +245,10 @@ class CallSource(Protocol):
         """Read what all attempts asked; None where that is not known in pieces, but in the call."""
         ...
 
+    def names(self, place: Any, /) -> frozenset[str] | None:
+        """Return names that stand in the answers; None where they have to be read for that."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class CallReader:
@@ -253,12 +257,12 @@ class CallReader:
     Attributes:
         source: What the call is read from.
         place: Where it stands there.
-        digests: Of what was asked and of what was answered, known without reading.
+        digests: Of what was asked and of what was answered; None where they are not known without reading.
     """
 
     source: CallSource
     place: Any
-    digests: tuple[str, str]
+    digests: tuple[str, str] | None
 
     def __call__(self) -> Call | None:
         """Return the call."""
@@ -271,6 +275,10 @@ class CallReader:
     def pieces(self) -> RequestPieces | None:
         """Return what it asked."""
         return self.source.pieces(self.place)
+
+    def names(self) -> frozenset[str] | None:
+        """Return names that stand in its answers."""
+        return self.source.names(self.place)
 
 
 # --- spans ----------------------------------------------------------------------------------------------------------
@@ -333,6 +341,11 @@ class Span:
             return self.read_call.attempts()
         call = self.call
         return call.attempts if call is not None else ()
+
+    @property
+    def names_answered(self) -> frozenset[str] | None:
+        """Names in the recorded answers: each tool that was asked for is among them. None where they have to be read for that."""
+        return self.read_call.names() if isinstance(self.read_call, CallReader) else None
 
     @property
     def call(self) -> Call | None:

@@ -1,17 +1,17 @@
 """Tell what the runs of a file did, in order, in few bytes. A stream of spans in, runs of acts out; content is not kept.
 
-A tool that has a span counts by it. Where no tool span follows a call to a model before the next one, the tools count that
-the model asked for: spans that tell their messages are read, and recorded answers whose finish reason says that there are some.
+A tool that has spans counts by them, any other by what models asked for, as `tool_calls` says. A recorded answer is read only
+where a name stands in it that no such span has.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain, groupby
+from itertools import chain, count, groupby
 from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -21,17 +21,24 @@ from otel_agenttrace.analyze.evaluations import run_passed, verdicts_on
 from otel_agenttrace.analyze.measures import model_of
 from otel_agenttrace.analyze.rows import Rows
 from otel_agenttrace.analyze.streams import SpanStream, run_of
-from otel_agenttrace.analyze.tool_calls import arguments_of, asks_for_tools, told_arguments, tool_name
+from otel_agenttrace.analyze.tool_calls import (
+    asked_for,
+    asks_for_tools,
+    call_id_of,
+    scope_of,
+    told_arguments,
+    tool_name,
+)
 from otel_agenttrace.analyze.trajectories import parallel_groups
 from otel_agenttrace.doubles import Telling, doubled
-from otel_agenttrace.jsonvalue import Json, canonical, text
+from otel_agenttrace.jsonvalue import Json, canonical
 from otel_agenttrace.model import Call, Span, Trace, Usage
-from otel_agenttrace.wire.recorded import output_messages
 
 __all__ = ["UNKNOWN_MODEL", "Act", "ActKind", "Run", "kin", "runs_in", "tool_steps"]
 
 ActKind: TypeAlias = Literal["agent", "model", "tool"]
-_Asked: TypeAlias = "tuple[tuple[str, int | None], ...]"
+_Asked: TypeAlias = "Sequence[tuple[str, int | None, str | None]]"
+"""Tools that were asked for: name, arguments as in `Act`, id of the call."""
 
 UNKNOWN_MODEL: Final = "(not known)"
 """Stands where neither the request nor the answer names the model."""
@@ -110,13 +117,21 @@ _HEAD, _START_NS, _SPAN_ID, _CALL = 0, 1, 4, 6
 """Places in the row of an act."""
 
 
+class _Answer(NamedTuple):
+    """What is known of an answer without reading it: the names in it, if they are, and whether its finish reason says that it asks for tools."""
+
+    names: frozenset[str] | None
+    says_so: bool
+
+
 class _Open:
     """A run of which more may come. Of a large file there may be many."""
 
-    __slots__ = ("end_ns", "is_open", "is_timed", "rows", "start_ns", "trace_id")
+    __slots__ = ("end_ns", "is_open", "is_timed", "rows", "scope", "start_ns", "trace_id")
 
     def __init__(self, span: Span, rows: _Rows) -> None:
         self.trace_id = span.trace_id
+        self.scope = scope_of(span)
         self.rows = rows
         self.start_ns, self.end_ns, self.is_open, self.is_timed = span.start_ns, span.start_ns, False, False
 
@@ -147,7 +162,7 @@ class _Acts:
         span_id: str,
         parent: str | None,
         _call: int | None = None,
-        _asked: _Asked | None = None,
+        _told: _Asked | int | None = None,
         arguments: int | None = None,
         cost: float | None = None,
         *tokens: int | None,
@@ -185,7 +200,9 @@ class _Reading:
         self._others: defaultdict[_Open, _Rows] = defaultdict(self._rows)
         self._verdicts: defaultdict[_Open, _Rows] = defaultdict(self._rows)
         self._calls = 0
-        self._is_recorded = False
+        self._names = defaultdict[str, set[str]](set)
+        """Of the tools that have spans, by what `scope_of` says of these."""
+        self._answers: dict[_Answer, int] = {}
 
     def taken(self) -> Iterator[Telling]:
         """Put what each span did into its run, and yield what the calls to models tell: which of them count is known at the end."""
@@ -203,7 +220,9 @@ class _Reading:
                 self._take_call(span, run)
                 yield span.telling
             elif operation == semconv.OPERATION_EXECUTE_TOOL:
-                self._keep(run, span, "tool", tool_name(span), None, None, _digest(told_arguments(span)))
+                name = tool_name(span)
+                self._names[run.scope].add(name)
+                self._keep(run, span, "tool", name, None, None, _digest(told_arguments(span)))
             elif operation == semconv.OPERATION_INVOKE_AGENT:
                 named = span.attributes.get(semconv.GEN_AI_AGENT_NAME)
                 self._keep(run, span, "agent", named if isinstance(named, str) and named else span.name, None, None)
@@ -212,9 +231,8 @@ class _Reading:
 
     def _take_call(self, span: Span, run: _Open) -> None:
         cost = cost_of_call(self._pricing, span)
-        self._is_recorded = self._is_recorded or span.read_call is not None
         name = model_of(span) or UNKNOWN_MODEL
-        self._keep(run, span, "model", name, self._calls, _told(span), None, cost, *_tokens(usage_of(span)))
+        self._keep(run, span, "model", name, self._calls, self._told(span), None, cost, *_tokens(usage_of(span)))
         self._calls += 1
 
     def _keep(self, run: _Open, span: Span, kind: ActKind, name: str, call: int | None, *more: object) -> None:
@@ -239,7 +257,7 @@ class _Reading:
 
     def closed(self, run: _Open, left_out: frozenset[int]) -> Run | None:
         """Return a run with the tools that calls to models asked for and nobody else tells, without the calls whose number is left out."""
-        places, untold = self._with_asked(run.rows, self._order(run.rows, left_out))
+        places, untold = self._with_asked(run, self._order(run.rows, left_out))
         if not places:
             return None
         made = _Acts(self._heads, run.rows, places)
@@ -265,37 +283,78 @@ class _Reading:
             order += sorted(same, key=told) if len(same) > 1 else same
         return order
 
-    def _with_asked(self, rows: _Rows, order: Sequence[int]) -> tuple[array[int], int]:
+    def _with_asked(self, run: _Open, order: Sequence[int]) -> tuple[array[int], int]:
         """Return the places of all acts, and how many calls asked for tools that nobody tells."""
-        places = array("Q")
+        rows, places = run.rows, array("Q")
         untold = 0
-        is_told = False
+        is_followed = False
         head: int
         for place in reversed(order):
             head, start_ns, _, _, span_id, parent, number, told, *_ = rows[place]
-            if told is not None and not is_told:
-                asked = told or self._read(number)
-                untold += not asked
-                for name, arguments in reversed(asked):
-                    places.append(len(rows))
-                    tool = self._head(("tool", name, None))
-                    rows.append((tool, start_ns, None, False, span_id, parent, None, None, arguments))
+            asked = self._untold(number, told, run.scope) if told is not None else ()
+            untold += asked is None and not is_followed
+            for name, arguments, _ in reversed(asked or ()):
+                places.append(len(rows))
+                tool = self._head(("tool", name, None))
+                rows.append((tool, start_ns, None, False, span_id, parent, None, None, arguments))
             kind = self._heads[head][0]
-            is_told = kind == "tool" or (kind == "agent" and is_told)
+            is_followed = kind == "tool" or (kind == "agent" and is_followed)
             places.append(place)
         places.reverse()
         return places, untold
 
-    def _read(self, number: int) -> _Asked:
-        read = self._recorded.get(number)
-        return () if read is None else _asked(Span("", "", "", 0, read_call=read))
+    def _told(self, span: Span) -> _Asked | int | None:
+        """Return the tools that a call tells it asked for: None where there are none, a number where its answer tells them."""
+        told = span.attributes.get(semconv.GEN_AI_OUTPUT_MESSAGES)
+        if isinstance(told, str):
+            return (_asked(span) if "tool_call" in told else ()) or None
+        answer = _Answer(frozenset() if span.read_call is None else span.names_answered, asks_for_tools(span))
+        if answer.names == frozenset() and not answer.says_so:
+            return None
+        return self._answers.setdefault(answer, len(self._answers))
+
+    def _untold(self, number: int, told: _Asked | int, scope: str) -> _Asked | None:
+        """Return the tools that a call asked for and no span tells; None where it asked for some, and which is not known."""
+        names = self._names[scope]
+        if isinstance(told, int):
+            answer = self._numbered[told]
+            if answer.names and answer.names <= names:
+                return ()
+            read = self._again.readers.get(number)
+            told = () if read is None else _asked(Span("", "", "", 0, read_call=read))
+            if not told and answer.says_so:
+                return None
+        if not names:
+            return told
+        left = [each for each in told if each[0] not in names]
+        return [each for each in left if each[2] not in self._again.ids[scope]]
 
     @cached_property
-    def _recorded(self) -> Mapping[int, Callable[[], Call | None]]:
-        """What calls asked for that do not tell it is read there, by their number. Few files need it: these are read once more."""
-        spans = self._stream.spans if self._is_recorded else ()
-        calls = enumerate(span for span in spans if span.operation in semconv.INFERENCE_OPERATIONS)
-        return {number: call.read_call for number, call in calls if call.read_call is not None and _told(call) == ()}
+    def _numbered(self) -> Sequence[_Answer]:
+        return tuple(self._answers)
+
+    @cached_property
+    def _again(self) -> _Again:
+        """What is read where the names of tools do not say which are told. Few files need it: these are read once more."""
+        readers: dict[int, Callable[[], Call | None]] = {}
+        ids = defaultdict[str, set[str]](set)
+        numbers = count()
+        for span in self._stream.spans:
+            operation = span.operation
+            if operation in semconv.INFERENCE_OPERATIONS:
+                number = next(numbers)
+                if span.read_call is not None and isinstance(self._told(span), int):
+                    readers[number] = span.read_call
+            elif operation == semconv.OPERATION_EXECUTE_TOOL and (call_id := call_id_of(span)):
+                ids[scope_of(span)].add(call_id)
+        return _Again(readers, ids)
+
+
+class _Again(NamedTuple):
+    """Which reads the recorded call of each number, and the ids of the calls of tools that have spans."""
+
+    readers: Mapping[int, Callable[[], Call | None]]
+    ids: Mapping[str, Set[str]]
 
 
 _tokens: Final = attrgetter(*Usage.__slots__)
@@ -312,17 +371,8 @@ def _digest(arguments: Json) -> int | None:
     return None if arguments is None else hash(canonical(arguments))
 
 
-def _told(span: Span) -> _Asked | None:
-    """Return the tools that a call tells it asked for: None where there are none, nothing where they are to be read."""
-    told = span.attributes.get(semconv.GEN_AI_OUTPUT_MESSAGES)
-    if isinstance(told, str):
-        return (_asked(span) if "tool_call" in told else ()) or None
-    return () if asks_for_tools(span) else None
-
-
 def _asked(span: Span) -> _Asked:
-    parts = (part for message in output_messages(span) for part in message.parts if part.get("type") == "tool_call")
-    return tuple((text(part.get("name")) or "", _digest(arguments_of(part))) for part in parts)
+    return [(call.name, _digest(call.arguments), call.call_id) for call in asked_for(span)]
 
 
 def _passed(verdicts: _Rows | tuple[()], acts: Iterable[Act], others: Iterable[tuple[Any, ...]]) -> bool | None:

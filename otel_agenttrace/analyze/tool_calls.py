@@ -1,17 +1,19 @@
 """Tell which tools a run called, in order, with what. Trace in, tool calls out, whoever told them.
 
-A tool that has spans of its own counts by them. One that has none, since nobody instrumented it, counts by what models
-asked for. Spans that do not tell the arguments have those that a model asked with.
+A tool that has spans of its own in a recording counts by them. One that has none, since nobody instrumented it, counts by what
+models asked for. Spans that do not tell the arguments have those that a model asked with.
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from otel_agenttrace import semconv
+from otel_agenttrace.analyze.streams import run_of
 from otel_agenttrace.escaping import escaped
 from otel_agenttrace.jsonvalue import Json, array, obj, quoted, text, value_of
 from otel_agenttrace.model import Message, Part, Span, Trace
@@ -20,8 +22,11 @@ from otel_agenttrace.wire.recorded import output_messages
 __all__ = [
     "ToolCall",
     "arguments_of",
+    "asked_for",
     "asks_for_tools",
+    "call_id_of",
     "executed_tool",
+    "scope_of",
     "shape_of",
     "told_arguments",
     "tool_calls",
@@ -57,12 +62,33 @@ class ToolCall:
     is_executed: bool
 
 
+def scope_of(span: Span) -> str:
+    """Return what stands for all in a file that was told in one way: a recording, or whatever others exported.
+
+    What they call a trace may be less than a run: a tool that runs in a thread often begins one of its own.
+    """
+    return run_of(span)[1]
+
+
 def tool_calls(trace: Trace, answered: Callable[[Span], tuple[Message, ...]] = output_messages) -> tuple[ToolCall, ...]:
     """Return the tool calls of a run, in order of the start of their spans; `answered` reads what a model answered."""
     executed = [executed_tool(span) for span in trace.tool_calls]
-    told = {call.name for call in executed}
-    asked = [call for span in trace.inferences for call in _asked(span, answered(span))]
-    untold = [call for call in asked if call.name not in told]
+    names, ids = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+    for call in executed:
+        scope = scope_of(call.span)
+        names[scope].add(call.name)
+        if call.call_id:
+            ids[scope].add(call.call_id)
+    is_argued = all(call.arguments is not None for call in executed)
+    asked: list[ToolCall] = []
+    untold: list[ToolCall] = []
+    for span in trace.inferences:
+        scope = scope_of(span)
+        named = span.names_answered if is_argued else None
+        if named is None or not named <= names[scope]:
+            wished = [*_asked(span, answered(span))]
+            asked += wished
+            untold += [call for call in wished if call.name not in names[scope] and call.call_id not in ids[scope]]
     return tuple(sorted((*_with_arguments(executed, asked), *untold), key=lambda call: call.span.start_ns))
 
 
@@ -110,7 +136,7 @@ def executed_tool(span: Span) -> ToolCall:
         name=tool_name(span),
         arguments=told_arguments(span),
         result=_content(span, semconv.GEN_AI_TOOL_CALL_RESULT),
-        call_id=text(_content(span, semconv.GEN_AI_TOOL_CALL_ID)),
+        call_id=call_id_of(span),
         span=span,
         is_executed=True,
     )
@@ -122,9 +148,19 @@ def tool_name(span: Span) -> str:
     return named if isinstance(named, str) else span.name
 
 
+def call_id_of(span: Span) -> str | None:
+    """Return the provider's id of the call that an executed tool answers; None where it is not told."""
+    return text(_content(span, semconv.GEN_AI_TOOL_CALL_ID))
+
+
 def told_arguments(span: Span) -> Json:
     """Return what an executed tool was called with, as JSON; a text that is no JSON stays one, None where it is not told."""
     return _content(span, semconv.GEN_AI_TOOL_CALL_ARGUMENTS)
+
+
+def asked_for(span: Span) -> Iterator[ToolCall]:
+    """Yield the tools that the answer of a call to a model asks for."""
+    return _asked(span, output_messages(span))
 
 
 def _asked(span: Span, answered: Iterable[Message]) -> Iterator[ToolCall]:

@@ -49,6 +49,12 @@ _STATUS: Final = _ATTEMPT + b'status","value":{"intValue":"'
 _OTHERWISE: Final = tuple(_ATTEMPT + name for name in (b'method"', b'origin"', b'target"', b'request"'))
 _HIDDEN: Final = re.compile(b'"(?:%b)' % b"|".join(re.escape(name).encode() for name in (*OWN, "agenttrace.exchange.")))
 _ANSWER: Final = (b'status"', b'end"', b'error"', b'sidecar"', b'body"', b'body_bytes"')
+_IN_BYTES: Final = _ATTEMPT + b'body_bytes"'
+_ELSEWHERE: Final = _ATTEMPT + b'sidecar"'
+_NO_NAMES: Final = frozenset[str]()
+_NAME: Final = rb"\"name\""
+_NAMES: Final = re.compile(re.escape(_NAME) + rb'(?:: ?(?:\\"([^"\\]*)\\"|[^"\\ ])|[],}])')
+"""A member of that name with its value, if that is a text; or a text, which no colon follows."""
 _ESCAPE: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u")
 
 
@@ -114,6 +120,17 @@ class Content(NamedTuple):
         """The digest of the answer; None where a text of it may be written in two ways, so that it has to be decoded."""
         is_plain = b"\\u" not in self.attempts or _ESCAPE.search(self.attempts) is None
         return _digest(self.attempts) if is_plain else None
+
+    @property
+    def names(self) -> frozenset[str] | None:
+        """What each member `name` of the answers says: in every API, that of a tool that is asked for. None where that is not plain to see."""
+        attempts = self.attempts
+        if _IN_BYTES in attempts or _ELSEWHERE in attempts:
+            return None
+        if _NAME not in attempts:
+            return _NO_NAMES
+        found = _NAMES.findall(attempts)
+        return frozenset([name.decode() for name in found]) if len(found) == attempts.count(_NAME) else None
 
     @property
     def is_asked_alike(self) -> bool:

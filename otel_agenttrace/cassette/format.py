@@ -250,7 +250,11 @@ LAST_MEMBERS: Final = (
 """The end of a record as it is written: id of the span, start, status, its message, id of the trace."""
 _FLAGS: Final = b',"flags":'
 _FROM_FLAGS: Final = re.compile(
-    _FLAGS + rb'(?:0|[1-9]\d{0,9}),"kind":([1-5]),"name":' + STRING + rb',(?:"parentSpanId":"([0-9a-f]{16})",)?' + LAST_MEMBERS
+    _FLAGS
+    + rb'(?:0|[1-9]\d{0,9}),"kind":([1-5]),"name":'
+    + STRING
+    + rb',(?:"parentSpanId":"([0-9a-f]{16})",)?'
+    + LAST_MEMBERS
 )
 _FIRST_MEMBERS: Final = frozenset({"attributes", "endTimeUnixNano", "events"})
 

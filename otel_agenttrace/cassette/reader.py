@@ -296,6 +296,11 @@ class Cassette:
         request = stored_request(told, entry.origin, EMPTY)
         return read_attempts(events, request, self._sidecar)
 
+    def names(self, entry: Entry) -> frozenset[str] | None:
+        """Return names that stand in the answers to a call; None of a line that others wrote, or where they are not plain to see."""
+        content = self._contents.get(entry.line.offset)
+        return None if content is None else content.names
+
     @_naming_damage
     def call(self, entry: Entry) -> Call:
         """Return a recorded call.

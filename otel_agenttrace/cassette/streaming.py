@@ -11,17 +11,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.cutting import OWN, LineDecoder, cut_call
+from otel_agenttrace.cassette.exchanges import read_attempts, stored_request
 from otel_agenttrace.cassette.format import decode_spans
 from otel_agenttrace.cassette.index import Entry, check_version, damage_of, is_torn, raw_lines, too_long
 from otel_agenttrace.cassette.reader import TORN, Cassette, open_cassette, opened_file
+from otel_agenttrace.cassette.sidecars import read_sidecar
 from otel_agenttrace.errors import CassetteCorrupt, CassetteError
 from otel_agenttrace.escaping import escaped
 from otel_agenttrace.jsonvalue import parse
-from otel_agenttrace.model import Call, Event, Span
+from otel_agenttrace.matching import EMPTY
+from otel_agenttrace.model import Call, CallReader, Event, Exchange, Span
 
 __all__ = ["SpanLines"]
 
@@ -30,6 +33,16 @@ _SPANS: Final = (b'"resourceSpans"', b'"resource_spans"')
 _LOGS: Final = b'"resourceLogs"'
 _SIGNALS: Final = (_LOGS, b'"resourceMetrics"')
 _BUFFER: Final = 1 << 16
+
+
+class _Place(NamedTuple):
+    """Where a recorded call stands, and the names in its answers, if they are known."""
+
+    number: int
+    offset: int
+    size: int
+    position: int
+    names: frozenset[str] | None
 
 
 class SpanLines:
@@ -86,7 +99,7 @@ class SpanLines:
 
     def _spans(self, number: int, offset: int, raw: bytes) -> Iterator[Span]:
         try:
-            spans = self._decoded(offset, raw)
+            spans = self._decoded(number, offset, raw)
         except (ValueError, RecursionError) as error:
             self._leave_out(number, raw, error)
             return
@@ -94,11 +107,12 @@ class SpanLines:
             version = span.resource.get(semconv.AGENTTRACE_FORMAT_VERSION)
             check_version(self._path, version if isinstance(version, int) else None)
             if semconv.AGENTTRACE_CALL_KEY in span.attributes:
-                yield span if span.read_call is not None else _light(span, partial(self._call, offset, position))
+                place = _Place(number, offset, len(raw), position, None)
+                yield span if span.read_call is not None else _light(span, CallReader(self, place, None))
             elif semconv.AGENTTRACE_CALL_DEFINES not in span.attributes:
                 yield span
 
-    def _decoded(self, offset: int, raw: bytes) -> list[Span]:
+    def _decoded(self, number: int, offset: int, raw: bytes) -> list[Span]:
         """Return the spans of a line: of one as we write it by its span alone, if what is around it is known."""
         try:
             record = self._decoder.record(raw)
@@ -107,7 +121,8 @@ class SpanLines:
             cut = cut_call(record)
             if cut is None:
                 return [self._decoder.span(record)]
-            return [self._decoder.span(cut.with_status, partial(self._call, offset, 0))]
+            place = _Place(number, offset, len(raw), 0, cut.content.names)
+            return [self._decoder.span(cut.with_status, CallReader(self, place, None))]
         except (
             ValueError,
             LookupError,
@@ -129,15 +144,37 @@ class SpanLines:
             self._told.add(key)
             self._warn(told)
 
-    def _call(self, offset: int, position: int) -> Call | None:
+    def call(self, place: _Place) -> Call | None:
+        """Return a recorded call; None if it is damaged."""
         try:
-            entry = self._entries.get((offset, position))
+            entry = self._entries.get((place.offset, place.position))
             if entry is None:
-                raise CassetteCorrupt(self._path, None, f"the call at byte {offset:,} is damaged")
+                raise CassetteCorrupt(self._path, None, f"the call at byte {place.offset:,} is damaged")
             return self._cassette.call(entry)
         except CassetteError as damage:
             self._tell(str(damage), f"content skipped: {damage}")
             return None
+
+    def attempts(self, place: _Place) -> tuple[Exchange, ...]:
+        """Return its attempts, whose request has no body, from its own line; nothing if it is damaged."""
+        try:
+            spans = list(decode_spans(parse(os.pread(self._file.descriptor(), place.size, place.offset))))
+            told = spans[place.position].attributes
+            request = stored_request(told, str(told.get(semconv.AGENTTRACE_CALL_ORIGIN) or ""), EMPTY)
+            return read_attempts(spans[place.position].events, request, partial(read_sidecar, self._path.absolute()))
+        except CassetteCorrupt as damage:
+            self._tell(str(damage), f"content skipped: {damage}")
+        except (ValueError, LookupError, OSError, RecursionError) as error:
+            damage = CassetteCorrupt(self._path, place.number, f"the recorded call is damaged: {error}")
+            self._tell(str(damage), f"content skipped: {damage}")
+        return ()
+
+    def pieces(self, _: _Place) -> None:
+        """Say that the request is to be read whole: it may refer to other lines."""
+
+    def names(self, place: _Place) -> frozenset[str] | None:
+        """Return names that stand in the answers to a call."""
+        return place.names
 
     @cached_property
     def _cassette(self) -> Cassette:
@@ -157,7 +194,7 @@ def _is_whole(raw: bytes) -> bool:
     return raw.startswith(b"{") and raw.rstrip().endswith(b"}") and any(name in raw for name in _SPANS)
 
 
-def _light(span: Span, read_call: Callable[[], Call | None]) -> Span:
+def _light(span: Span, read_call: CallReader) -> Span:
     attributes = {
         name: value
         for name, value in span.attributes.items()

@@ -94,6 +94,9 @@ class _Forgiving:
         found = self._or_else(read.pieces, None)
         return found and replace(found, elements=partial(self._or_else, found.elements, None))
 
+    def names(self, read: CallReader) -> frozenset[str] | None:
+        return read.names()
+
     def _or_else(self, read: Callable[[], _Read], damaged: _Read) -> _Read:
         try:
             return read()

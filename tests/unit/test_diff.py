@@ -500,6 +500,9 @@ class _Read:
     def pieces(self, _: Call) -> None:
         return None
 
+    def names(self, _: Call) -> None:
+        return None
+
 
 def test_how_often_a_recorded_call_was_tried_is_a_change() -> None:
     diff = diff_of(_recorded(1), _recorded(3))

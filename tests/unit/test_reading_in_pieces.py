@@ -282,6 +282,9 @@ class _With:
     def pieces(self, _: CallReader) -> RequestPieces | None:
         return self.asked
 
+    def names(self, read: CallReader) -> frozenset[str] | None:
+        return read.names()
+
 
 def _whole(span: Span) -> Span:
     read = span.read_call

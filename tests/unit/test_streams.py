@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import tracemalloc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -271,7 +272,7 @@ def test_calls_whose_parents_go_in_a_circle_count_each_for_itself(circle: tuple[
 class _Counted:
     """Spans that count how often they are asked for."""
 
-    def __init__(self, spans: Sequence[Span]) -> None:
+    def __init__(self, spans: Iterable[Span]) -> None:
         self._spans = spans
         self.times = 0
 
@@ -357,6 +358,7 @@ def test_the_runs_of_a_large_file_are_those_of_one_that_is_held() -> None:
         ("agent", "\ud800", 5e-8, None),
         ("model", "m", None, None),
         ("model", "m", (2**63 - 30) / 1e9, None),
+        ("tool", "look", None, None),
         ("tool", "run", None, "error"),
         ("tool", "run", None, None),
         ("model", "m", 1e-9, None),
@@ -379,14 +381,17 @@ def test_what_a_recorded_answer_asked_for_is_read_in_a_large_file_too() -> None:
         assert ([act.name for act in run.of("tool")], run.untold) == (["b", "a"], 0)
 
 
-def test_a_file_is_read_once_more_only_where_recorded_answers_asked_for_tools_that_nobody_tells() -> None:
-    asking = {"gen_ai.operation.name": "chat", "gen_ai.response.finish_reasons": ("tool_calls",)}
-    recorded = Span("1" * 32, "a" * 16, "chat", 0, 1, attributes=asking, read_call=lambda: None)
-    tool = Span("1" * 32, "b" * 16, "run", 2, 3, attributes={"gen_ai.operation.name": "execute_tool"})
-    for spans, times in (((recorded, tool), 1), ((replace(recorded, read_call=None),), 1), ((recorded,), 2)):
-        counted = _Counted(spans)
+def test_a_file_is_read_once_more_only_where_recorded_answers_asked_for_tools_that_nobody_tells(tmp_path: Path) -> None:
+    path = tmp_path / "a.otlp.jsonl"
+    write_recording(path, 20)
+    lines = path.read_bytes()
+    for name, tools, times in (("search", 8, 1), ("other", 18, 2)):
+        asked = [{"id": "1", "type": "function", "function": {"name": name, "arguments": "{}"}}]
+        message = json.dumps({"role": "assistant", "tool_calls": asked}).encode()
+        path.write_bytes(re.sub(rb'\{\\"role\\": \\"assistant.*?\}(?=\})', message.replace(b'"', b'\\\\"'), lines))
+        counted = _Counted(SpanLines(path, print))
         (run,) = runs_in(SpanStream("", counted, lambda _: None))
-        assert (run.untold, counted.times) == (len(spans) == 1, times)
+        assert (len(list(run.of("tool"))), run.untold, counted.times) == (tools, 0, times)
 
 
 @pytest.mark.parametrize("count", [patterns_of, stats_of])
