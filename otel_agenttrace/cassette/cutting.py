@@ -49,6 +49,19 @@ _STATUS: Final = _ATTEMPT + b'status","value":{"intValue":"'
 _OTHERWISE: Final = tuple(_ATTEMPT + name for name in (b'method"', b'origin"', b'target"', b'request"'))
 _HIDDEN: Final = re.compile(b'"(?:%b)' % b"|".join(re.escape(name).encode() for name in (*OWN, "agenttrace.exchange.")))
 _ANSWER: Final = (b'status"', b'end"', b'error"', b'sidecar"', b'body"', b'body_bytes"')
+_GAP: Final = rb"(?:\\n| )*"
+_WORDS: Final = rb'\\"(?:model|object|type)\\": ?\\"[^"\\]*\\"'
+_ANEW: Final = rb'\{%b(?:%b,%b)*)\\"id\\": ?\\"[\w-]+\\"((?:,%b%b)*)(?:,%b\\"created(?:_at)?\\": ?\d+)?' % (
+    _GAP,
+    _WORDS,
+    _GAP,
+    _GAP,
+    _WORDS,
+    _GAP,
+)
+"""The id of an answer and its time: they stand at its beginning, and at that of each event. What is deeper may be content."""
+_BODY_ANEW: Final = re.compile(rb'(body","value":\{"stringValue":"' + _ANEW)
+_EVENT_ANEW: Final = re.compile(rb'(data: ?(?:\{\\"type\\": ?\\"message_start\\", ?\\"message\\": ?)?' + _ANEW)
 _IN_BYTES: Final = _ATTEMPT + b'body_bytes"'
 _ELSEWHERE: Final = _ATTEMPT + b'sidecar"'
 _NO_NAMES: Final = frozenset[str]()
@@ -233,14 +246,20 @@ def _end_of_request(record: bytes, begin: int) -> int:
 
 
 def answer_digest(events: Iterable[Event]) -> str:
-    """Return a digest of what a call's attempts were answered with: status, how it ended, body; no headers and no times."""
+    """Return a digest of what a call's attempts were answered with: status, how it ended, body; no headers and no times.
+
+    What a provider gives each answer anew, its own id and time, is left out, but not the ids of calls of tools.
+    """
     attempts = [event for event in events if event.name == semconv.EVENT_AGENTTRACE_EXCHANGE]
     return _digest(encode_events(attempts).encode("utf-8", "surrogatepass"))
 
 
 def _digest(attempts: bytes) -> str:
-    digest = hashlib.sha256()
-    for pair in attempts.split(_ATTEMPT)[1:]:
-        if pair.startswith(_ANSWER):
-            digest.update(pair[: pair.rfind(b"}}")])
-    return digest.hexdigest()
+    pairs = [pair[: pair.rfind(b"}}")] for pair in attempts.split(_ATTEMPT)[1:] if pair.startswith(_ANSWER)]
+    told = b"".join(pairs)
+    anew = _BODY_ANEW.match(told)
+    if anew is not None:
+        told = b"".join((*anew.groups(), told[anew.end() :]))
+    elif b"data:" in told:
+        told = _EVENT_ANEW.sub(rb"\1\2", told)
+    return hashlib.sha256(told).hexdigest()

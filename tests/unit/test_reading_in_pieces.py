@@ -112,6 +112,61 @@ def test_the_digest_of_an_answer_is_another_where_the_answer_is(tmp_path: Path) 
     assert next(iter(open_cassette(path).spans())).call_digests == spans[0].call_digests
 
 
+_CHAT_ANSWER: Final = (
+    b'{"id":"chatcmpl-%s","object":"chat.completion","created":%d,"choices":[{"message":{"content":"Hi"}}]}'
+)
+_CHUNKS: Final = (
+    b'data: {"id":"chatcmpl-%s","object":"chat.completion.chunk","created":%d,"choices":[]}\n\n'
+    b'data: {"id":"chatcmpl-2%s","created":%d,"choices":[]}\n\ndata: [DONE]\n\n'
+)
+_CLAUDE: Final = (
+    b'{"model":"claude","id":"msg_%s","type":"message","content":[{"type":"tool_use","id":"toolu_1","input":{}}]}'
+)
+_CLAUDE_STREAM: Final = (
+    b'event: message_start\ndata: {"type":"message_start","message":{"model":"m","id":"msg_%s","type":"message"}}\n\n'
+)
+_RESPONSE: Final = b'{\n  "id": "resp_%s",\n  "object": "response",\n  "created_at": %d,\n  "output": []\n}'
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (_CHAT_ANSWER % (b"A1", 1), _CHAT_ANSWER % (b"B2", 22)),
+        (_CHUNKS % (b"A1", 1, b"A1", 1), _CHUNKS % (b"B2", 22, b"B2", 22)),
+        (_CLAUDE % b"A1", _CLAUDE % b"B2"),
+        (_CLAUDE_STREAM % b"A1", _CLAUDE_STREAM % b"B2"),
+        (_RESPONSE % (b"A1", 1), _RESPONSE % (b"B2", 22)),
+        (b'{"id":"0ae1","created":1,"model":"m"}', b'{"id":"0ae2","created":2,"model":"m"}'),
+    ],
+)
+def test_the_digest_of_an_answer_leaves_out_the_id_and_time_that_each_answer_has(
+    one: bytes, other: bytes, tmp_path: Path
+) -> None:
+    assert len(_digests(tmp_path, one, other)) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (_CLAUDE % b"A1", (_CLAUDE % b"A1").replace(b"toolu_1", b"toolu_2")),
+        (_CLAUDE % b"A1", (_CLAUDE % b"A1").replace(b'"input":{}', b'"input":{"id":"msg_2"}')),
+        (b'{"content":[{"input":{"id":"msg_1"}}]}', b'{"content":[{"input":{"id":"msg_2"}}]}'),
+        (b'{"content":[{"created":1}]}', b'{"content":[{"created":2}]}'),
+        (b'{"id":"mine 1"}', b'{"id":"mine 2"}'),
+        (b'{"text":"data: {\\"id\\":\\"msg_1\\"}"}', b'{"text":"data: {\\"id\\":\\"msg_2\\"}"}'),
+        (b'{"data": {"id":"msg_1"}}', b'{"data": {"id":"msg_2"}}'),
+        (b'{"id":"msg_1","text":"a"}', b'{"id":"msg_1","text":"b"}'),
+    ],
+)
+def test_the_digest_of_an_answer_has_all_that_may_be_content(one: bytes, other: bytes, tmp_path: Path) -> None:
+    assert len(_digests(tmp_path, one, other)) == 2
+
+
+def _digests(folder: Path, *answers: bytes) -> set[object]:
+    calls = [_call(number, {"messages": ["hi"]}, [_ok(answer)]) for number, answer in enumerate(answers)]
+    return {span.call_digests for span in open_cassette(_write(folder / "a.otlp.jsonl", calls)).spans()}
+
+
 def test_the_digest_of_an_answer_is_the_same_on_a_line_of_escapes(tmp_path: Path) -> None:
     span, recorded = _call(0, {"messages": ["hi"]}, _ANSWERS["text"])
     calls = [(span, recorded), (replace(span, span_id="2" * 16, status_message="\ud800"), recorded)]
