@@ -231,7 +231,7 @@ def decode_span(record: JsonObject, around: Around, read_call: Callable[[], Call
         _parent_id(_member(record, "parentSpanId")),
         _named(record.get("kind"), _KINDS, "SPAN_KIND_"),
         _dropped(record, decode_attributes(record.get("attributes"))),
-        _events(record),
+        _events(record.get("events")),
         tuple([_read_link(obj(link)) for link in links]) if links else (),
         _named(status.get("code"), _STATUSES, "STATUS_CODE_"),
         text(status.get("message")) or "",
@@ -248,41 +248,38 @@ LAST_MEMBERS: Final = (
     + rb')?\},"traceId":"([0-9a-f]{32})"\}'
 )
 """The end of a record as it is written: id of the span, start, status, its message, id of the trace."""
-_FLAGS: Final = b',"flags":'
-_FROM_FLAGS: Final = re.compile(
-    _FLAGS
-    + rb'(?:0|[1-9]\d{0,9}),"kind":([1-5]),"name":'
+_ATTRIBUTES: Final = b'{"attributes":'
+_END: Final = b'],"endTimeUnixNano":"'
+_FROM_END: Final = re.compile(
+    re.escape(_END)
+    + rb'(\d{1,19})"(?:,"events":(\[.*\]))?,"flags":(?:0|[1-9]\d{0,9}),"kind":([1-5]),"name":'
     + STRING
     + rb',(?:"parentSpanId":"([0-9a-f]{16})",)?'
     + LAST_MEMBERS
 )
-_FIRST_MEMBERS: Final = frozenset({"attributes", "endTimeUnixNano", "events"})
 
 
 def decode_written(record: bytes, around: Around, read_call: Callable[[], Call | None] | None = None) -> Span:
-    """Return what `decode_span` does of the text of a record; of one as it is written the end is not parsed.
+    """Return what `decode_span` does of the text of a record; of one as it is written little is parsed but its attributes.
 
     Raises:
         ValueError: If it is damaged.
     """
-    at = record.rfind(_FLAGS)
-    written = _FROM_FLAGS.fullmatch(record, at) if at >= 0 else None
-    first = obj(parse(record if written is None else record[:at] + b"}"))
+    at = record.rfind(_END)
+    written = _FROM_END.fullmatch(record, at) if at >= 0 and record.startswith(_ATTRIBUTES) else None
     if written is None:
-        return decode_span(first, around, read_call)
-    if not first.keys() <= _FIRST_MEMBERS:
         return decode_span(obj(parse(record)), around, read_call)
-    kind, name, parent, span_id, start, code, message, trace_id = written.groups()
+    end, events, kind, name, parent, span_id, start, code, message, trace_id = written.groups()
     return Span(
         trace_id.decode(),
         span_id.decode(),
         unescaped(name),
         int(start),
-        _time(first, "endTimeUnixNano") or None,
+        int(end) or None,
         parent.decode() if parent and parent.strip(b"0") else None,
         _KINDS[int(kind)],
-        decode_attributes(first.get("attributes")),
-        _events(first),
+        decode_attributes(parse(record[len(_ATTRIBUTES) : at + 1])),
+        _events(parse(events)) if events else (),
         (),
         _STATUSES[int(code)] if code else "UNSET",
         unescaped(message) if message else "",
@@ -300,8 +297,8 @@ def unescaped(inner: bytes) -> str:
     return json.loads(b'"' + inner + b'"') if b"\\" in inner else inner.decode()
 
 
-def _events(record: JsonObject) -> tuple[Event, ...]:
-    events = array(record.get("events"))
+def _events(told: Json) -> tuple[Event, ...]:
+    events = array(told)
     return tuple([decode_event(obj(event)) for event in events]) if events else ()
 
 

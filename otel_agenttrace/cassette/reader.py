@@ -46,6 +46,8 @@ _Read = TypeVar("_Read")
 _How = ParamSpec("_How")
 _log = logging.getLogger("otel_agenttrace")
 TORN: Final = "the last line is torn (the recording process was killed); it is left out"
+_BUFFER: Final = 1 << 16
+"""Bytes that are read at once: more than most lines have."""
 _KEPT: Final = 16 << 20
 """Of a file up to this size, in bytes, the content of calls that a trace was made of is kept as it stands there."""
 
@@ -162,7 +164,7 @@ class Cassette:
         self._bodies: dict[tuple[int, int], Body] = {}
         self._contents: dict[int, Content] = {}
         self.renew_lock()
-        with open(file.descriptor(), "rb", closefd=False) as content:
+        with open(file.descriptor(), "rb", buffering=_BUFFER, closefd=False) as content:
             content.seek(offset)
             self.index: Index = scan(path, content)
 
