@@ -378,7 +378,8 @@ class Span:
     @property
     def is_inference(self) -> bool:
         """Whether the span is a call to a model."""
-        return self.operation in semconv.INFERENCE_OPERATIONS
+        value = self.attributes.get(semconv.GEN_AI_OPERATION_NAME)
+        return isinstance(value, str) and value in semconv.INFERENCE_OPERATIONS
 
     @property
     def telling(self) -> Telling:

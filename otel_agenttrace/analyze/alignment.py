@@ -38,16 +38,14 @@ def aligned(
         waiting, gaps = gaps, []
         for gap in waiting:
             begin, end, first, last = gap
-            ours = [_or_nothing(sense(each)) for each in left[begin:end]]
-            theirs = [_or_nothing(sense(each)) for each in right[first:last]]
+            ours, theirs = (
+                [object() if (key := sense(each)) is None else key for each in row]
+                for row in (left[begin:end], right[first:last])
+            )
             pairs = [(begin + one, first + other) for one, other in common(ours, theirs)]
             found += pairs
             gaps += _between(pairs, gap)
     return tuple(sorted(found))
-
-
-def _or_nothing(key: Hashable) -> Hashable:
-    return object() if key is None else key
 
 
 def _between(pairs: Sequence[Places], gap: _Gap) -> Iterator[_Gap]:

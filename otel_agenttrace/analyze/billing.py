@@ -40,7 +40,7 @@ def is_unbilled(span: Span) -> bool:
     """
     if span.attributes.get(semconv.AGENTTRACE_REPLAY_OUTCOME) == "miss":
         return True
-    if any(map(_is_answer, span.events)) or span.has_usage:
+    if span.has_usage or any(map(_is_answer, span.events)):
         return False
     told = span.attributes.get(semconv.ERROR_TYPE)
     call = span.call

@@ -126,7 +126,8 @@ class Differ:
             return
         if row.is_moved:
             yield _change("order")
-        yield from _error(old, new)
+        if old.is_error or new.is_error:
+            yield from _error(old, new)
         if old.kind == "agent":
             if old.name != new.name:
                 yield _change("agent", "", old.name, new.name)
@@ -154,21 +155,15 @@ class Differ:
     # --- tools --------------------------------------------------------------------------------------------------------
 
     def _tool(self, old: Act, new: Act) -> Iterator[Changed]:
-        found = [*self._given(old, new), *self._gave(old, new)]
-        yield from found
+        found: list[Changed] = []
+        if _is_other(given_to(old), given_to(new)):
+            found += _of_values("arguments", self._contents.arguments(old), self._contents.arguments(new))
+        if _is_other(given_by(old), given_by(new)):
+            found += _of_values("result", self._contents.result(old), self._contents.result(new))
         if found:
             self._gone.update(self._said_by(old))
             self._came.update(self._said_by(new))
-
-    def _given(self, old: Act, new: Act) -> Iterator[Changed]:
-        was, now = given_to(old), given_to(new)
-        if was is not None and now is not None and was != now:
-            yield from _of_values("arguments", self._contents.arguments(old), self._contents.arguments(new))
-
-    def _gave(self, old: Act, new: Act) -> Iterator[Changed]:
-        was, now = given_by(old), given_by(new)
-        if was is not None and now is not None and was != now:
-            yield from _of_values("result", self._contents.result(old), self._contents.result(new))
+        yield from found
 
     # --- models -------------------------------------------------------------------------------------------------------
 
@@ -320,6 +315,11 @@ def _definitions(old: Mapping[str, str] | None, new: Mapping[str, str] | None) -
         if was != now:
             became = "added" if was is None else "removed" if now is None else "changed"
             yield _change("definitions", f"{name} {became}", was, now)
+
+
+def _is_other(old: Json, new: Json) -> bool:
+    """Whether two values differ that both runs tell."""
+    return old is not None and new is not None and old != new
 
 
 def _of_values(kind: DiffKind, old: Json, new: Json) -> Iterator[Changed]:

@@ -129,8 +129,11 @@ def known_part(amounts: Iterable[_Amount | None]) -> _Amount | None:
 
 def model_of(span: Span) -> str | None:
     """Return the model of a call as it called itself, else as it was asked for; None where neither is told."""
-    told = (span.attributes.get(name) for name in (semconv.GEN_AI_RESPONSE_MODEL, semconv.GEN_AI_REQUEST_MODEL))
-    return next((model for model in told if isinstance(model, str) and model), None)
+    for name in (semconv.GEN_AI_RESPONSE_MODEL, semconv.GEN_AI_REQUEST_MODEL):
+        model = span.attributes.get(name)
+        if isinstance(model, str) and model:
+            return model
+    return None
 
 
 def _seconds(trace: Trace) -> float | None:

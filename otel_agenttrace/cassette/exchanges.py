@@ -259,14 +259,14 @@ def own_body(told: _Attributes) -> Body:
     return body_of(parse(written)) if written else EMPTY
 
 
-def whole_body(own: Body, reference: Reference, held: Mapping[str, tuple[Definition, Body]]) -> Body:
-    """Return the whole body of a call's line; `held` has the definition of each digest and the body that holds it."""
+def whole_body(own: Body, reference: Reference, held: Mapping[str, tuple[str, Body]]) -> Body:
+    """Return the whole body of a call's line; `held` has the member of each digest and the body that holds it."""
     if own.whole is not None or not reference.digests:
         return own
     members = dict(own.members)
     for name, digest in reference.members.items():
-        definition, holder = held[digest]
-        members[name] = holder.members[definition.member]
+        member, holder = held[digest]
+        members[name] = holder.members[member]
     elements = own.elements
     if reference.prefix:
         elements = held[reference.prefix][1].elements[: reference.count] + elements

@@ -411,15 +411,17 @@ def decode_attributes(values: Json) -> dict[str, AttributeValue]:
 
 def _read_value(value: Json) -> AttributeValue:
     for kind, member in obj(value).items():
-        reader = _READERS.get(kind)
-        if reader is not None:
-            return reader(member)
+        if kind in _READERS:
+            return _READERS[kind](member)
     return None
+
+
+_NUMBERS: Final = (float, int, str)
 
 
 def _read_double(value: Json) -> float | None:
     try:
-        return float(value) if isinstance(value, str | int | float) else None
+        return float(value) if isinstance(value, _NUMBERS) else None
     except (ValueError, OverflowError):
         return None
 

@@ -105,9 +105,9 @@ class Entry:
 
 
 class Holder(NamedTuple):
-    """Where a piece of shared content stands: in the body of a recorded call, or of a carrier."""
+    """Where a piece of shared content stands: in a member of the body of a recorded call, or of a carrier."""
 
-    definition: Definition
+    member: str
     line: Line
     position: int
 
@@ -198,7 +198,7 @@ def _add(index: Index, path: Path, line: Line, raw: bytes) -> None:
         else:
             index.calls.append(entry)
         for definition in defined:
-            index.holders.setdefault(definition.digest, Holder(definition, line, position))
+            index.holders.setdefault(definition.digest, Holder(definition.member, line, position))
 
 
 def _own(path: Path, line: Line, raw: bytes) -> _Found | None:

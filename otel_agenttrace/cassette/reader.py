@@ -19,7 +19,6 @@ from otel_agenttrace import semconv
 from otel_agenttrace.cassette.conversations import with_conversations
 from otel_agenttrace.cassette.cutting import OWN, Content, LineDecoder, Told, answer_digest, cut_call, record_of
 from otel_agenttrace.cassette.exchanges import (
-    Definition,
     Reference,
     defined_digest,
     own_body,
@@ -281,7 +280,7 @@ class Cassette:
 
     def _member(self, digest: str) -> str:
         (holder,) = self._holders((digest,))
-        return self._whole_body(holder).members[holder.definition.member]
+        return self._whole_body(holder).members[holder.member]
 
     @_naming_damage
     def _elements(self, entry: Entry, own: Body, reference: Reference) -> tuple[str, ...]:
@@ -421,8 +420,8 @@ class Cassette:
             raise ValueError(f"it shares content with a line that is not there ({missing[0][:40]})")
         return [self.index.holders[digest] for digest in digests]
 
-    def _held(self, digests: Sequence[str]) -> dict[str, tuple[Definition, Body]]:
-        bodies = ((holder.definition, self._bodies[self._place(holder)]) for holder in self._holders(digests))
+    def _held(self, digests: Sequence[str]) -> dict[str, tuple[str, Body]]:
+        bodies = ((holder.member, self._bodies[self._place(holder)]) for holder in self._holders(digests))
         return dict(zip(digests, bodies, strict=True))
 
     def _place(self, entry: Entry | Holder) -> tuple[int, int]:
