@@ -64,6 +64,8 @@ _BODY_ANEW: Final = re.compile(rb'(body","value":\{"stringValue":"' + _ANEW)
 _EVENT_ANEW: Final = re.compile(rb'(data: ?(?:\{\\"type\\": ?\\"message_start\\", ?\\"message\\": ?)?' + _ANEW)
 _IN_BYTES: Final = _ATTEMPT + b'body_bytes"'
 _ELSEWHERE: Final = _ATTEMPT + b'sidecar"'
+_SPELT: Final = re.compile(rb"\\u00(?:00|22|6[15DdEe])")
+"""A quote or a letter of `name` by its number, be it in the line or in the answer; 0 is in texts that are not UTF-8."""
 _NO_NAMES: Final = frozenset[str]()
 _NAME: Final = rb"\"name\""
 _NAMES: Final = re.compile(re.escape(_NAME) + rb'(?:: ?(?:\\"([^"\\]*)\\"|[^"\\ ])|[],}])')
@@ -138,12 +140,16 @@ class Content(NamedTuple):
     def names(self) -> frozenset[str] | None:
         """What each member `name` of the answers says: in every API, that of a tool that is asked for. None where that is not plain to see."""
         attempts = self.attempts
-        if _IN_BYTES in attempts or _ELSEWHERE in attempts:
+        if _IN_BYTES in attempts or _ELSEWHERE in attempts or _SPELT.search(attempts) is not None:
             return None
         if _NAME not in attempts:
             return _NO_NAMES
         found = _NAMES.findall(attempts)
-        return frozenset([name.decode() for name in found]) if len(found) == attempts.count(_NAME) else None
+        return (
+            frozenset([name.decode(errors="replace") for name in found])
+            if len(found) == attempts.count(_NAME)
+            else None
+        )
 
     @property
     def is_asked_alike(self) -> bool:

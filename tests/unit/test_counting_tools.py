@@ -22,6 +22,7 @@ from otel_agenttrace.cassette.exchanges import exchange_event
 from otel_agenttrace.cassette.format import encode_events
 from otel_agenttrace.cassette.streaming import SpanLines
 from otel_agenttrace.cassette.writer import RecordedCall, Writer
+from otel_agenttrace.errors import CassetteCorrupt
 from otel_agenttrace.jsonvalue import compact, obj, parse
 from otel_agenttrace.matching import requested
 from otel_agenttrace.model import Call, CallReader, Exchange, HttpRequest, InferenceResponse, Span, Trace
@@ -205,10 +206,20 @@ def test_each_tool_that_a_real_answer_asks_for_is_among_its_names(api: str, answ
         (b'{"name":  "look"}', None),
         (b'{"name":["look"], "in": {"name": {"name":"read"}}}', {"", "read"}),
         (b'{"name":"look"}\xff', None),
+        (b'{"n\\u0061me":"look"}', None),
+        ('{"name":"look"}'.encode("utf-16-be"), None),
     ],
 )
 def test_names_are_known_where_they_are_plain_to_see(body: bytes, names: set[str] | None) -> None:
     assert _names(body) == names
+
+
+def test_names_are_not_known_of_a_line_that_others_wrote_with_quotes_as_escapes() -> None:
+    exchange = replace(_answer(), body=b'{"name":"look"}')
+    ours = encode_events([exchange_event(exchange, exchange.request)]).encode()
+    theirs = ours.replace(b'\\"', b"\\u0022")
+    assert parse(theirs) == parse(ours)
+    assert (Content(b"", ours).names, Content(b"", theirs).names) == ({"look"}, None)
 
 
 # --- what is read ---------------------------------------------------------------------------------------------------------
@@ -255,6 +266,18 @@ def test_a_stream_reads_answers_from_their_own_lines(tmp_path: Path) -> None:
     path.write_bytes(content.replace(b"complete", b"comple\\x"))
     assert [span.attempts for span in spans[:2]] == [(), ()]
     assert [line.partition(": ")[0] for line in told] == ["content skipped", "content skipped"]
+
+
+def test_a_damaged_name_in_an_answer_is_told_where_the_answer_is_read(tmp_path: Path) -> None:
+    path = _written(tmp_path / "a.otlp.jsonl", [_answer(("look", "1"))], "read")
+    path.write_bytes(path.read_bytes().replace(b'\\"look', b'\\"lo\xffk'))
+    with pytest.raises(CassetteCorrupt, match="jsonl:1: damaged: 'utf-8' codec can't decode byte 0xff"):
+        tool_calls(at.load(path))
+    told: list[str] = []
+    spans = list(SpanLines(path, told.append))
+    assert ([span.name for span in spans], told) == (["chat", "read"], [])
+    assert spans[0].attempts == ()
+    assert [line.partition(": ")[0] for line in told] == ["content skipped"]
 
 
 def test_a_large_file_of_tools_without_spans_is_read_without_an_index(tmp_path: Path) -> None:
