@@ -243,12 +243,12 @@ def decode_span(record: JsonObject, around: Around, read_call: Callable[[], Call
 STRING: Final = rb'"([^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*)"'
 """A JSON text; what is between its quotes is a group."""
 LAST_MEMBERS: Final = (
-    rb'"spanId":"([0-9a-f]{16})","startTimeUnixNano":"(\d{1,19})","status":\{(?:"code":([0-2]))?,?(?:"message":'
+    rb'"spanId":"([0-9a-f]{16})","startTimeUnixNano":"(\d{1,19})","status":\{(?:"code":([0-2])(?:,(?=")|(?=\})))?(?:"message":'
     + STRING
     + rb')?\},"traceId":"([0-9a-f]{32})"\}'
 )
 """The end of a record as it is written: id of the span, start, status, its message, id of the trace."""
-_ATTRIBUTES: Final = b'{"attributes":'
+_ATTRIBUTES: Final = b'{"attributes":['
 _END: Final = b'],"endTimeUnixNano":"'
 _FROM_END: Final = re.compile(
     re.escape(_END)
@@ -278,7 +278,7 @@ def decode_written(record: bytes, around: Around, read_call: Callable[[], Call |
         int(end) or None,
         parent.decode() if parent and parent.strip(b"0") else None,
         _KINDS[int(kind)],
-        decode_attributes(parse(record[len(_ATTRIBUTES) : at + 1])),
+        decode_attributes(parse(record[len(_ATTRIBUTES) - 1 : at + 1])),
         _events(parse(events)) if events else (),
         (),
         _STATUSES[int(code)] if code else "UNSET",

@@ -209,7 +209,7 @@ class Cassette:
         entries = {self._place(entry): entry for entry in self.index.calls}
         decoder = LineDecoder()
         lines = self.index.lines[since:]
-        keeps = sum(line.size for line in self.index.lines) <= _KEPT
+        keeps = _extent(self.index.lines)[1] <= _KEPT
         for line, raw in zip(lines, self._together(lines) if keeps else map(self._raw, lines), strict=True):
             entry = entries.get((line.offset, 0))
             span = self._cut(line, raw, entry, decoder, keeps)
@@ -373,8 +373,8 @@ class Cassette:
 
     def _together(self, lines: Sequence[Line]) -> Iterator[bytes]:
         """Yield these lines, read at once."""
-        begin, end = (lines[0].offset, lines[-1].offset + lines[-1].size) if lines else (0, 0)
-        content = os.pread(self._file.descriptor(), end - begin, begin)
+        begin, size = _extent(lines)
+        content = os.pread(self._file.descriptor(), size, begin)
         for line in lines:
             yield content[line.offset - begin : line.offset - begin + line.size]
 
@@ -426,6 +426,13 @@ class Cassette:
 
     def _place(self, entry: Entry | Holder) -> tuple[int, int]:
         return entry.line.offset, entry.position
+
+
+def _extent(lines: Sequence[Line]) -> tuple[int, int]:
+    """Return where lines begin, and how many bytes it is to their end, with what is left out between them."""
+    if not lines:
+        return 0, 0
+    return lines[0].offset, lines[-1].offset + lines[-1].size - lines[0].offset
 
 
 def _damage(read: Callable[[_Read], object], item: _Read) -> CassetteCorrupt | None:

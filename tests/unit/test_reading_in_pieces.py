@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,14 +17,16 @@ from hypothesis import strategies as st
 
 import otel_agenttrace as at
 from otel_agenttrace.analyze.diffs import DiffSettings, diff_of
+from otel_agenttrace.cassette.cutting import record_of
+from otel_agenttrace.cassette.format import Around, decode_span, decode_written, encode_line, encode_resource
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.streaming import SpanLines
 from otel_agenttrace.cassette.writer import RecordedCall, Writer
 from otel_agenttrace.errors import CassetteCorrupt
-from otel_agenttrace.jsonvalue import Json, JsonObject, array
+from otel_agenttrace.jsonvalue import Json, JsonObject, array, obj, parse
 from otel_agenttrace.library.reading import forgiven
 from otel_agenttrace.matching import Body, requested
-from otel_agenttrace.model import Call, CallReader, Exchange, RaisedError, RequestPieces, Span, Trace
+from otel_agenttrace.model import Call, CallReader, Event, Exchange, RaisedError, RequestPieces, Span, Trace
 from otel_agenttrace.redact import Redactor
 from otel_agenttrace.report.plain import plain
 from otel_agenttrace.wire.codec import Codec
@@ -201,6 +204,88 @@ def test_a_line_with_damaged_content_is_told_where_it_is_read_and_spoils_a_repla
     assert len(told) == 1
     with pytest.raises(CassetteCorrupt, match="jsonl:2: damaged"):
         list(open_cassette(path, strict=True).spans())
+
+
+def test_a_long_damaged_line_between_others_is_not_read_with_them(tmp_path: Path) -> None:
+    calls = [_call(number, body, _ANSWERS["text"]) for number, body in enumerate(_conversation(2))]
+    path = _write(tmp_path / "a.otlp.jsonl", calls)
+    first, second = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + b"x" * (17 << 20) + b"\n" + second)
+    told: list[str] = []
+    cassette = open_cassette(path, warn=told.append)
+    tracemalloc.start()
+    try:
+        assert len(list(cassette.spans())) == 2
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (len(told), most < 1 << 20) == (1, True)
+
+
+_SPAN: Final = Span(
+    "1" * 32,
+    "2" * 16,
+    "a \\ name",
+    1,
+    2,
+    "3" * 16,
+    "CLIENT",
+    {"a": "b"},
+    (Event("x", 3, {"c": 1}),),
+    status="ERROR",
+    status_message="m",
+)
+_RECORD: Final = record_of(encode_line(_SPAN, encode_resource({}))) or b""
+_PIECES: Final = (
+    b"",
+    b",",
+    b'"',
+    b"\\",
+    b"\x00",
+    b"\n",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b":",
+    b"0",
+    b'"code":1',
+    b'"message":"m"',
+    b"\xe9",
+)
+
+
+def test_a_record_as_it_is_written_is_known_by_its_form() -> None:
+    told = Around("s", "1", "u", {"r": 1})
+    span = replace(_SPAN, scope="s", scope_version="1", schema_url="u", resource=told.resource)
+    assert decode_written(_RECORD, told) == _decoded(_RECORD, told) == span
+
+
+@pytest.mark.parametrize("size", range(3))
+@pytest.mark.parametrize("piece", _PIECES)
+def test_a_record_that_is_changed_anywhere_is_read_as_json(piece: bytes, size: int) -> None:
+    for place in range(len(_RECORD)):
+        changed = b"".join((_RECORD[:place], piece, _RECORD[place + size :]))
+        assert _or_none(decode_written, changed) == _or_none(_decoded, changed)
+
+
+@pytest.mark.parametrize("status", [b"{,}", b'{"code":1,}', b'{"code":1"message":"m"}', b'{,"message":"m"}'])
+def test_a_status_that_is_no_json_is_damage(status: bytes) -> None:
+    changed = _RECORD.replace(b'{"code":2,"message":"m"}', status)
+    assert changed != _RECORD
+    with pytest.raises(ValueError, match="Expecting"):
+        decode_written(changed, Around("", "", "", {}))
+
+
+def _decoded(record: bytes, around: Around) -> Span:
+    return decode_span(obj(parse(record)), around)
+
+
+def _or_none(read: Callable[[bytes, Around], Span], record: bytes) -> Span | None:
+    try:
+        return read(record, Around("", "", "", {}))
+    except ValueError:
+        return None
 
 
 def test_answers_that_are_damaged_are_none_and_are_told_once(tmp_path: Path) -> None:
