@@ -61,7 +61,11 @@ _ANEW: Final = rb'\{%b(?:%b,%b)*)\\"id\\": ?\\"[\w-]+\\"((?:,%b%b)*)(?:,%b\\"cre
 )
 """The id of an answer and its time: they stand at its beginning, and at that of each event. What is deeper may be content."""
 _BODY_ANEW: Final = re.compile(rb'(body","value":\{"stringValue":"' + _ANEW)
-_EVENT_ANEW: Final = re.compile(rb'(data: ?(?:\{\\"type\\": ?\\"message_start\\", ?\\"message\\": ?)?' + _ANEW)
+_FIRST: Final = rb'(?:(?<="data:)|(?<=\\n\\ndata:)|(?<=\\n\\r\\ndata:)|(?<=message_start\\ndata:))'
+"""A line of data that no other one of its event comes before."""
+_EVENT_ANEW: Final = re.compile(
+    rb'(data:%b ?(?:\{\\"type\\": ?\\"message_start\\", ?\\"message\\": ?)?%b' % (_FIRST, _ANEW)
+)
 _IN_BYTES: Final = _ATTEMPT + b'body_bytes"'
 _ELSEWHERE: Final = _ATTEMPT + b'sidecar"'
 _SPELT: Final = re.compile(rb"\\u00(?:00|22|6[15DdEe])")

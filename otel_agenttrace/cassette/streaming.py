@@ -70,6 +70,7 @@ class SpanLines:
         """
         self._path = path
         self._file = opened_file(path)
+        self._sidecar = partial(read_sidecar, path.absolute())
         self._warn = warn
         self._told: set[int | str] = set()
         self._decoder = LineDecoder()
@@ -161,7 +162,7 @@ class SpanLines:
             spans = list(decode_spans(parse(os.pread(self._file.descriptor(), place.size, place.offset))))
             told = spans[place.position].attributes
             request = stored_request(told, str(told.get(semconv.AGENTTRACE_CALL_ORIGIN) or ""), EMPTY)
-            return read_attempts(spans[place.position].events, request, partial(read_sidecar, self._path.absolute()))
+            return read_attempts(spans[place.position].events, request, self._sidecar)
         except CassetteCorrupt as damage:
             self._tell(str(damage), f"content skipped: {damage}")
         except (ValueError, LookupError, OSError, RecursionError) as error:

@@ -268,6 +268,16 @@ def test_a_stream_reads_answers_from_their_own_lines(tmp_path: Path) -> None:
     assert [line.partition(": ")[0] for line in told] == ["content skipped", "content skipped"]
 
 
+def test_a_stream_reads_large_answers_wherever_the_program_went_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = replace(_answer(), body=b"x" * (3 << 20))
+    monkeypatch.chdir(tmp_path)
+    lines = SpanLines(_written(Path("a.otlp.jsonl"), [large]), pytest.fail)
+    monkeypatch.chdir("/")
+    assert [len(each.body) for span in lines for each in span.attempts] == [3 << 20]
+
+
 def test_a_damaged_name_in_an_answer_is_told_where_the_answer_is_read(tmp_path: Path) -> None:
     path = _written(tmp_path / "a.otlp.jsonl", [_answer(("look", "1"))], "read")
     path.write_bytes(path.read_bytes().replace(b'\\"look', b'\\"lo\xffk'))

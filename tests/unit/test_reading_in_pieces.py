@@ -136,6 +136,10 @@ _RESPONSE: Final = b'{\n  "id": "resp_%s",\n  "object": "response",\n  "created_
     [
         (_CHAT_ANSWER % (b"A1", 1), _CHAT_ANSWER % (b"B2", 22)),
         (_CHUNKS % (b"A1", 1, b"A1", 1), _CHUNKS % (b"B2", 22, b"B2", 22)),
+        (
+            (_CHUNKS % (b"A1", 1, b"A1", 1)).replace(b"\n", b"\r\n"),
+            (_CHUNKS % (b"B2", 2, b"B2", 2)).replace(b"\n", b"\r\n"),
+        ),
         (_CLAUDE % b"A1", _CLAUDE % b"B2"),
         (_CLAUDE_STREAM % b"A1", _CLAUDE_STREAM % b"B2"),
         (_RESPONSE % (b"A1", 1), _RESPONSE % (b"B2", 22)),
@@ -159,6 +163,7 @@ def test_the_digest_of_an_answer_leaves_out_the_id_and_time_that_each_answer_has
         (b'{"text":"data: {\\"id\\":\\"msg_1\\"}"}', b'{"text":"data: {\\"id\\":\\"msg_2\\"}"}'),
         (b'{"data": {"id":"msg_1"}}', b'{"data": {"id":"msg_2"}}'),
         (b'{"id":"msg_1","text":"a"}', b'{"id":"msg_1","text":"b"}'),
+        (b'data: {"calls":[\ndata: {"id":"1"}\ndata: ]}\n\n', b'data: {"calls":[\ndata: {"id":"2"}\ndata: ]}\n\n'),
     ],
 )
 def test_the_digest_of_an_answer_has_all_that_may_be_content(one: bytes, other: bytes, tmp_path: Path) -> None:
