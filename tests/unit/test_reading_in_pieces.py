@@ -143,6 +143,7 @@ _RESPONSE: Final = b'{\n  "id": "resp_%s",\n  "object": "response",\n  "created_
         (_CLAUDE % b"A1", _CLAUDE % b"B2"),
         (_CLAUDE_STREAM % b"A1", _CLAUDE_STREAM % b"B2"),
         (_RESPONSE % (b"A1", 1), _RESPONSE % (b"B2", 22)),
+        (b'{"type":"message","id":"msg_1"}', b'{"type":"message","id":"msg_2"}'),
         (b'{"id":"0ae1","created":1,"model":"m"}', b'{"id":"0ae2","created":2,"model":"m"}'),
     ],
 )
@@ -170,6 +171,14 @@ def test_the_digest_of_an_answer_has_all_that_may_be_content(one: bytes, other: 
     assert len(_digests(tmp_path, one, other)) == 2
 
 
+def test_the_digest_of_an_answer_has_the_attempts_before_it(tmp_path: Path) -> None:
+    done = replace(_ok(_CLAUDE % b"A1"), start_ns=30, end_ns=40)
+    tried = [[replace(_ok(said), status=429), done] for said in (b"busy", b"gone")]
+    calls = [_call(number, {"messages": ["hi"]}, attempts) for number, attempts in enumerate(tried)]
+    one, other = open_cassette(_write(tmp_path / "a.otlp.jsonl", calls)).spans()
+    assert one.call_digests != other.call_digests
+
+
 def _digests(folder: Path, *answers: bytes) -> set[object]:
     calls = [_call(number, {"messages": ["hi"]}, [_ok(answer)]) for number, answer in enumerate(answers)]
     return {span.call_digests for span in open_cassette(_write(folder / "a.otlp.jsonl", calls)).spans()}
@@ -185,13 +194,15 @@ def test_the_digest_of_an_answer_is_the_same_on_a_line_of_escapes(tmp_path: Path
 
 
 def test_two_calls_on_one_line_are_two(tmp_path: Path) -> None:
-    calls = [_call(number, {"messages": [number]}, _ANSWERS["text"]) for number in range(2)]
+    calls = [_call(number, {"messages": [number]}, [_ok(b"%d" % number)]) for number in range(2)]
     path = _write(tmp_path / "a.otlp.jsonl", calls)
     first, second = path.read_bytes().splitlines()
     record = second[second.index(b'"spans":[') + len(b'"spans":[') : -len(b"]}]}]}")]
     path.write_bytes(first[: -len(b"]}]}]}")] + b"," + record + b"]}]}]}\n")
     assert [span.span_id for span in open_cassette(path).spans()] == [span.span_id for span, _ in calls]
-    assert [span.span_id for span in SpanLines(path, print)] == [span.span_id for span, _ in calls]
+    held = list(SpanLines(path, print))
+    assert [span.span_id for span in held] == [span.span_id for span, _ in calls]
+    assert [span.attempts[0].body for span in held] == [b"0", b"1"]
 
 
 def test_a_line_with_damaged_content_is_told_where_it_is_read_and_spoils_a_replay(tmp_path: Path) -> None:
@@ -264,6 +275,8 @@ def test_a_record_as_it_is_written_is_known_by_its_form() -> None:
     told = Around("s", "1", "u", {"r": 1})
     span = replace(_SPAN, scope="s", scope_version="1", schema_url="u", resource=told.resource)
     assert decode_written(_RECORD, told) == _decoded(_RECORD, told) == span
+    root = _RECORD.replace(b"3" * 16, b"0" * 16)
+    assert decode_written(root, told) == _decoded(root, told) == replace(span, parent_span_id=None)
 
 
 @pytest.mark.parametrize("size", range(3))
