@@ -123,6 +123,14 @@ def test_a_tool_that_ran_by_another_name_counts_once_where_the_id_of_its_call_sa
     ]
 
 
+def test_what_a_span_tells_counts_where_no_codec_knows_the_recorded_answer() -> None:
+    answer = _answer()
+    unknown = replace(answer, request=replace(answer.request, origin="https://models.example", target="/converse"))
+    made = Made()
+    made.chat("chat", answered=asks(("1", "look", {})), read_call=CallReader(_Answers(is_plain=True), unknown, None))
+    assert [call.name for call in tool_calls(made.trace)] == ["look"]
+
+
 def test_what_one_recording_tells_of_tools_says_nothing_of_another() -> None:
     first = ([("look", None)], "plain", [("look", None, True)], "run 1")
     assert _named([first, ([("look", None)], "plain", [], "run 2")]) == [("look", True), ("look", False)]
