@@ -345,9 +345,7 @@ class Span:
     @property
     def names_answered(self) -> frozenset[str] | None:
         """Names in the recorded answers: each tool that was asked for is among them. None where they have to be read for that."""
-        if (
-            semconv.GEN_AI_OUTPUT_MESSAGES in self.attributes
-        ):  # what the span tells counts where no codec knows the answer
+        if semconv.GEN_AI_OUTPUT_MESSAGES in self.attributes:  # these count where no codec knows the answer
             return None
         return self.read_call.names() if isinstance(self.read_call, CallReader) else None
 

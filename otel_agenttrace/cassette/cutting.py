@@ -149,11 +149,8 @@ class Content(NamedTuple):
         if _NAME not in attempts:
             return _NO_NAMES
         found = _NAMES.findall(attempts)
-        return (
-            frozenset([name.decode(errors="replace") for name in found])
-            if len(found) == attempts.count(_NAME)
-            else None
-        )
+        is_plain = len(found) == attempts.count(_NAME)
+        return frozenset([name.decode(errors="replace") for name in found]) if is_plain else None
 
     @property
     def is_asked_alike(self) -> bool:
