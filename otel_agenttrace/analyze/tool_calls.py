@@ -166,9 +166,10 @@ def asked_for(span: Span) -> Iterator[ToolCall]:
 def _asked(span: Span, answered: Iterable[Message]) -> Iterator[ToolCall]:
     for message in answered:
         for part in message.parts:
-            if part.get("type") == "tool_call":
+            name = text(part.get("name"))
+            if part.get("type") == "tool_call" and name:
                 yield ToolCall(
-                    name=text(part.get("name")) or "",
+                    name=name,
                     arguments=arguments_of(part),
                     result=None,
                     call_id=text(part.get("id")),

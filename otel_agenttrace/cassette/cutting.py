@@ -17,10 +17,10 @@ from otel_agenttrace.cassette.format import (
     Around,
     around_of,
     decode_attributes,
-    decode_event,
-    decode_written,
+    decode_events,
     encode_events,
 )
+from otel_agenttrace.cassette.written import decode_written
 from otel_agenttrace.jsonvalue import array, obj, parse
 from otel_agenttrace.model import AttributeValue, Call, Event, Span
 
@@ -175,7 +175,7 @@ class Content(NamedTuple):
         Raises:
             ValueError: If one of them is damaged.
         """
-        attempts = tuple([decode_event(obj(each)) for each in array(parse(b"[%b]" % self.attempts))])
+        attempts = decode_events(parse(b"[%b]" % self.attempts))
         return Told(_address(self._asked()[0]), attempts)
 
     def _asked(self) -> tuple[bytes, bytes]:

@@ -17,34 +17,32 @@ from functools import cache
 from typing import Final, NamedTuple, TypeVar, cast
 
 from otel_agenttrace import semconv
-from otel_agenttrace.jsonvalue import Json, JsonObject, array, int64, integer, obj, parse, quoted, text
+from otel_agenttrace.jsonvalue import Json, JsonObject, array, int64, integer, obj, quoted, text
 from otel_agenttrace.model import AttributeValue, Call, Event, Link, Span, SpanKind, SpanStatus
 
 __all__ = [
     "FORMAT_VERSION",
-    "LAST_MEMBERS",
-    "STRING",
+    "KINDS",
+    "STATUSES",
     "Around",
     "around_of",
     "decode_attributes",
-    "decode_event",
+    "decode_events",
     "decode_id",
     "decode_span",
     "decode_spans",
-    "decode_written",
     "encode_events",
     "encode_line",
     "encode_resource",
     "format_version",
     "resources",
-    "unescaped",
 ]
 
 FORMAT_VERSION: Final = 1
 """The version this release writes."""
 
-_KINDS: Final[tuple[SpanKind, ...]] = ("INTERNAL", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
-_STATUSES: Final[tuple[SpanStatus, ...]] = ("UNSET", "OK", "ERROR")
+KINDS: Final[tuple[SpanKind, ...]] = ("INTERNAL", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
+STATUSES: Final[tuple[SpanStatus, ...]] = ("UNSET", "OK", "ERROR")
 _Name = TypeVar("_Name", bound=str)
 _SAMPLED: Final = 0x101
 """Trace flags: sampled, and the bit that says so of the parent being known to be local."""
@@ -79,7 +77,7 @@ def encode_line(
     parent = f'"parentSpanId":"{span.parent_span_id}",' if span.parent_span_id else ""
     line = (
         f'{{"resourceSpans":[{{"resource":{resource},"scopeSpans":[{{{_scope(span)},"spans":[{{'
-        f'"attributes":[{",".join(pairs)}],{ended}{told}"flags":{_SAMPLED},"kind":{_KINDS.index(span.kind, 1)},{links}'
+        f'"attributes":[{",".join(pairs)}],{ended}{told}"flags":{_SAMPLED},"kind":{KINDS.index(span.kind, 1)},{links}'
         f'"name":{quoted(span.name)},{parent}"spanId":"{span.span_id}","startTimeUnixNano":"{span.start_ns}",'
         f'"status":{_status(span)},"traceId":"{span.trace_id}"}}]}}]}}]}}\n'
     )
@@ -100,7 +98,7 @@ def _scope(span: Span) -> str:
 
 
 def _status(span: Span) -> str:
-    code = _STATUSES.index(span.status)
+    code = STATUSES.index(span.status)
     told = [f'"code":{code}'] if code else []
     if span.status_message:
         told.append(f'"message":{quoted(span.status_message)}')
@@ -229,75 +227,23 @@ def decode_span(record: JsonObject, around: Around, read_call: Callable[[], Call
         _time(record, "startTimeUnixNano"),
         _time(record, "endTimeUnixNano") or None,
         _parent_id(_member(record, "parentSpanId")),
-        _named(record.get("kind"), _KINDS, "SPAN_KIND_"),
+        _named(record.get("kind"), KINDS, "SPAN_KIND_"),
         _dropped(record, decode_attributes(record.get("attributes"))),
-        _events(record.get("events")),
+        decode_events(record.get("events")),
         tuple([_read_link(obj(link)) for link in links]) if links else (),
-        _named(status.get("code"), _STATUSES, "STATUS_CODE_"),
+        _named(status.get("code"), STATUSES, "STATUS_CODE_"),
         text(status.get("message")) or "",
         *around,
         read_call,
     )
 
 
-STRING: Final = rb'"([^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*)"'
-"""A JSON text; what is between its quotes is a group."""
-LAST_MEMBERS: Final = (
-    rb'"spanId":"([0-9a-f]{16})","startTimeUnixNano":"(\d{1,19})","status":\{(?:"code":([0-2])(?:,(?=")|(?=\})))?(?:"message":'
-    + STRING
-    + rb')?\},"traceId":"([0-9a-f]{32})"\}'
-)
-"""The end of a record as it is written: id of the span, start, status, its message, id of the trace."""
-_ATTRIBUTES: Final = b'{"attributes":['
-_END: Final = b'],"endTimeUnixNano":"'
-_FROM_END: Final = re.compile(
-    re.escape(_END)
-    + rb'(\d{1,19})"(?:,"events":(\[.*\]))?,"flags":(?:0|[1-9]\d{0,9}),"kind":([1-5]),"name":'
-    + STRING
-    + rb',(?:"parentSpanId":"([0-9a-f]{16})",)?'
-    + LAST_MEMBERS
-)
-
-
-def decode_written(record: bytes, around: Around, read_call: Callable[[], Call | None] | None = None) -> Span:
-    """Return what `decode_span` does of the text of a record; of one as it is written little is parsed but its attributes.
+def decode_events(told: Json) -> tuple[Event, ...]:
+    """Return the events of a list of records.
 
     Raises:
-        ValueError: If it is damaged.
+        ValueError: If what should be the time of one is none.
     """
-    at = record.rfind(_END)
-    written = _FROM_END.fullmatch(record, at) if at >= 0 and record.startswith(_ATTRIBUTES) else None
-    if written is None:
-        return decode_span(obj(parse(record)), around, read_call)
-    end, events, kind, name, parent, span_id, start, code, message, trace_id = written.groups()
-    return Span(
-        trace_id.decode(),
-        span_id.decode(),
-        unescaped(name),
-        int(start),
-        int(end) or None,
-        parent.decode() if parent and parent.strip(b"0") else None,
-        _KINDS[int(kind)],
-        decode_attributes(parse(record[len(_ATTRIBUTES) - 1 : at + 1])),
-        _events(parse(events)) if events else (),
-        (),
-        _STATUSES[int(code)] if code else "UNSET",
-        unescaped(message) if message else "",
-        *around,
-        read_call,
-    )
-
-
-def unescaped(inner: bytes) -> str:
-    """Return the text between the quotes of a JSON string.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    return json.loads(b'"' + inner + b'"') if b"\\" in inner else inner.decode()
-
-
-def _events(told: Json) -> tuple[Event, ...]:
     events = array(told)
     return tuple([decode_event(obj(event)) for event in events]) if events else ()
 

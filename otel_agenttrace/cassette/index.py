@@ -18,12 +18,10 @@ from otel_agenttrace import semconv
 from otel_agenttrace.cassette.exchanges import Definition, definitions
 from otel_agenttrace.cassette.format import (
     FORMAT_VERSION,
-    LAST_MEMBERS,
-    STRING,
     decode_spans,
     format_version,
-    unescaped,
 )
+from otel_agenttrace.cassette.written import LAST_MEMBERS, STRING, unescaped
 from otel_agenttrace.errors import CassetteCorrupt, CassetteTooNew
 from otel_agenttrace.jsonvalue import parse
 from otel_agenttrace.model import Span

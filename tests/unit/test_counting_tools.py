@@ -70,7 +70,7 @@ _TOOLS: Final = st.sampled_from(("look", "read", "srv__read"))
 _IDS: Final = st.sampled_from((None, "1", "call_2"))
 _TURNS: Final = st.lists(
     st.tuples(
-        st.lists(st.tuples(_TOOLS, _IDS), max_size=3),  # what the model asks for
+        st.lists(st.tuples(_TOOLS | st.just(""), _IDS), max_size=3),  # what the model asks for
         st.sampled_from(("told", "plain", "recorded", "finish", "nothing")),  # how that is known
         st.lists(st.tuples(_TOOLS, _IDS, st.booleans()), max_size=3),  # what has spans; whether these tell arguments
         st.sampled_from(("", "run 1", "run 2")),  # which recording it is from
@@ -96,6 +96,7 @@ def _run(turns: Sequence[Any]) -> Trace:
 @given(_TURNS)
 @settings(deadline=None)
 @example([([("look", None), ("read", None)], "told", [("look", None, True)], "")])
+@example([([("", None)], "plain", [], ""), ([("", None)], "told", [], "")])
 @example([([("srv__read", "1")], "plain", [("read", "1", True)], "")])
 @example([([("look", None)], "plain", [("look", None, True)], "run 1"), ([("look", None)], "plain", [], "run 2")])
 def test_a_stream_counts_the_tools_that_a_trace_counts(turns: Sequence[Any]) -> None:

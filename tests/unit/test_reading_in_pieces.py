@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 import otel_agenttrace as at
 from otel_agenttrace.analyze.diffs import DiffSettings, diff_of
 from otel_agenttrace.cassette.cutting import record_of
-from otel_agenttrace.cassette.format import Around, decode_span, decode_written, encode_line, encode_resource
+from otel_agenttrace.cassette.format import Around, decode_span, encode_line, encode_resource
 from otel_agenttrace.cassette.reader import open_cassette
 from otel_agenttrace.cassette.streaming import SpanLines
 from otel_agenttrace.cassette.writer import RecordedCall, Writer
+from otel_agenttrace.cassette.written import decode_written
 from otel_agenttrace.errors import CassetteCorrupt
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, obj, parse
 from otel_agenttrace.library.reading import forgiven
