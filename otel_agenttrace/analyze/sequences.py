@@ -25,6 +25,7 @@ from otel_agenttrace.analyze.tool_calls import (
     asked_for,
     asks_for_tools,
     call_id_of,
+    is_counted,
     scope_of,
     told_arguments,
     tool_name,
@@ -345,8 +346,10 @@ class _Reading:
                 number = next(numbers)
                 if span.read_call is not None and isinstance(self._told(span), int):
                     readers[number] = span.read_call
-            elif operation == semconv.OPERATION_EXECUTE_TOOL and (call_id := call_id_of(span)):
-                ids[scope_of(span)].add(call_id)
+            elif operation == semconv.OPERATION_EXECUTE_TOOL:
+                call_id = call_id_of(span)
+                if call_id and not is_counted(call_id):
+                    ids[scope_of(span)].add(call_id)
         return _Again(readers, ids)
 
 

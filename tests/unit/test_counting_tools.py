@@ -65,7 +65,9 @@ class _Answers:
 
 
 _TOOLS: Final = st.sampled_from(("look", "read", "srv__read"))
-_IDS: Final = st.sampled_from((None, "1", "call_2"))
+_DRAWN: Final = f"call_{'7f' * 12}"
+"""As providers draw them by lot; shorter ones may be given again to another call."""
+_IDS: Final = st.sampled_from((None, "call_0", _DRAWN))
 _TURNS: Final = st.lists(
     st.tuples(
         st.lists(st.tuples(_TOOLS, _IDS), max_size=3),  # what the model asks for
@@ -94,7 +96,8 @@ def _run(turns: Sequence[Any]) -> Trace:
 @given(_TURNS)
 @settings(deadline=None)
 @example([([("look", None), ("read", None)], "told", [("look", None, True)], "")])
-@example([([("srv__read", "1")], "plain", [("read", "1", True)], "")])
+@example([([("srv__read", _DRAWN)], "plain", [("read", _DRAWN, True)], "")])
+@example([([("srv__read", "call_0")], "plain", [("read", "call_0", True)], "")])
 @example([([("look", None)], "plain", [("look", None, True)], "run 1"), ([("look", None)], "plain", [], "run 2")])
 def test_a_stream_counts_the_tools_that_a_trace_counts(turns: Sequence[Any]) -> None:
     trace = _run(turns)
@@ -114,11 +117,17 @@ def test_a_tool_without_spans_counts_beside_one_that_has_some() -> None:
 
 
 def test_a_tool_that_ran_by_another_name_counts_once_where_the_id_of_its_call_says_so() -> None:
-    assert _named([([("srv__read", "call_2")], "told", [("read", "call_2", True)], "")]) == [("read", True)]
-    assert _named([([("srv__read", "call_2")], "told", [("read", None, True)], "")]) == [
+    assert _named([([("srv__read", _DRAWN)], "told", [("read", _DRAWN, True)], "")]) == [("read", True)]
+    assert _named([([("srv__read", _DRAWN)], "told", [("read", None, True)], "")]) == [
         ("srv__read", False),
         ("read", True),
     ]
+
+
+def test_an_id_that_is_counted_does_not_say_that_another_tool_ran() -> None:
+    first = ([("look", "call_0")], "told", [("look", "call_0", True)], "")
+    again = ([("read", "call_0")], "told", [], "")
+    assert _named([first, again]) == [("look", True), ("read", False)]
 
 
 def test_what_one_recording_tells_of_tools_says_nothing_of_another() -> None:
