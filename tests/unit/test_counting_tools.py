@@ -249,6 +249,17 @@ def test_an_answer_is_read_only_where_a_name_in_it_has_no_span(tmp_path: Path) -
     assert read == [f"{2:016x}"]
 
 
+def test_an_answer_is_read_where_a_span_does_not_tell_the_arguments_of_its_tool() -> None:
+    made = Made()
+    made.chat("chat", read_call=CallReader(_Answers(is_plain=True), _answer(("look", None)), None))
+    made.tool("look", "look")
+    assert [(call.is_executed, call.arguments) for call in tool_calls(made.trace)] == [(True, {})]
+
+
+def test_the_names_in_an_answer_that_stands_in_another_file_are_not_known() -> None:
+    assert Content(b"", b',{"key":"agenttrace.exchange.sidecar","value":{"stringValue":"a"}}').names is None
+
+
 def test_a_stream_reads_answers_from_their_own_lines(tmp_path: Path) -> None:
     path = _written(tmp_path / "a.otlp.jsonl", [_answer(("look", "1")), _answer(("read", "2"))], "look")
     held = list(SpanLines(path, print))

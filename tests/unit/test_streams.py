@@ -401,7 +401,7 @@ def _write_asking(path: Path, count: int, name: str) -> None:
 def _write_asking_once(path: Path, count: int) -> None:
     """Write a recording of which one answer alone asks for a tool without spans."""
     _write_asking(path, count, "search")
-    path.write_bytes(path.read_bytes().replace(rb'\"search\"', rb'\"other\"', 1))
+    path.write_bytes(path.read_bytes().replace(rb"\"search\"", rb"\"other\"", 1))
 
 
 @pytest.mark.parametrize("write", [write_recording, _write_asking_once])
