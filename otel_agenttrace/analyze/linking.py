@@ -10,8 +10,8 @@ from typing import Final
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.conversations import HeldCall, HeldResult, text_of_value
 from otel_agenttrace.analyze.kinship import is_agent
-from otel_agenttrace.analyze.run_index import Edge, Evidence, RunIndex, Source, is_counted
-from otel_agenttrace.analyze.tool_calls import ToolCall
+from otel_agenttrace.analyze.run_index import Edge, Evidence, RunIndex, Source
+from otel_agenttrace.analyze.tool_calls import ToolCall, is_counted
 from otel_agenttrace.jsonvalue import Json, canonical, obj
 from otel_agenttrace.model import Span
 

@@ -19,19 +19,17 @@ from otel_agenttrace.analyze.kinship import kinship
 from otel_agenttrace.analyze.leaves import leaf_texts
 from otel_agenttrace.analyze.quoting import Quotes, identifiers
 from otel_agenttrace.analyze.retries import Retry, retries
-from otel_agenttrace.analyze.tool_calls import ToolCall, arguments_of, executed_tool
+from otel_agenttrace.analyze.tool_calls import ToolCall, arguments_of, executed_tool, is_counted
 from otel_agenttrace.jsonvalue import canonical, text
 from otel_agenttrace.model import Span, Trace
 from otel_agenttrace.wire.recorded import output_messages
 
-__all__ = ["Edge", "EdgeKind", "Evidence", "RunIndex", "Source", "is_counted", "nearest_before"]
+__all__ = ["Edge", "EdgeKind", "Evidence", "RunIndex", "Source", "nearest_before"]
 
 EdgeKind: TypeAlias = Literal[
     "asked", "result", "answer", "parent", "subagent", "link", "retry", "value", "file", "text", "order"
 ]
 Certainty: TypeAlias = Literal["certain", "inferred"]
-_LENGTH_OF_UNIQUE: Final = 20
-"""Ids of calls that are as long are drawn by lot, by whatever provider; shorter ones may be counted."""
 _MOST_SOURCES: Final = 1_000
 """Results that hold one identifier; what stands in more tells nothing."""
 
@@ -78,11 +76,6 @@ def nearest_before(spans: Sequence[Source], start_ns: int) -> Source | None:
     """Return the latest of some, given in order of their start, that did not start later."""
     place = bisect_right(spans, start_ns, key=lambda each: each.span.start_ns)
     return spans[place - 1] if place else None
-
-
-def is_counted(call_id: str) -> bool:
-    """Whether an id of a call may be one that is given again in another conversation, as `call_0`."""
-    return len(call_id) < _LENGTH_OF_UNIQUE
 
 
 class RunIndex:

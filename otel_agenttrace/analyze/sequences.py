@@ -25,6 +25,7 @@ from otel_agenttrace.analyze.tool_calls import (
     asked_for,
     asks_for_tools,
     call_id_of,
+    is_counted,
     scope_of,
     told_arguments,
     tool_name,
@@ -317,17 +318,22 @@ class _Reading:
         """Return the tools that a call asked for and no span tells; None where it asked for some, and which is not known."""
         names = self._names[scope]
         if isinstance(told, int):
-            answer = self._numbered[told]
-            if answer.names and answer.names <= names:
+            if self._is_all_told(told, scope):
                 return ()
             read = self._again.readers.get(number)
-            told = () if read is None else _asked(Span("", "", "", 0, read_call=read))
-            if not told and answer.says_so:
+            asked = () if read is None else _asked(Span("", "", "", 0, read_call=read))
+            if not asked and self._numbered[told].says_so:
                 return None
+            told = asked
         if not names:
             return told
         left = [each for each in told if each[0] not in names]
         return [each for each in left if each[2] not in self._again.ids[scope]]
+
+    def _is_all_told(self, answer: int, scope: str) -> bool:
+        """Whether each tool that an answer asks for has spans, as the names in it say."""
+        names = self._numbered[answer].names
+        return bool(names) and names <= self._names[scope]
 
     @cached_property
     def _numbered(self) -> Sequence[_Answer]:
@@ -343,10 +349,13 @@ class _Reading:
             operation = span.operation
             if operation in semconv.INFERENCE_OPERATIONS:
                 number = next(numbers)
-                if span.read_call is not None and isinstance(self._told(span), int):
+                told = self._told(span)
+                if span.read_call is not None and isinstance(told, int) and not self._is_all_told(told, scope_of(span)):
                     readers[number] = span.read_call
-            elif operation == semconv.OPERATION_EXECUTE_TOOL and (call_id := call_id_of(span)):
-                ids[scope_of(span)].add(call_id)
+            elif operation == semconv.OPERATION_EXECUTE_TOOL:
+                call_id = call_id_of(span)
+                if call_id and not is_counted(call_id):
+                    ids[scope_of(span)].add(call_id)
         return _Again(readers, ids)
 
 

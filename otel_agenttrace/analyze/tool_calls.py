@@ -26,6 +26,7 @@ __all__ = [
     "asks_for_tools",
     "call_id_of",
     "executed_tool",
+    "is_counted",
     "scope_of",
     "shape_of",
     "told_arguments",
@@ -38,6 +39,8 @@ _ASKS: Final = frozenset({"function_call", "tool_call", "tool_calls", "tool_use"
 """Finish reasons of a model that asked for tools."""
 _DEEPEST: Final = 1_000
 """Levels, more than any JSON has that was read."""
+_LENGTH_OF_UNIQUE: Final = 20
+"""Ids of calls that are as long are drawn by lot, by whatever provider; shorter ones may be counted."""
 _PLAIN_KEY: Final = re.compile(r"[\w.-]+")
 
 
@@ -77,7 +80,7 @@ def tool_calls(trace: Trace, answered: Callable[[Span], tuple[Message, ...]] = o
     for call in executed:
         scope = scope_of(call.span)
         names[scope].add(call.name)
-        if call.call_id:
+        if call.call_id and not is_counted(call.call_id):
             ids[scope].add(call.call_id)
     is_argued = all(call.arguments is not None for call in executed)
     asked: list[ToolCall] = []
@@ -151,6 +154,11 @@ def tool_name(span: Span) -> str:
 def call_id_of(span: Span) -> str | None:
     """Return the provider's id of the call that an executed tool answers; None where it is not told."""
     return text(_content(span, semconv.GEN_AI_TOOL_CALL_ID))
+
+
+def is_counted(call_id: str) -> bool:
+    """Whether an id of a call may be one that is given again to another call, as `call_0`."""
+    return len(call_id) < _LENGTH_OF_UNIQUE
 
 
 def told_arguments(span: Span) -> Json:

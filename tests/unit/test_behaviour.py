@@ -174,6 +174,19 @@ def test_a_retry_is_the_same_tool_right_after_it_failed() -> None:
     assert report.retries == (Retries("a", 2, 1, 1), Retries("c", 2, 1, 0))
 
 
+def test_a_call_after_one_that_did_not_fail_is_no_retry() -> None:
+    report = _patterns(agent_run(0, _calls("aaa"), failing={2}))
+    assert report.retries == (Retries("a", 1, 0, 0),)
+
+
+def test_a_run_of_which_the_agent_alone_failed_is_no_run_with_a_failed_call() -> None:
+    spans = agent_run(0, _calls("a"))
+    told = {semconv.GEN_AI_OPERATION_NAME: semconv.OPERATION_INVOKE_AGENT}
+    agent = Span(spans[0].trace_id, "f" * 16, "agent", spans[0].start_ns, attributes=told, status="ERROR")
+    report = _patterns((agent, *spans))
+    assert (report.errors.agent, report.errors.traces) == (1, 0)
+
+
 def test_a_repeat_has_the_arguments_of_an_earlier_call_of_its_run() -> None:
     same: list[Tool] = [("a", {"q": 1, "p": 2}), ("b", {}), ("a", {"p": 2, "q": 1}), ("a", None)]
     report = _patterns(agent_run(0, same), agent_run(1, same[:1]))

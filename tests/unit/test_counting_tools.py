@@ -67,7 +67,9 @@ class _Answers:
 
 
 _TOOLS: Final = st.sampled_from(("look", "read", "srv__read"))
-_IDS: Final = st.sampled_from((None, "1", "call_2"))
+_DRAWN: Final = f"call_{'7f' * 12}"
+"""As providers draw them by lot; shorter ones may be given again to another call."""
+_IDS: Final = st.sampled_from((None, "call_0", _DRAWN))
 _TURNS: Final = st.lists(
     st.tuples(
         st.lists(st.tuples(_TOOLS | st.just(""), _IDS), max_size=3),  # what the model asks for
@@ -97,7 +99,8 @@ def _run(turns: Sequence[Any]) -> Trace:
 @settings(deadline=None)
 @example([([("look", None), ("read", None)], "told", [("look", None, True)], "")])
 @example([([("", None)], "plain", [], ""), ([("", None)], "told", [], "")])
-@example([([("srv__read", "1")], "plain", [("read", "1", True)], "")])
+@example([([("srv__read", _DRAWN)], "plain", [("read", _DRAWN, True)], "")])
+@example([([("srv__read", "call_0")], "plain", [("read", "call_0", True)], "")])
 @example([([("look", None)], "plain", [("look", None, True)], "run 1"), ([("look", None)], "plain", [], "run 2")])
 def test_a_stream_counts_the_tools_that_a_trace_counts(turns: Sequence[Any]) -> None:
     trace = _run(turns)
@@ -117,8 +120,8 @@ def test_a_tool_without_spans_counts_beside_one_that_has_some() -> None:
 
 
 def test_a_tool_that_ran_by_another_name_counts_once_where_the_id_of_its_call_says_so() -> None:
-    assert _named([([("srv__read", "call_2")], "told", [("read", "call_2", True)], "")]) == [("read", True)]
-    assert _named([([("srv__read", "call_2")], "told", [("read", None, True)], "")]) == [
+    assert _named([([("srv__read", _DRAWN)], "told", [("read", _DRAWN, True)], "")]) == [("read", True)]
+    assert _named([([("srv__read", _DRAWN)], "told", [("read", None, True)], "")]) == [
         ("srv__read", False),
         ("read", True),
     ]
@@ -130,6 +133,12 @@ def test_what_a_span_tells_counts_where_no_codec_knows_the_recorded_answer() -> 
     made = Made()
     made.chat("chat", answered=asks(("1", "look", {})), read_call=CallReader(_Answers(is_plain=True), unknown, None))
     assert [call.name for call in tool_calls(made.trace)] == ["look"]
+
+
+def test_an_id_that_is_counted_does_not_say_that_another_tool_ran() -> None:
+    first = ([("look", "call_0")], "told", [("look", "call_0", True)], "")
+    again = ([("read", "call_0")], "told", [], "")
+    assert _named([first, again]) == [("look", True), ("read", False)]
 
 
 def test_what_one_recording_tells_of_tools_says_nothing_of_another() -> None:
@@ -261,6 +270,17 @@ def test_an_answer_is_read_only_where_a_name_in_it_has_no_span(tmp_path: Path) -
     for spans in (trace.spans, tuple(forgiven(trace.spans, read.append))):
         tool_calls(replace(trace, spans=spans), answered)
     assert read == [f"{2:016x}"] * 2
+
+
+def test_an_answer_is_read_where_a_span_does_not_tell_the_arguments_of_its_tool() -> None:
+    made = Made()
+    made.chat("chat", read_call=CallReader(_Answers(is_plain=True), _answer(("look", None)), None))
+    made.tool("look", "look")
+    assert [(call.is_executed, call.arguments) for call in tool_calls(made.trace)] == [(True, {})]
+
+
+def test_the_names_in_an_answer_that_stands_in_another_file_are_not_known() -> None:
+    assert Content(b"", b',{"key":"agenttrace.exchange.sidecar","value":{"stringValue":"a"}}').names is None
 
 
 def test_a_stream_reads_answers_from_their_own_lines(tmp_path: Path) -> None:

@@ -383,23 +383,34 @@ def test_what_a_recorded_answer_asked_for_is_read_in_a_large_file_too() -> None:
 
 def test_a_file_is_read_once_more_only_where_recorded_answers_asked_for_tools_that_nobody_tells(tmp_path: Path) -> None:
     path = tmp_path / "a.otlp.jsonl"
-    write_recording(path, 20)
-    lines = path.read_bytes()
     for name, tools, times in (("search", 8, 1), ("other", 18, 2)):
-        asked = [{"id": "1", "type": "function", "function": {"name": name, "arguments": "{}"}}]
-        message = json.dumps({"role": "assistant", "tool_calls": asked}).encode()
-        path.write_bytes(re.sub(rb'\{\\"role\\": \\"assistant.*?\}(?=\})', message.replace(b'"', b'\\\\"'), lines))
+        _write_asking(path, 20, name)
         counted = _Counted(SpanLines(path, print))
         (run,) = runs_in(SpanStream("", counted, lambda _: None))
         assert (len(list(run.of("tool"))), run.untold, counted.times) == (tools, 0, times)
 
 
+def _write_asking(path: Path, count: int, name: str) -> None:
+    """Write a recording whose answers all ask for a tool."""
+    write_recording(path, count)
+    asked = [{"id": "1", "type": "function", "function": {"name": name, "arguments": "{}"}}]
+    message = json.dumps({"role": "assistant", "tool_calls": asked}).encode().replace(b'"', b'\\\\"')
+    path.write_bytes(re.sub(rb'\{\\"role\\": \\"assistant.*?\}(?=\})', message, path.read_bytes()))
+
+
+def _write_asking_once(path: Path, count: int) -> None:
+    """Write a recording of which one answer alone asks for a tool without spans."""
+    _write_asking(path, count, "search")
+    path.write_bytes(path.read_bytes().replace(rb"\"search\"", rb"\"other\"", 1))
+
+
+@pytest.mark.parametrize("write", [write_recording, _write_asking_once])
 @pytest.mark.parametrize("count", [patterns_of, stats_of])
 def test_a_large_file_that_is_one_run_is_counted_in_few_bytes_for_each_span(
-    count: Callable[[Iterator[SpanStream]], object], tmp_path: Path
+    count: Callable[[Iterator[SpanStream]], object], write: Callable[[Path, int], None], tmp_path: Path
 ) -> None:
     path = tmp_path / "run.otlp.jsonl"
-    write_recording(path, 3_000)
+    write(path, 3_000)
     most: list[int] = []
     for _ in range(2):  # what is made once is no part of it
         tracemalloc.start()
