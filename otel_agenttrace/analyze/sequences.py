@@ -26,7 +26,6 @@ from otel_agenttrace.analyze.tool_calls import (
     asks_for_tools,
     call_id_of,
     is_counted,
-    scope_of,
     told_arguments,
     tool_name,
 )
@@ -128,11 +127,10 @@ class _Answer(NamedTuple):
 class _Open:
     """A run of which more may come. Of a large file there may be many."""
 
-    __slots__ = ("end_ns", "is_open", "is_timed", "rows", "scope", "start_ns", "trace_id")
+    __slots__ = ("end_ns", "is_open", "is_timed", "rows", "start_ns", "trace_id")
 
     def __init__(self, span: Span, rows: _Rows) -> None:
         self.trace_id = span.trace_id
-        self.scope = scope_of(span)
         self.rows = rows
         self.start_ns, self.end_ns, self.is_open, self.is_timed = span.start_ns, span.start_ns, False, False
 
@@ -201,8 +199,8 @@ class _Reading:
         self._others: defaultdict[_Open, _Rows] = defaultdict(self._rows)
         self._verdicts: defaultdict[_Open, _Rows] = defaultdict(self._rows)
         self._calls = 0
-        self._names = defaultdict[str, set[str]](set)
-        """Of the tools that have spans, by what `scope_of` says of these."""
+        self._names = set[str]()
+        """Of the tools that have spans."""
         self._answers: dict[_Answer, int] = {}
 
     def taken(self) -> Iterator[Telling]:
@@ -222,7 +220,7 @@ class _Reading:
                 yield span.telling
             elif operation == semconv.OPERATION_EXECUTE_TOOL:
                 name = tool_name(span)
-                self._names[run.scope].add(name)
+                self._names.add(name)
                 self._keep(run, span, "tool", name, None, None, _digest(told_arguments(span)))
             elif operation == semconv.OPERATION_INVOKE_AGENT:
                 named = span.attributes.get(semconv.GEN_AI_AGENT_NAME)
@@ -292,7 +290,7 @@ class _Reading:
         head: int
         for place in reversed(order):
             head, start_ns, _, _, span_id, parent, number, told, *_ = rows[place]
-            asked = self._untold(number, told, run.scope) if told is not None else ()
+            asked = self._untold(number, told) if told is not None else ()
             untold += asked is None and not is_followed
             for name, arguments, _ in reversed(asked or ()):
                 places.append(len(rows))
@@ -314,26 +312,25 @@ class _Reading:
             return None
         return self._answers.setdefault(answer, len(self._answers))
 
-    def _untold(self, number: int, told: _Asked | int, scope: str) -> _Asked | None:
+    def _untold(self, number: int, told: _Asked | int) -> _Asked | None:
         """Return the tools that a call asked for and no span tells; None where it asked for some, and which is not known."""
-        names = self._names[scope]
         if isinstance(told, int):
-            if self._is_all_told(told, scope):
+            if self._is_all_told(told):
                 return ()
             read = self._again.readers.get(number)
             asked = () if read is None else _asked(Span("", "", "", 0, read_call=read))
             if not asked and self._numbered[told].says_so:
                 return None
             told = asked
-        if not names:
+        if not self._names:
             return told
-        left = [each for each in told if each[0] not in names]
-        return [each for each in left if each[2] not in self._again.ids[scope]]
+        left = [each for each in told if each[0] not in self._names]
+        return [each for each in left if each[2] not in self._again.ids]
 
-    def _is_all_told(self, answer: int, scope: str) -> bool:
+    def _is_all_told(self, answer: int) -> bool:
         """Whether each tool that an answer asks for has spans, as the names in it say."""
         names = self._numbered[answer].names
-        return bool(names) and names <= self._names[scope]
+        return bool(names) and names <= self._names
 
     @cached_property
     def _numbered(self) -> Sequence[_Answer]:
@@ -343,19 +340,19 @@ class _Reading:
     def _again(self) -> _Again:
         """What is read where the names of tools do not say which are told. Few files need it: these are read once more."""
         readers: dict[int, Callable[[], Call | None]] = {}
-        ids = defaultdict[str, set[str]](set)
+        ids = set[str]()
         numbers = count()
         for span in self._stream.spans:
             operation = span.operation
             if operation in semconv.INFERENCE_OPERATIONS:
                 number = next(numbers)
                 told = self._told(span)
-                if span.read_call is not None and isinstance(told, int) and not self._is_all_told(told, scope_of(span)):
+                if span.read_call is not None and isinstance(told, int) and not self._is_all_told(told):
                     readers[number] = span.read_call
             elif operation == semconv.OPERATION_EXECUTE_TOOL:
                 call_id = call_id_of(span)
                 if call_id and not is_counted(call_id):
-                    ids[scope_of(span)].add(call_id)
+                    ids.add(call_id)
         return _Again(readers, ids)
 
 
@@ -363,7 +360,7 @@ class _Again(NamedTuple):
     """Which reads the recorded call of each number, and the ids of the calls of tools that have spans."""
 
     readers: Mapping[int, Callable[[], Call | None]]
-    ids: Mapping[str, Set[str]]
+    ids: Set[str]
 
 
 _tokens: Final = attrgetter(*Usage.__slots__)

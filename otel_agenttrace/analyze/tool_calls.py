@@ -1,19 +1,17 @@
 """Tell which tools a run called, in order, with what. Trace in, tool calls out, whoever told them.
 
-A tool that has spans of its own in a recording counts by them. One that has none, since nobody instrumented it, counts by what
+A tool that has spans of its own counts by them. One that has none, since nobody instrumented it, counts by what
 models asked for. Spans that do not tell the arguments have those that a model asked with.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from otel_agenttrace import semconv
-from otel_agenttrace.analyze.streams import run_of
 from otel_agenttrace.escaping import escaped
 from otel_agenttrace.jsonvalue import Json, array, obj, quoted, text, value_of
 from otel_agenttrace.model import Message, Part, Span, Trace
@@ -27,7 +25,6 @@ __all__ = [
     "call_id_of",
     "executed_tool",
     "is_counted",
-    "scope_of",
     "shape_of",
     "told_arguments",
     "tool_calls",
@@ -65,33 +62,18 @@ class ToolCall:
     is_executed: bool
 
 
-def scope_of(span: Span) -> str:
-    """Return what stands for all in a file that was told in one way: a recording, or whatever others exported.
-
-    What they call a trace may be less than a run: a tool that runs in a thread often begins one of its own.
-    """
-    return run_of(span)[1]
-
-
 def tool_calls(trace: Trace, answered: Callable[[Span], tuple[Message, ...]] = output_messages) -> tuple[ToolCall, ...]:
     """Return the tool calls of a run, in order of the start of their spans; `answered` reads what a model answered."""
     executed = [executed_tool(span) for span in trace.tool_calls]
-    names, ids = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
-    for call in executed:
-        scope = scope_of(call.span)
-        names[scope].add(call.name)
-        if call.call_id and not is_counted(call.call_id):
-            ids[scope].add(call.call_id)
+    names = {call.name for call in executed}
+    ids = {call.call_id for call in executed if call.call_id and not is_counted(call.call_id)}
     is_argued = all(call.arguments is not None for call in executed)
     asked: list[ToolCall] = []
-    untold: list[ToolCall] = []
     for span in trace.inferences:
-        scope = scope_of(span)
         named = span.names_answered if is_argued else None
-        if named is None or not named <= names[scope]:
-            wished = [*_asked(span, answered(span))]
-            asked += wished
-            untold += [call for call in wished if call.name not in names[scope] and call.call_id not in ids[scope]]
+        if named is None or not named <= names:
+            asked += _asked(span, answered(span))
+    untold = [call for call in asked if call.name not in names and call.call_id not in ids]
     return tuple(sorted((*_with_arguments(executed, asked), *untold), key=lambda call: call.span.start_ns))
 
 
