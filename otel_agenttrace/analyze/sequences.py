@@ -107,7 +107,7 @@ class Run:
 
     def of(self, kind: ActKind) -> Iterator[Act]:
         """Yield the acts of a kind."""
-        return (act for act in self.acts if act.kind == kind)
+        return self.acts.of(kind) if isinstance(self.acts, _Acts) else (act for act in self.acts if act.kind == kind)
 
 
 _Head: TypeAlias = "tuple[ActKind, str, str | None]"
@@ -127,12 +127,13 @@ class _Answer(NamedTuple):
 class _Open:
     """A run of which more may come. Of a large file there may be many."""
 
-    __slots__ = ("end_ns", "is_open", "is_timed", "rows", "start_ns", "trace_id")
+    __slots__ = ("asks", "end_ns", "is_open", "is_timed", "rows", "start_ns", "trace_id")
 
     def __init__(self, span: Span, rows: _Rows) -> None:
         self.trace_id = span.trace_id
         self.rows = rows
         self.start_ns, self.end_ns, self.is_open, self.is_timed = span.start_ns, span.start_ns, False, False
+        self.asks = False
 
     def note(self, span: Span) -> None:
         self.start_ns = min(self.start_ns, span.start_ns)
@@ -151,6 +152,11 @@ class _Acts:
 
     def __iter__(self) -> Iterator[Act]:
         return (self._act(*self.rows[place]) for place in self.order)
+
+    def of(self, kind: ActKind) -> Iterator[Act]:
+        """Yield those of a kind: the others are not made."""
+        rows = (self.rows[place] for place in self.order)
+        return (self._act(*row) for row in rows if self.heads[row[_HEAD]][0] == kind)
 
     def _act(
         self,
@@ -231,7 +237,9 @@ class _Reading:
     def _take_call(self, span: Span, run: _Open) -> None:
         cost = cost_of_call(self._pricing, span)
         name = model_of(span) or UNKNOWN_MODEL
-        self._keep(run, span, "model", name, self._calls, self._told(span), None, cost, *_tokens(usage_of(span)))
+        told = self._told(span)
+        run.asks = run.asks or told is not None
+        self._keep(run, span, "model", name, self._calls, told, None, cost, *_tokens(usage_of(span)))
         self._calls += 1
 
     def _keep(self, run: _Open, span: Span, kind: ActKind, name: str, call: int | None, *more: object) -> None:
@@ -256,7 +264,8 @@ class _Reading:
 
     def closed(self, run: _Open, left_out: frozenset[int]) -> Run | None:
         """Return a run with the tools that calls to models asked for and nobody else tells, without the calls whose number is left out."""
-        places, untold = self._with_asked(run, self._order(run.rows, left_out))
+        order = self._order(run.rows, left_out)
+        places, untold = self._with_asked(run, order) if run.asks else (array("Q", order), 0)
         if not places:
             return None
         made = _Acts(self._heads, run.rows, places)
@@ -267,17 +276,19 @@ class _Reading:
         return Run(self._stream.name, run.trace_id, acts, others, run.start_ns, end_ns, untold, passed)
 
     def _order(self, rows: _Rows, left_out: frozenset[int]) -> list[int]:
-        def start_ns(place: int) -> int:
-            return rows[place][_START_NS]
+        """Return the places of the rows that are not left out, in order of start; of what began together, in that of what it is."""
 
         def told(place: int) -> tuple[ActKind, str, str]:
             row = rows[place]
             head: int = row[_HEAD]
             return *self._heads[head][:2], row[_SPAN_ID]
 
-        order: list[int] = []
-        kept = (place for place, row in enumerate(rows) if row[_CALL] not in left_out)
-        for _, group in groupby(sorted(kept, key=start_ns), start_ns):
+        order, starts, kept = list[int](), array("Q"), list[int]()
+        for place, row in enumerate(rows):
+            starts.append(row[_START_NS])
+            if row[_CALL] not in left_out:
+                kept.append(place)
+        for _, group in groupby(sorted(kept, key=starts.__getitem__), starts.__getitem__):
             same = list(group)
             order += sorted(same, key=told) if len(same) > 1 else same
         return order
