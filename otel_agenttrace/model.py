@@ -461,7 +461,8 @@ class Trace:
     @property
     def tool_calls(self) -> tuple[Span, ...]:
         """The spans of executed tools."""
-        return tuple(span for span in self.spans if span.operation == semconv.OPERATION_EXECUTE_TOOL)
+        operation, name = semconv.OPERATION_EXECUTE_TOOL, semconv.GEN_AI_OPERATION_NAME
+        return tuple([span for span in self.spans if span.attributes.get(name) == operation])
 
     @property
     def usage(self) -> Usage:

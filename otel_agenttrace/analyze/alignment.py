@@ -42,7 +42,9 @@ def aligned(
                 [object() if (key := sense(each)) is None else key for each in row]
                 for row in (left[begin:end], right[first:last])
             )
-            pairs = [(begin + one, first + other) for one, other in common(ours, theirs)]
+            pairs = common(ours, theirs)
+            if begin or first:
+                pairs = [(begin + one, first + other) for one, other in pairs]
             found += pairs
             gaps += _between(pairs, gap)
     return tuple(sorted(found))

@@ -206,7 +206,7 @@ def _steps(rows: Sequence[Row], changes: Sequence[Changed]) -> Iterator[StepDiff
     for change in changes:
         kinds.setdefault(change.step, []).append(change.kind)
     for number, row in enumerate(rows, 1):
-        found = tuple(dict.fromkeys(kinds.get(number, ())))
+        found = tuple(dict.fromkeys(kinds[number])) if number in kinds else ()
         yield StepDiff(number, _mark(row, found), _words(row.old), _words(row.new), found)
 
 

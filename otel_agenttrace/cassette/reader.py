@@ -206,7 +206,7 @@ class Cassette:
         Raises:
             CassetteCorrupt: If the cassette was opened strictly and a line is not what the format promises.
         """
-        entries = {self._place(entry): entry for entry in self.index.calls}
+        entries = {(entry.line.offset, entry.position): entry for entry in self.index.calls}
         decoder = LineDecoder()
         lines = self.index.lines[since:]
         keeps = _extent(self.index.lines)[1] <= _KEPT
