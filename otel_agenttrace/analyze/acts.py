@@ -125,7 +125,8 @@ class _Walk:
                 waiting += [*self._children(span.span_id, scope)][::-1]
 
     def _kind(self, span: Span) -> ActKind | None:
-        kind = _KINDS.get(span.operation or "")
+        operation = span.attributes.get(semconv.GEN_AI_OPERATION_NAME)
+        kind = _KINDS.get(operation) if isinstance(operation, str) else None
         return None if kind == "inference" and id(span) not in self._counted else kind
 
     def _tools_of(self, place: _Place, kind: ActKind) -> Iterator[Act]:

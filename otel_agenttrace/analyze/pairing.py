@@ -75,9 +75,9 @@ def _senses(contents: Contents) -> tuple[_Sense, ...]:
 
     def all_of(act: Act) -> tuple[Any, ...]:
         if act.kind != "inference":
-            return *named(act), written(given_to(act)), written(given_by(act))
+            return act.scope, act.kind, act.name, act.is_error, written(given_to(act)), written(given_by(act))
         said = act.span.call_digests or (given(act), "\n".join(piece.key for piece in contents.output(act)))
-        return *named(act), *said
+        return act.scope, act.kind, act.name, act.is_error, *said
 
     def newest(act: Act) -> tuple[Any, ...] | None:
         said = contents.newest(act) if act.kind == "inference" else given(act)
