@@ -163,12 +163,12 @@ class SpanLines:
             told = spans[place.position].attributes
             request = stored_request(told, str(told.get(semconv.AGENTTRACE_CALL_ORIGIN) or ""), EMPTY)
             return read_attempts(spans[place.position].events, request, self._sidecar)
-        except CassetteCorrupt as damage:
+        except (CassetteError, ValueError, LookupError, OSError, RecursionError) as error:
+            is_named = isinstance(error, CassetteError)
+            what = f"the recorded call is damaged: {error}"
+            damage = error if is_named else CassetteCorrupt(self._path, place.number, what)
             self._tell(str(damage), f"content skipped: {damage}")
-        except (ValueError, LookupError, OSError, RecursionError) as error:
-            damage = CassetteCorrupt(self._path, place.number, f"the recorded call is damaged: {error}")
-            self._tell(str(damage), f"content skipped: {damage}")
-        return ()
+            return ()
 
     def pieces(self, _: _Place) -> None:
         """Say that the request is to be read whole: it may refer to other lines."""
