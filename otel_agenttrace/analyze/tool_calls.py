@@ -1,7 +1,7 @@
 """Tell which tools a run called, in order, with what. Trace in, tool calls out, whoever told them.
 
-A tool that has spans of its own counts by them. One that has none, since nobody instrumented it, counts by what
-models asked for. Spans that do not tell the arguments have those that a model asked with.
+A tool that has spans of its own counts by them. One that has none, since nobody instrumented it, counts by what models
+asked for. Spans that do not tell the arguments have those that a model asked with.
 """
 
 from __future__ import annotations
