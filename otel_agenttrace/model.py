@@ -445,6 +445,7 @@ class Trace:
     cost_of: Callable[[Span], float | None] = field(default=_unknown_cost, repr=False, compare=False)
     path: Path | None = field(default=None, compare=False)
     is_part: bool = field(default=False, compare=False)
+    _inferences: list[tuple[Span, ...]] = field(default_factory=list["tuple[Span, ...]"], init=False, repr=False, compare=False)
 
     @property
     def inferences(self) -> tuple[Span, ...]:
@@ -452,11 +453,9 @@ class Trace:
 
         Several instrumentations may tell the same call: `doubles` says which of their spans counts.
         """
-        told = [span for span in self.spans if span.is_inference]
-        if all(span.read_call is not None for span in told):  # recorded calls count for themselves
-            return tuple(told)
-        left_out = doubled(span.telling for span in told)
-        return tuple(span for place, span in enumerate(told) if place not in left_out)
+        if not self._inferences:
+            self._inferences.append(_told_once([span for span in self.spans if span.is_inference]))
+        return self._inferences[0]
 
     @property
     def tool_calls(self) -> tuple[Span, ...]:
@@ -488,6 +487,13 @@ class Trace:
     def errors(self) -> tuple[Span, ...]:
         """The spans that failed."""
         return tuple(span for span in self.spans if span.is_error)
+
+
+def _told_once(told: list[Span]) -> tuple[Span, ...]:
+    if all(span.read_call is not None for span in told):  # recorded calls count for themselves
+        return tuple(told)
+    left_out = doubled(span.telling for span in told)
+    return tuple(span for place, span in enumerate(told) if place not in left_out)
 
 
 @dataclass(frozen=True, slots=True)

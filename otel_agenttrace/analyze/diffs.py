@@ -16,6 +16,7 @@ from otel_agenttrace.analyze.measures import run_figures
 from otel_agenttrace.analyze.outcomes import SameOutcome, same_outcome
 from otel_agenttrace.analyze.pairing import Row, paired
 from otel_agenttrace.analyze.tool_calls import ToolCall, tool_calls
+from otel_agenttrace.collecting import uncollected
 from otel_agenttrace.counting import counted
 from otel_agenttrace.model import Span, Trace
 from otel_agenttrace.selectors import Selector, subjects
@@ -139,6 +140,7 @@ def _is_slower(seconds: Amounts) -> bool:
     return seconds.new > seconds.old * _SLOWER and seconds.new - seconds.old > _NOTICED_S
 
 
+@uncollected()
 def diff_of(
     old: Trace,
     new: Trace,

@@ -43,8 +43,8 @@ def _told(left: Sequence[str], right: Sequence[str], pairs: Iterable[Places]) ->
     same: list[str] = []
     is_first = True
     for one, other in (*pairs, (len(left), len(right))):
-        gone, came = "".join(left[begin:one]), "".join(right[first:other])
-        if gone or came:
+        if begin < one or first < other:
+            gone, came = "".join(left[begin:one]), "".join(right[first:other])
             yield _kept(same, at_begin=not is_first, at_end=True)
             yield (f"[-{gone}-]" if gone else "") + (f"{{+{came}+}}" if came else "")
             same, is_first = [], False

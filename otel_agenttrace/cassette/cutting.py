@@ -34,7 +34,8 @@ _BEGIN: Final = b'{"attributes":['
 _CALL: Final = _BEGIN + b'{"key":"agenttrace.call.key"'
 _PAIR: Final = b',{"key":"'
 _REQUEST: Final = _PAIR + b'agenttrace.call.ticket"'
-_OF_REQUEST: Final = (_PAIR + b"agenttrace.call.", _PAIR + b"agenttrace.request.")
+_OTHER: Final = re.compile(re.escape(_PAIR) + rb"(?!agenttrace\.(?:call|request)\.)")
+"""What stands behind a request."""
 _DEFINES: Final = b'{"key":"agenttrace.call.defines"'
 _ADDRESS: Final = b'{"key":"agenttrace.request.method"'
 _CONTENT: Final = re.compile(re.escape(_PAIR + b"agenttrace.request.") + b'(?:shared|body)"')
@@ -74,6 +75,7 @@ _NO_NAMES: Final = frozenset[str]()
 _NAME: Final = rb"\"name\""
 _NAMES: Final = re.compile(re.escape(_NAME) + rb'(?:: ?(?:\\"([^"\\]*)\\"|[^"\\ ])|[],}])')
 """A member of that name with its value, if that is a text; or a text, which no colon follows."""
+_BY_NUMBER: Final = re.compile(rb"\\u")
 _ESCAPE: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u")
 
 
@@ -96,6 +98,8 @@ class LineDecoder:
         Raises:
             ValueError, LookupError: If what is around the span is damaged.
         """
+        if self._head and raw.startswith(self._head) and raw.endswith(_TAIL):
+            return raw[len(self._head) : -len(_TAIL)]
         record = record_of(raw)
         if record is None:
             return None
@@ -137,7 +141,7 @@ class Content(NamedTuple):
     @property
     def digest(self) -> str | None:
         """The digest of the answer; None where a text of it may be written in two ways, so that it has to be decoded."""
-        is_plain = b"\\u" not in self.attempts or _ESCAPE.search(self.attempts) is None
+        is_plain = _BY_NUMBER.search(self.attempts) is None or _ESCAPE.search(self.attempts) is None
         return _digest(self.attempts) if is_plain else None
 
     @property
@@ -230,26 +234,17 @@ class CutCall(NamedTuple):
 def cut_call(record: bytes) -> CutCall | None:
     """Return the record of a recorded call in pieces; None if it is none, or not written as we write it."""
     begin = record.find(_REQUEST) if record.startswith(_CALL) else -1
-    end = _end_of_request(record, begin)
-    events, after = record.find(_ATTEMPTS, end), record.find(_AFTER, end)
-    if end < 0 or not 0 < events < after:
+    last = record.find(_LAST, begin)
+    events = record.find(_ATTEMPTS, last)
+    after = record.find(_AFTER, events)
+    if begin < 0 or last < 0 or not 0 < events < after:
         return None
+    other = _OTHER.search(record, begin, last)
+    end = last + _LAST.index(b"]") if other is None else other.start()
     attempts = record[events + len(_EVENTS) : after]
     cut = CutCall(record[:begin], Content(record[begin + 1 : end], attempts), record[end:events], record[after:])
     is_clean = _HIDDEN.search(cut.told) is None and _HIDDEN.search(cut.rest) is None
     return cut if is_clean and attempts.count(_TIME) == attempts.count(_NAMED) else None
-
-
-def _end_of_request(record: bytes, begin: int) -> int:
-    """Return where the attributes end that begin with those of a request, -1 if there are none."""
-    last = record.find(_LAST, begin)
-    if begin < 0 or last < 0:
-        return -1
-    end = begin
-    while record.startswith(_OF_REQUEST, end):
-        following = record.find(_PAIR, end + 1, last)
-        end = following if following >= 0 else last + _LAST.index(b"]")
-    return end
 
 
 def answer_digest(events: Iterable[Event]) -> str:

@@ -14,6 +14,7 @@ from typing import Final
 from otel_agenttrace.cassette.conversations import with_conversations
 from otel_agenttrace.cassette.foreign import open_trace
 from otel_agenttrace.cassette.held import FileTooLarge
+from otel_agenttrace.collecting import uncollected
 from otel_agenttrace.dialects.translating import translated
 from otel_agenttrace.errors import CassetteError, CassetteNotFound, LogOfAnotherTool
 from otel_agenttrace.escaping import escaped
@@ -45,6 +46,7 @@ def trace_at(path: Path, cost_of: Callable[[Span], float | None]) -> Trace:
     return Trace(tuple(spans), cost_of, path)
 
 
+@uncollected()
 def runs_at(path: Path, cost_of: Callable[[Span], float | None]) -> Mapping[str, Trace]:
     """Return the runs of a log that tells several, by name; of any other file one trace, without a name.
 
