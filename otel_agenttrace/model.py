@@ -230,6 +230,28 @@ class RequestPieces:
     elements: Callable[[], tuple[str, ...] | None]
 
 
+@dataclass(frozen=True, slots=True)
+class CallGist:
+    """What a recorded call adds to the one whose conversation it goes on with, for comparing it with a call of another run.
+
+    Two that are the same were asked and answered the same, but for ids that a provider draws by lot. Where they are
+    not, nothing is said: the same may be written in two ways.
+
+    Attributes:
+        asked: A digest of the request without the messages before its own.
+        answered: A digest of the answer.
+        before: A digest of the messages before, as they are; None where there are none.
+        count: How many they are.
+        earlier: Gives the call that tells these messages; None where that is not known.
+    """
+
+    asked: str
+    answered: str
+    before: str | None
+    count: int
+    earlier: Callable[[], CallGist | None]
+
+
 class CallSource(Protocol):
     """What recorded calls are read from, each by its place there."""
 
@@ -247,6 +269,10 @@ class CallSource(Protocol):
 
     def names(self, place: Any, /) -> frozenset[str] | None:
         """Return names that stand in the answers; None where they have to be read for that."""
+        ...
+
+    def gist(self, place: Any, /) -> CallGist | None:
+        """Return what it adds; None where that is not plain to see."""
         ...
 
 
@@ -279,6 +305,10 @@ class CallReader:
     def names(self) -> frozenset[str] | None:
         """Return names that stand in its answers."""
         return self.source.names(self.place)
+
+    def gist(self) -> CallGist | None:
+        """Return what it adds to the call before it."""
+        return self.source.gist(self.place)
 
 
 # --- spans ----------------------------------------------------------------------------------------------------------
@@ -328,6 +358,11 @@ class Span:
     def call_digests(self) -> tuple[str, str] | None:
         """What this call asked and what it was answered, as digests for comparing, or None where they are not known."""
         return self.read_call.digests if isinstance(self.read_call, CallReader) else None
+
+    @property
+    def gist(self) -> CallGist | None:
+        """What this call adds to the one before it, for comparing, or None where that is not known."""
+        return self.read_call.gist() if isinstance(self.read_call, CallReader) else None
 
     @property
     def request(self) -> RequestPieces | None:
@@ -404,10 +439,15 @@ class Span:
         return Usage(*map(_count, map(self.attributes.get, _TOKENS)))
 
     @property
+    def tokens(self) -> tuple[int | None, int | None]:
+        """Tokens of input and output as recorded on this span."""
+        told = self.attributes
+        return _count(told.get(_TOKENS[0])), _count(told.get(_TOKENS[1]))
+
+    @property
     def has_usage(self) -> bool:
         """Whether it tells tokens of input or output."""
-        told, got = map(_count, map(self.attributes.get, _TOKENS[:2]))
-        return told is not None or got is not None
+        return self.tokens != (None, None)
 
 
 _TOKENS: Final = (
@@ -445,7 +485,9 @@ class Trace:
     cost_of: Callable[[Span], float | None] = field(default=_unknown_cost, repr=False, compare=False)
     path: Path | None = field(default=None, compare=False)
     is_part: bool = field(default=False, compare=False)
-    _inferences: list[tuple[Span, ...]] = field(default_factory=list["tuple[Span, ...]"], init=False, repr=False, compare=False)
+    _inferences: list[tuple[Span, ...]] = field(
+        default_factory=list["tuple[Span, ...]"], init=False, repr=False, compare=False
+    )
 
     @property
     def inferences(self) -> tuple[Span, ...]:

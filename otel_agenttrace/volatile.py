@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MATCH_ACTIONS",
     "NO_RULES",
+    "RANDOM_ID",
     "MatchRule",
     "MatchRules",
     "is_random",
@@ -74,6 +75,8 @@ _RESULTS: Final = {(marker, value): held for preset in _PRESETS.values() for mar
 _MARKERS: Final = tuple(sorted({marker for marker, _ in _RESULTS}))
 # The expressions stay texts until one is used: a start that meets no drift pays for none of them.
 _PREFIXED: Final = rf"(?:{'|'.join(sorted({prefix for preset in _PRESETS.values() for prefix in preset.ids}))})[-_]"
+RANDOM_ID: Final = rf"{_PREFIXED}(?=[a-zA-Z]*\d)(?=\d*[a-zA-Z])[a-zA-Z0-9]{{16,}}"
+"""An id that a provider draws by lot, as an expression; wherever it stands in a text, it is no difference."""
 _DAYS: Final = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _MONTHS: Final = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 # What stands before a path is looked at behind its first sign: so most places of a text are passed at once.
@@ -87,7 +90,7 @@ _ANYWHERE: Final = (
     r"|\b\d{8}T\d{6}Z?\b"
     rf"|\b(?:{_DAYS}, )?\d\d? {_MONTHS} \d{{4}} \d\d:\d\d:\d\d(?: (?:[+-]\d{{4}}|[A-Z]{{1,4}}\b))?)"
     r"|(?P<uuid>\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b)"
-    rf"|(?P<id>\b{_PREFIXED}(?=[a-zA-Z]*\d)(?=\d*[a-zA-Z])[a-zA-Z0-9]{{16,}}\b)"
+    rf"|(?P<id>\b{RANDOM_ID}\b)"
     rf"|(?P<path>{_TEMPORARY})"
     r"|\[REDACTED:(?P<secret>[\w-]+)(?P<digest>:[0-9a-f]{8})?\]"
 )

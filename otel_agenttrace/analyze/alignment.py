@@ -34,12 +34,17 @@ def aligned(
     """
     found: list[Places] = []
     gaps: list[_Gap] = [(0, len(left), 0, len(right))]
-    for sense in senses:
+    for place, sense in enumerate(senses):
         waiting, gaps = gaps, []
         for gap in waiting:
             begin, end, first, last = gap
+            if end - begin == last - first == 1:  # in which sense makes no difference: the widest costs least
+                if any(_is_same(left[begin], right[first], each) for each in reversed(senses[place:])):
+                    found.append((begin, first))
+                continue
+            numbers: dict[Hashable, int] = {}  # they are compared and counted many times
             ours, theirs = (
-                [object() if (key := sense(each)) is None else key for each in row]
+                [numbers.setdefault(object() if (key := sense(each)) is None else key, len(numbers)) for each in row]
                 for row in (left[begin:end], right[first:last])
             )
             pairs = common(ours, theirs)
@@ -48,6 +53,11 @@ def aligned(
             found += pairs
             gaps += _between(pairs, gap)
     return tuple(sorted(found))
+
+
+def _is_same(one: _Element, other: _Element, sense: Callable[[_Element], Hashable]) -> bool:
+    key = sense(one)
+    return key is not None and key == sense(other)
 
 
 def _between(pairs: Sequence[Places], gap: _Gap) -> Iterator[_Gap]:

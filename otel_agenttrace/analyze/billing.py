@@ -16,16 +16,17 @@ _UNSENT: Final = frozenset({"ConnectError", "ConnectTimeout"})
 
 def tokens_of(span: Span) -> tuple[int | None, int | None]:
     """Return the tokens of input and output; None where the span does not tell them, 0 where there can be none."""
-    usage = usage_of(span)
-    return usage.input_tokens, usage.output_tokens
+    given, got = span.tokens
+    if given is None and got is None and is_unbilled(span):
+        return 0, 0
+    return given, 0 if span.operation == semconv.OPERATION_EMBEDDINGS else got
 
 
 def usage_of(span: Span) -> Usage:
     """Return the tokens of a call as `tokens_of` has them, and those of a kind as the span tells them."""
-    usage = span.usage
-    if usage.total_tokens is None and is_unbilled(span):
-        return replace(usage, input_tokens=0, output_tokens=0)
-    return replace(usage, output_tokens=0) if span.operation == semconv.OPERATION_EMBEDDINGS else usage
+    usage, (given, got) = span.usage, tokens_of(span)
+    is_told = (given, got) == (usage.input_tokens, usage.output_tokens)
+    return usage if is_told else replace(usage, input_tokens=given, output_tokens=got)
 
 
 def cost_of_call(trace: Trace, span: Span) -> float | None:

@@ -15,7 +15,7 @@ from otel_agenttrace.analyze.acts import Act
 from otel_agenttrace.analyze.questioning import Piece, Questions
 from otel_agenttrace.analyze.tool_calls import arguments_of
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, canonical, inner_json, obj, parse, text
-from otel_agenttrace.model import Message, Part, Span
+from otel_agenttrace.model import CallGist, Message, Part, Span
 from otel_agenttrace.volatile import steady_value
 from otel_agenttrace.wire.recorded import output_messages
 
@@ -53,12 +53,52 @@ class Contents:
         self._members: dict[str, str] = {}
         self._definitions: dict[int, dict[str, str]] = {}
         self._outputs: dict[int, tuple[Piece, ...]] = {}
+        self._alike: set[object] = set()
 
     # --- models -------------------------------------------------------------------------------------------------------
 
+    def asked_alike(self, old: Act, new: Act) -> bool:
+        """Whether two calls to models are known to have been asked the same."""
+        one, other = old.span.call_digests, new.span.call_digests
+        if one is not None and other is not None and one[0] == other[0]:
+            return True
+        was, now = self.gist(old), self.gist(new)
+        return was is not None and now is not None and was.asked == now.asked and self._began_alike(was, now)
+
+    def _began_alike(self, was: CallGist, now: CallGist) -> bool:
+        """Whether the messages before their own are the same in two calls."""
+        passed: set[object] = set()
+        while was.before != now.before:
+            place = was.before, now.before
+            if place in self._alike:
+                break
+            one, other = was.earlier(), now.earlier()
+            if place in passed or was.count != now.count:
+                return False
+            if one is None or other is None or one.asked != other.asked:
+                return False
+            passed.add(place)
+            was, now = one, other
+        self._alike |= passed
+        return True
+
+    def answered_alike(self, old: Act, new: Act) -> bool:
+        """Whether two calls to models are known to have been answered the same."""
+        one, other = old.span.call_digests, new.span.call_digests
+        if one is not None and other is not None and one[1] == other[1]:
+            return True
+        was, now = self.gist(old), self.gist(new)
+        return was is not None and now is not None and was.answered == now.answered
+
+    def gist(self, act: Act) -> CallGist | None:
+        """Return what a call to a model adds, without the ids in it; None where these count."""
+        return None if self._exact else act.span.gist
+
     def begin_alike(self, old: Act, new: Act) -> bool:
         """Whether two calls are known to begin with the same messages, after which each has others."""
-        return self._questions.begin_alike(old, new)
+        was, now = self.gist(old), self.gist(new)
+        is_alike = was is not None and now is not None and self._began_alike(was, now)
+        return self._questions.begin_alike(old, new, is_alike=is_alike)
 
     def system(self, act: Act, *, is_tail: bool = False) -> str | None:
         """Return the instructions to a model, in its request or in messages; None where no content is recorded.

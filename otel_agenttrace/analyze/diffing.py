@@ -169,10 +169,9 @@ class Differ:
 
     def _inference(self, old: Act, new: Act) -> Iterator[Changed]:
         yield from _models(old, new)
-        was, now = old.span.call_digests, new.span.call_digests
-        if was is None or now is None or was[0] != now[0]:
+        if not self._contents.asked_alike(old, new):
             yield from self._request(old, new)
-        if was is None or now is None or was[1] != now[1]:
+        if not self._contents.answered_alike(old, new):
             yield from self._answer(old, new)
 
     def _request(self, old: Act, new: Act) -> Iterator[Changed]:

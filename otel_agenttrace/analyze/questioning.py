@@ -84,12 +84,20 @@ class Questions:
             found = self._said[id(act), is_tail] = self._read(act, is_tail=is_tail)
         return found
 
-    def begin_alike(self, old: Act, new: Act) -> bool:
-        """Whether two calls are known to begin with the same messages, after which each has others."""
+    def begin_alike(self, old: Act, new: Act, *, is_alike: bool) -> bool:
+        """Whether two calls are known to begin with the same messages, after which each has others.
+
+        Args:
+            old: One call.
+            new: The other.
+            is_alike: Whether messages that are not written alike are known to be the same.
+        """
         was, now = self.request(old), self.request(new)
         if was is None or now is None or was.prefix is None:
             return False
-        if (was.address, was.conversation, was.prefix) != (now.address, now.conversation, now.prefix):
+        if (was.address, was.conversation) != (now.address, now.conversation):
+            return False
+        if was.prefix != now.prefix and not is_alike:
             return False
         return bool(self.said(old, is_tail=True).pieces and self.said(new, is_tail=True).pieces)
 

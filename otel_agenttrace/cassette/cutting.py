@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
 from otel_agenttrace import semconv
@@ -22,7 +22,8 @@ from otel_agenttrace.cassette.format import (
 )
 from otel_agenttrace.cassette.written import decode_written
 from otel_agenttrace.jsonvalue import array, obj, parse
-from otel_agenttrace.model import AttributeValue, Call, Event, Span
+from otel_agenttrace.model import AttributeValue, Call, CallGist, Event, Span
+from otel_agenttrace.volatile import RANDOM_ID
 
 __all__ = ["OWN", "Content", "CutCall", "LineDecoder", "Told", "answer_digest", "cut_call", "record_of"]
 
@@ -35,11 +36,10 @@ _CALL: Final = _BEGIN + b'{"key":"agenttrace.call.key"'
 _PAIR: Final = b',{"key":"'
 _REQUEST: Final = _PAIR + b'agenttrace.call.ticket"'
 _OTHER: Final = re.compile(re.escape(_PAIR) + rb"(?!agenttrace\.(?:call|request)\.)")
-"""What stands behind a request."""
+"""An attribute that tells nothing of a request."""
 _DEFINES: Final = b'{"key":"agenttrace.call.defines"'
 _ADDRESS: Final = b'{"key":"agenttrace.request.method"'
 _CONTENT: Final = re.compile(re.escape(_PAIR + b"agenttrace.request.") + b'(?:shared|body)"')
-_LAST: Final = b'"}}],"'
 _EVENTS: Final = b',"events":['
 _ATTEMPT: Final = b'{"key":"agenttrace.exchange.'
 _ATTEMPTS: Final = _EVENTS + b'{"attributes":[' + _ATTEMPT
@@ -67,14 +67,17 @@ _FIRST: Final = rb'(?:(?<="data:)|(?<=\\n\\ndata:)|(?<=\\n\\r\\ndata:)|(?<=messa
 _EVENT_ANEW: Final = re.compile(
     rb'(data:%b ?(?:\{\\"type\\": ?\\"message_start\\", ?\\"message\\": ?)?%b' % (_FIRST, _ANEW)
 )
-_IN_BYTES: Final = _ATTEMPT + b'body_bytes"'
-_ELSEWHERE: Final = _ATTEMPT + b'sidecar"'
+_NOT_TEXT: Final = re.compile(re.escape(_ATTEMPT) + b'(?:body_bytes|sidecar)"')
+"""Says that the body of an answer is not there as a text."""
 _SPELT: Final = re.compile(rb"\\u00(?:00|22|6[15DdEe])")
 """A quote or a letter of `name` by its number, be it in the line or in the answer; 0 is in texts that are not UTF-8."""
-_NO_NAMES: Final = frozenset[str]()
 _NAME: Final = rb"\"name\""
 _NAMES: Final = re.compile(re.escape(_NAME) + rb'(?:: ?(?:\\"([^"\\]*)\\"|[^"\\ ])|[],}])')
 """A member of that name with its value, if that is a text; or a text, which no colon follows."""
+_PREFIX: Final = re.compile(rb'\\"prefix\\":\{\\"digest\\":\\"([0-9a-f]+)\\",\\"count\\":(\d{1,9})\}\}"\}\}')
+"""The reference of a line to the messages before its own: the end of what it shares."""
+_ID: Final = re.compile(rb'id\\": ?\\"(%b)(?=\\")' % RANDOM_ID.encode())
+"""An id that is drawn by lot, in a member of a body, as that of a call of a tool."""
 _BY_NUMBER: Final = re.compile(rb"\\u")
 _ESCAPE: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u")
 
@@ -148,10 +151,8 @@ class Content(NamedTuple):
     def names(self) -> frozenset[str] | None:
         """What each member `name` of the answers says: in every API, that of a tool that is asked for. None where that is not plain to see."""
         attempts = self.attempts
-        if _IN_BYTES in attempts or _ELSEWHERE in attempts or _SPELT.search(attempts) is not None:
+        if _NOT_TEXT.search(attempts) is not None or _SPELT.search(attempts) is not None:
             return None
-        if _NAME not in attempts:
-            return _NO_NAMES
         found = _NAMES.findall(attempts)
         is_plain = len(found) == attempts.count(_NAME)
         return frozenset([name.decode(errors="replace") for name in found]) if is_plain else None
@@ -160,6 +161,17 @@ class Content(NamedTuple):
     def is_asked_alike(self) -> bool:
         """Whether each attempt asked what the first one did."""
         return not any(name in self.attempts for name in _OTHERWISE)
+
+    def gist(self, of: Callable[[str], CallGist | None]) -> CallGist:
+        """Return what the call adds to another one; `of` gives that of the call which defines these messages."""
+        told = self.request[max(self.request.find(_ADDRESS), 0) :]
+        prefix = _PREFIX.search(told)
+        answered = _without_ids(_answers(self.attempts))
+        if prefix is None:
+            return CallGist(_without_ids(told), answered, None, 0, _unknown)
+        before = prefix[1].decode()
+        asked = _without_ids(told[: prefix.start(1)] + told[prefix.end(1) :])
+        return CallGist(asked, answered, before, int(prefix[2]), partial(of, before))
 
     def asking(self) -> Told:
         """Return of the request the method, the target, the body and what it defines, and nothing else.
@@ -234,13 +246,12 @@ class CutCall(NamedTuple):
 def cut_call(record: bytes) -> CutCall | None:
     """Return the record of a recorded call in pieces; None if it is none, or not written as we write it."""
     begin = record.find(_REQUEST) if record.startswith(_CALL) else -1
-    last = record.find(_LAST, begin)
-    events = record.find(_ATTEMPTS, last)
+    events = record.find(_ATTEMPTS, begin)
     after = record.find(_AFTER, events)
-    if begin < 0 or last < 0 or not 0 < events < after:
+    if begin < 0 or not 0 < events < after:
         return None
-    other = _OTHER.search(record, begin, last)
-    end = last + _LAST.index(b"]") if other is None else other.start()
+    other = _OTHER.search(record, begin, events)
+    end = record.rfind(b"]", begin, events) if other is None else other.start()
     attempts = record[events + len(_EVENTS) : after]
     cut = CutCall(record[:begin], Content(record[begin + 1 : end], attempts), record[end:events], record[after:])
     is_clean = _HIDDEN.search(cut.told) is None and _HIDDEN.search(cut.rest) is None
@@ -257,11 +268,26 @@ def answer_digest(events: Iterable[Event]) -> str:
 
 
 def _digest(attempts: bytes) -> str:
+    return hashlib.sha256(_answers(attempts)).hexdigest()
+
+
+def _answers(attempts: bytes) -> bytes:
+    """Return of attempts what they were answered with, without what is new in each answer."""
     pairs = [pair[: pair.rfind(b"}}")] for pair in attempts.split(_ATTEMPT)[1:] if pair.startswith(_ANSWER)]
     told = b"".join(pairs)
     anew = _BODY_ANEW.match(told)
     if anew is not None:
-        told = b"".join((*anew.groups(), told[anew.end() :]))
-    elif b"data:" in told:
-        told = _EVENT_ANEW.sub(rb"\1\2", told)
-    return hashlib.sha256(told).hexdigest()
+        return b"".join((*anew.groups(), told[anew.end() :]))
+    return _EVENT_ANEW.sub(rb"\1\2", told) if b"data:" in told else told
+
+
+def _without_ids(told: bytes) -> str:
+    """Return a digest in which ids that are drawn by lot are numbered as they come."""
+    pieces = _ID.split(told)
+    ids = pieces[1::2]
+    pieces[1::2] = [b"\0%d\0" % ids.index(each) for each in ids]
+    return hashlib.sha256(b"".join(pieces)).hexdigest()
+
+
+def _unknown() -> None:
+    """Say that no call is known."""

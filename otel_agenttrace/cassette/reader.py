@@ -37,7 +37,7 @@ from otel_agenttrace.errors import CassetteCorrupt, CassetteError, CassetteInacc
 from otel_agenttrace.escaping import escaped
 from otel_agenttrace.jsonvalue import parse
 from otel_agenttrace.matching import EMPTY, Body
-from otel_agenttrace.model import Call, CallReader, Exchange, HttpRequest, RequestPieces, Span, Trace
+from otel_agenttrace.model import Call, CallGist, CallReader, Exchange, HttpRequest, RequestPieces, Span, Trace
 
 __all__ = ["TORN", "Cassette", "open_cassette", "opened_file", "with_calls"]
 
@@ -162,6 +162,7 @@ class Cassette:
         self._warn = warn
         self._bodies: dict[tuple[int, int], Body] = {}
         self._contents: dict[int, Content] = {}
+        self._gists: dict[int, CallGist | None] = {}
         self.renew_lock()
         with open(file.descriptor(), "rb", buffering=_BUFFER, closefd=False) as content:
             content.seek(offset)
@@ -301,6 +302,20 @@ class Cassette:
         """Return names that stand in the answers to a call; None of a line that others wrote, or where they are not plain to see."""
         content = self._contents.get(entry.line.offset)
         return None if content is None else content.names
+
+    def gist(self, entry: Entry) -> CallGist | None:
+        """Return what a call adds to the one before it; None of a line that others wrote, or of a large file."""
+        return self._gist(entry.line)
+
+    def _gist(self, line: Line) -> CallGist | None:
+        if line.offset not in self._gists:
+            content = self._contents.get(line.offset)
+            self._gists[line.offset] = None if content is None else content.gist(self._gist_of)
+        return self._gists[line.offset]
+
+    def _gist_of(self, digest: str) -> CallGist | None:
+        holder = self.index.holders.get(digest)
+        return None if holder is None else self._gist(holder.line)
 
     @_naming_damage
     def call(self, entry: Entry) -> Call:

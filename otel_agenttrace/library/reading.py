@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from otel_agenttrace.errors import CassetteError, IngestError
-from otel_agenttrace.model import Call, CallReader, Exchange, RequestPieces, Span
+from otel_agenttrace.model import Call, CallGist, CallReader, Exchange, RequestPieces, Span
 
 __all__ = ["Source", "Unread", "forgiven", "read_each"]
 
@@ -96,6 +96,9 @@ class _Forgiving:
 
     def names(self, read: CallReader) -> frozenset[str] | None:
         return read.names()
+
+    def gist(self, read: CallReader) -> CallGist | None:
+        return read.gist()
 
     def _or_else(self, read: Callable[[], _Read], damaged: _Read) -> _Read:
         try:

@@ -61,6 +61,9 @@ class _Answers:
     def pieces(self, _: Exchange) -> None:
         return None
 
+    def gist(self, _: Exchange) -> None:
+        return None
+
     def names(self, place: Exchange) -> frozenset[str] | None:
         request = place.request
         return Content(b"", encode_events([exchange_event(place, request)]).encode()).names if self.is_plain else None

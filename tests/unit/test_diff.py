@@ -164,6 +164,20 @@ def test_a_sharper_sense_pairs_first() -> None:
     assert aligned(left, right, (lambda word: word[0],)) == ((0, 0), (1, 1))
 
 
+def test_what_stands_alone_between_two_pairs_is_compared_in_its_widest_sense_first() -> None:
+    asked: list[str] = []
+
+    def sharper(word: str) -> str:
+        asked.append(word)
+        return word[:2]
+
+    senses = (lambda word: word, sharper, lambda word: word[:1])
+    assert aligned(["a", "b1x", "c"], ["a", "b2y", "c"], senses) == ((0, 0), (1, 1), (2, 2))
+    assert asked == []
+    assert aligned(["a", "b1", "c"], ["a", "d2", "c"], senses) == ((0, 0), (2, 2))
+    assert asked == ["b1", "d2"]
+
+
 # --- a planted change of each kind ------------------------------------------------------------------------------------
 
 
@@ -501,6 +515,9 @@ class _Read:
         return None
 
     def names(self, _: Call) -> None:
+        return None
+
+    def gist(self, _: Call) -> None:
         return None
 
 

@@ -27,7 +27,7 @@ from otel_agenttrace.errors import CassetteCorrupt
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, obj, parse
 from otel_agenttrace.library.reading import forgiven
 from otel_agenttrace.matching import Body, requested
-from otel_agenttrace.model import Call, CallReader, Event, Exchange, RaisedError, RequestPieces, Span, Trace
+from otel_agenttrace.model import Call, CallGist, CallReader, Event, Exchange, RaisedError, RequestPieces, Span, Trace
 from otel_agenttrace.redact import Redactor
 from otel_agenttrace.report.plain import plain
 from otel_agenttrace.wire.codec import Codec
@@ -401,7 +401,9 @@ def test_no_codec_reads_one_message_for_another(
 
 # --- comparisons ----------------------------------------------------------------------------------------------------------
 
-_TURN = st.tuples(st.sampled_from("abc"), st.sampled_from(["", "d", "e"]), st.booleans())
+_LOT: Final = "OWN"
+"""Stands for an id that is another in each run."""
+_TURN = st.tuples(st.sampled_from("abc"), st.sampled_from(["", "d", "msg_1", "msg_2", _LOT]), st.booleans())
 _TALKS = st.lists(
     st.tuples(st.sampled_from(["", "w"]), st.lists(_TURN, min_size=1, max_size=4)), min_size=1, max_size=3
 )
@@ -415,22 +417,25 @@ def _talked(
         said: list[JsonObject] = [{"role": "system", "content": _SYSTEM + words}, {"role": "user", "content": "go"}]
         for tool, found, is_told in turns:
             call_id = f"call_{run if own_ids else 0}{len(calls):022x}a1"
-            function = {"name": tool, "arguments": json.dumps({"q": found})}
+            found = f"call_{run}{'7f' * 12}" if found == _LOT else found
+            function = {"name": tool, "arguments": json.dumps({"id": found})}
             asked = {"id": call_id, "type": "function", "function": function}
             answer = {"role": "assistant", "content": None, "tool_calls": [asked]}
+            given = [{"type": "text", "text": f"found {found} " * 40, "id": found}]
             body = {"model": "m", "messages": [*said], "tools": [{"type": "function", "function": {"name": tool}}]}
             content = json.dumps({"id": f"c{run}", "choices": [{"index": 0, "message": answer}]}).encode()
             calls.append(_call(len(calls), body, [_ok(content)]))
-            said += [answer, {"role": "tool", "tool_call_id": call_id, "content": f"found {found} " * 40}]
+            said += [answer, {"role": "tool", "tool_call_id": call_id, "content": given}]
             said += [{"role": "system", "content": "hurry"}] if is_told else []
     return at.load(_write(path, calls))
 
 
 @dataclass(frozen=True)
 class _With:
-    """Reads calls as their readers do, but for what was asked."""
+    """Reads calls as their readers do, but for what was asked and what a call adds to another."""
 
     asked: RequestPieces | None
+    added: CallGist | None = None
 
     def call(self, read: CallReader) -> Call | None:
         return read()
@@ -443,6 +448,9 @@ class _With:
 
     def names(self, read: CallReader) -> frozenset[str] | None:
         return read.names()
+
+    def gist(self, _: CallReader) -> CallGist | None:
+        return self.added
 
 
 def _whole(span: Span) -> Span:
@@ -484,6 +492,105 @@ def test_the_beginning_that_two_conversations_share_is_not_read(tmp_path: Path) 
         "user message changed",
         "the [-first-]{+second+} end",
     )
+
+
+_TWICE: Final = ("", [("a", "d", False), ("b", "", True), ("a", "d", False)])
+
+
+def test_requests_that_differ_only_in_ids_drawn_by_lot_are_not_read(tmp_path: Path) -> None:
+    runs = [_talked(tmp_path / f"{run}.otlp.jsonl", [_TWICE, _TWICE], run, own_ids=True) for run in range(2)]
+    asked = [{span.call_digests[0] for span in run.spans if span.call_digests} for run in runs]
+    assert len(asked[0] & asked[1]) == 1  # the first call of a conversation has no id yet
+    old, new = (replace(run, spans=tuple(map(_closed, run.spans))) for run in runs)
+    diff = diff_of(old, new)
+    assert (diff.is_same, diff.unknown) == (True, ())
+    assert diff_of(*runs, settings=DiffSettings(exact=True)).counts == diff.counts
+
+
+def _closed(span: Span) -> Span:
+    told = {**span.attributes, "gen_ai.usage.input_tokens": 1}  # else it is read whether it was billed
+    return replace(span, attributes=told, read_call=CallReader(_Closed(), span.read_call, span.call_digests))
+
+
+class _Closed:
+    """Reads answers as their readers do, and no request."""
+
+    def gist(self, read: CallReader) -> CallGist | None:
+        return read.gist()
+
+    def names(self, read: CallReader) -> frozenset[str] | None:
+        return read.names()
+
+    def attempts(self, read: CallReader) -> tuple[Exchange, ...]:
+        return read.attempts()
+
+    def call(self, _: CallReader) -> Call | None:
+        raise AssertionError("a call was read")
+
+    def pieces(self, _: CallReader) -> RequestPieces | None:
+        raise AssertionError("a request was read")
+
+
+def test_a_call_whose_conversation_is_another_is_read_to_its_beginning(tmp_path: Path) -> None:
+    before = [("", [("a", found, False), ("b", "", False), ("a", "d", False)]) for found in ("d", "msg_1")]
+    old, new = (_talked(tmp_path / f"{run}.otlp.jsonl", [talk], run, own_ids=True) for run, talk in enumerate(before))
+    assert [one.gist == other.gist for one, other in zip(old.spans, new.spans, strict=True)] == [False] * 3
+    changed = [change.what for change in diff_of(old, new).changes if change.kind == "messages"]
+    assert changed == ["tool tool call response changed"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_alike"),
+    [((1, 1), (1, 1), True), ((1, 1), (2, 1), False), ((1, 1), (1, 2), False)],
+    ids=["alike", "as many", "as before"],
+)
+def test_conversations_are_alike_if_as_many_messages_of_calls_alike_come_before(
+    one: tuple[int, int], other: tuple[int, int], is_alike: bool
+) -> None:
+    def told(side: str, count: int, asked: int) -> Trace:
+        first = CallGist(f"first {asked}", "", None, 0, _no_call)
+        gist = CallGist("second", "", side, count, lambda: first)
+        read = CallReader(_Only(gist), None, (side, ""))
+        return Trace((Span("1" * 32, "2" * 16, "chat", 1, 2, None, attributes=_CHATS, read_call=read),))
+
+    old, new = told("a", *one), told("b", *other)
+    assert (_READ in _reads(old, new)) is not is_alike
+
+
+def test_calls_that_refer_to_each_other_in_a_circle_are_not_known_to_be_alike() -> None:
+    def told(side: str) -> Trace:
+        gist = CallGist("same", "", side, 1, lambda: gist)
+        read = CallReader(_Only(gist), None, (side, ""))
+        return Trace((Span("1" * 32, "2" * 16, "chat", 1, 2, None, attributes=_CHATS, read_call=read),))
+
+    assert _READ in _reads(told("a"), told("b"))
+
+
+_CHATS: Final = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
+_READ: Final = "a request was read"
+
+
+def _no_call() -> None:
+    return None
+
+
+def _reads(old: Trace, new: Trace) -> str:
+    try:
+        diff_of(old, new)
+    except AssertionError as error:
+        return str(error)
+    return ""
+
+
+@dataclass(frozen=True)
+class _Only(_Closed):
+    told: CallGist
+
+    def gist(self, read: CallReader) -> CallGist | None:
+        return self.told
+
+    def names(self, read: CallReader) -> frozenset[str]:
+        return frozenset()
 
 
 def _with_unread_beginning(folder: Path, words: str) -> Trace:
