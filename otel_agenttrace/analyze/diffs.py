@@ -12,7 +12,7 @@ from otel_agenttrace import semconv
 from otel_agenttrace.analyze.acts import Act, acts_of
 from otel_agenttrace.analyze.contents import Contents
 from otel_agenttrace.analyze.diffing import KINDS, Changed, Differ, DiffKind, told_once
-from otel_agenttrace.analyze.measures import run_figures
+from otel_agenttrace.analyze.measures import MEASURES, run_figures
 from otel_agenttrace.analyze.outcomes import SameOutcome, same_outcome
 from otel_agenttrace.analyze.pairing import Row, paired
 from otel_agenttrace.analyze.tool_calls import ToolCall, tool_calls
@@ -32,7 +32,6 @@ FIGURES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """What may be ignored, or failed on, of the figures: names for people, and the figures they are of."""
 _SLOWER: Final = 1.5
-_NOTICED_S: Final = 1.0
 Mark: TypeAlias = Literal["same", "changed", "added", "removed", "moved"]
 
 
@@ -137,7 +136,7 @@ def _is_slower(seconds: Amounts) -> bool:
     """Whether a run took longer than noise explains: half as long again, and a second."""
     if seconds.old is None or seconds.new is None:
         return False
-    return seconds.new > seconds.old * _SLOWER and seconds.new - seconds.old > _NOTICED_S
+    return seconds.new > seconds.old * _SLOWER and seconds.new - seconds.old > MEASURES["duration_s"].noticed
 
 
 @uncollected()

@@ -2,7 +2,7 @@
 
 | finding | severity |
 | --- | --- |
-| `envelope_<measure>`: more than expected, and 10 % or more above the mean | critical |
+| `envelope_<measure>`: more than expected, and 10 % or more above the mean, of time a second or more | critical |
 | `envelope_<measure>`: more than expected, by less | warning |
 | `envelope_<measure>`: less than expected; or this run, or all trials but one, do not tell it | info |
 | `envelope_extra_tool`: no trial called it; `envelope_missing_tool`: every trial did | critical from 5 trials on, else warning |
@@ -105,7 +105,8 @@ def _outside(amount: float, limits: Interval, spread: Spread, measure: Measure) 
     )
     if not is_more:
         return "info", found
-    return "critical" if change >= _RELEVANT else "warning", found
+    is_relevant = change >= _RELEVANT and amount - spread.mean >= measure.noticed
+    return "critical" if is_relevant else "warning", found
 
 
 def _percent(change: float) -> str:

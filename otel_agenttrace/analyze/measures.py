@@ -29,12 +29,14 @@ class Measure:
         step: The least difference there can be; 0 where there is none.
         digits: Decimals that are kept.
         told: Writes an amount for people.
+        noticed: A difference that is less may be of the machine, not of the run.
     """
 
     noun: str
     step: float
     digits: int
     told: Callable[[float], str]
+    noticed: float = 0.0
 
     @property
     def rounding(self) -> float:
@@ -73,7 +75,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "output_tokens": Measure("output tokens", 1, 3, _figure),
     "total_tokens": Measure("tokens", 1, 3, _figure),
     "cost_usd": Measure("cost", 0, 8, _dollars),
-    "duration_s": Measure("duration", 0, 6, _time),
+    "duration_s": Measure("duration", 0, 6, _time, noticed=1.0),
 }
 """What is measured of each run, in the order it is shown: units are in the names, cached tokens in the input."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -397,6 +398,16 @@ def test_a_run_that_is_a_little_more_is_a_warning() -> None:
         ("envelope_cost_usd", "warning"),
     ]
     assert {severity for _, severity in told(judge(exact, run((1_000, 1_300))))} == {"critical"}
+
+
+@pytest.mark.parametrize(("seconds", "severity"), [(0.1, "warning"), (5.9, "warning"), (6.1, "critical")])
+def test_time_that_the_machine_may_have_taken_is_a_warning(seconds: float, severity: str) -> None:
+    def took(seconds: float) -> Trace:
+        return Trace((replace(tool(0, "search"), start_ns=0, end_ns=round(seconds * 1e9)),))
+
+    few = 5.0 if seconds > 1 else 0.001
+    envelope = envelope_from(trials(*[took(few + number / 10_000) for number in range(5)]))
+    assert told(judge(envelope, took(seconds))) == [("envelope_duration_s", severity)]
 
 
 def test_a_run_that_is_less_is_told() -> None:
