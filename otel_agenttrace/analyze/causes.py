@@ -13,6 +13,7 @@ from typing import Final
 from otel_agenttrace.analyze.inferring import inferred_edges
 from otel_agenttrace.analyze.linking import certain_edges
 from otel_agenttrace.analyze.run_index import Edge, RunIndex
+from otel_agenttrace.collecting import uncollected
 from otel_agenttrace.model import Span, Trace
 
 __all__ = ["Causes", "Prompt", "why"]
@@ -47,6 +48,7 @@ class Causes:
     is_cut: bool
 
 
+@uncollected()
 def why(trace: Trace, span: Span, *, depth: int = 0, name: str = "") -> Causes:
     """Return what led to a span of a trace.
 
