@@ -234,9 +234,10 @@ class Differ:
 
     def _answer(self, old: Act, new: Act) -> Iterator[Changed]:
         was, now = self._contents.output(old), self._contents.output(new)
-        if was != now:
-            self._gone.update(piece.key for piece in was)
-            self._came.update(piece.key for piece in now)
+        gone, came = ([piece.key for piece in said] for said in (was, now))
+        if gone != came:
+            self._gone.update(gone)
+            self._came.update(came)
         if was and now and not (old.is_error or new.is_error):
             yield from self._texts("text", _text(was), _text(now))
         yield from _finish(old, new)

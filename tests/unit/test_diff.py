@@ -521,6 +521,24 @@ class _Read:
         return None
 
 
+def test_a_message_that_was_dropped_is_told_though_the_answer_it_was_has_another_id_in_each_run() -> None:
+    old, new = (
+        _with_id(f"call_{drawn * 12}", is_dropped=is_dropped) for drawn, is_dropped in (("7f", False), ("8e", True))
+    )
+    assert [(change.kind, change.what) for change in diff_of(old, new).changes] == [
+        ("messages", "assistant tool call dropped")
+    ]
+
+
+def _with_id(drawn: str, *, is_dropped: bool) -> Trace:
+    made = Made()
+    hi, answered = said("user", "hi"), asks(("c1", "look", {"id": drawn}))
+    made.chat("chat", [hi], answered)
+    made.tool("look", "look", {"id": drawn}, "found", call_id="c1")
+    made.chat("chat", [hi] if is_dropped else [hi, answered], said("assistant", "done"))
+    return made.trace
+
+
 def test_how_often_a_recorded_call_was_tried_is_a_change() -> None:
     diff = diff_of(_recorded(1), _recorded(3))
     assert [(change.kind, change.old, change.new) for change in diff.changes] == [("attempts", "1", "3")]
