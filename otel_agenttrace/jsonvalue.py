@@ -58,7 +58,7 @@ def parse(source: bytes | str, number: Callable[[str], object] | None = None) ->
         value = _loaded(source) if number is None else json.loads(source, parse_int=number, parse_float=number)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
-    if len(source) > _DEEPEST and _opened(source) > _DEEPEST and not _is_shallow(value):
+    if len(source) > 2 * _DEEPEST and _opened(source) > _DEEPEST and not _is_shallow(value):
         raise ValueError(_TOO_DEEP)
     return cast("Json", value)
 

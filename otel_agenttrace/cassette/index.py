@@ -216,16 +216,16 @@ def _own(path: Path, line: Line, raw: bytes) -> _Found | None:
             return [(None, 0, tuple(definitions(unescaped(carrier[1]))))]
         key, ticket, origin, lane, defines, raw_key = found.groups()
         entry = Entry(
-            line=line,
-            key=key.decode(),
-            ticket=int(ticket),
-            origin=unescaped(origin),
-            lane=unescaped(lane),
-            start_ns=int(tail[2]),
-            span_id=tail[1].decode(),
-            trace_id=tail[5].decode(),
-            rules=int(ours[2]) if ours[2] else None,
-            raw_key=raw_key.decode() if raw_key else None,
+            line,
+            key.decode(),
+            int(ticket),
+            unescaped(origin),
+            unescaped(lane),
+            int(tail[2]),
+            tail[1].decode(),
+            tail[5].decode(),
+            int(ours[2]) if ours[2] else None,
+            raw_key.decode() if raw_key else None,
         )
         return [(entry, 0, tuple(definitions(unescaped(defines))))]
     except ValueError:
