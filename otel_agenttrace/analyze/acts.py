@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.tool_calls import ToolCall
@@ -58,10 +58,8 @@ class Act:
         return self.span.is_error and (self.call is None or self.call.is_executed)
 
 
-class _Place(NamedTuple):
-    span: Span
-    scope: tuple[str, ...]
-    group: int
+_Place: TypeAlias = "tuple[Span, tuple[str, ...], int]"
+"""A span, the agents it stands under, and its group."""
 
 
 def acts_of(
@@ -113,34 +111,29 @@ class _Walk:
     def _acts_below(self, first: str, chosen: Callable[[Span], bool]) -> Iterator[Act]:
         waiting = [*self._children(first, ())][::-1]
         while waiting:
-            place = waiting.pop()
-            span = place.span
+            span, scope, group = waiting.pop()
             kind = self._kind(span)
             if kind is not None and chosen(span):
                 if kind != "tool":
-                    yield Act(kind, _name(kind, span), span, place.scope, place.group)
-                yield from self._tools_of(place, kind)
-            scope = (*place.scope, _name("agent", span)) if kind == "agent" else place.scope
+                    yield Act(kind, _name(kind, span), span, scope, group)
+                if kind == "inference":  # the tools that it asked for and no span tells may have run together
+                    group = self._groups = self._groups + 1
+                for call in _ordered(self._tools.get(id(span), ()), _words):
+                    yield Act("tool", call.name, span, scope, group, call)
             if span.span_id in self._below:
-                waiting += [*self._children(span.span_id, scope)][::-1]
+                within = (*scope, _name("agent", span)) if kind == "agent" else scope
+                waiting += [*self._children(span.span_id, within)][::-1]
 
     def _kind(self, span: Span) -> ActKind | None:
         operation = span.attributes.get(semconv.GEN_AI_OPERATION_NAME)
         kind = _KINDS.get(operation) if isinstance(operation, str) else None
         return None if kind == "inference" and id(span) not in self._counted else kind
 
-    def _tools_of(self, place: _Place, kind: ActKind) -> Iterator[Act]:
-        """Yield the tool that a span tells, or those that a call asked for and no span tells: they may have run together."""
-        self._groups += kind == "inference"
-        group = place.group if kind == "tool" else self._groups
-        for call in _ordered(self._tools.get(id(place.span), ()), _words):
-            yield Act("tool", call.name, place.span, place.scope, group, call)
-
     def _children(self, parent: str, scope: tuple[str, ...]) -> Iterator[_Place]:
         for group in parallel_groups(self._below.pop(parent, ())):
             self._groups += 1
             for span in _ordered(group, _rank):
-                yield _Place(span, scope, self._groups)
+                yield span, scope, self._groups
 
 
 _Thing = TypeVar("_Thing")

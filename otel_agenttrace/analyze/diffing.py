@@ -169,6 +169,9 @@ class Differ:
 
     def _inference(self, old: Act, new: Act) -> Iterator[Changed]:
         yield from _models(old, new)
+        digests = old.span.call_digests
+        if digests is not None and digests == new.span.call_digests:
+            return
         if not self._contents.asked_alike(old, new):
             yield from self._request(old, new)
         if not self._contents.answered_alike(old, new):
@@ -290,9 +293,9 @@ def _models(old: Act, new: Act) -> Iterator[Changed]:
     if not _is_same_model(old.name, new.name):
         yield _change("model", "", old.name, new.name)
         return
-    answered = [each.span.attributes.get(semconv.GEN_AI_RESPONSE_MODEL) for each in (old, new)]
-    if all(isinstance(each, str) for each in answered) and not _is_same_model(*map(str, answered)):
-        yield _change("model", "answering", *map(str, answered))
+    was, now = (each.span.attributes.get(semconv.GEN_AI_RESPONSE_MODEL) for each in (old, new))
+    if was != now and isinstance(was, str) and isinstance(now, str) and not _is_same_model(was, now):
+        yield _change("model", "answering", was, now)
 
 
 def _is_same_model(old: str, new: str) -> bool:
