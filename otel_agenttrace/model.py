@@ -234,13 +234,13 @@ class RequestPieces:
 class CallGist:
     """What a recorded call adds to the one whose conversation it goes on with, for comparing it with a call of another run.
 
-    Two that are the same were asked and answered the same, but for ids that a provider draws by lot. Where they are
-    not, nothing is said: the same may be written in two ways.
+    Where two digests are the same, so is what they are of, but for ids that a provider draws by lot: these are numbered
+    as they come. Where two are not, nothing is said: the same may be written in two ways.
 
     Attributes:
         asked: A digest of the request without the messages before its own.
         answered: A digest of the answer.
-        before: A digest of the messages before, as they are; None where there are none.
+        before: A digest of the messages before, the ids in them as they are; None where there are none.
         count: How many they are.
         earlier: Gives the call that tells these messages; None where that is not known.
     """
@@ -249,7 +249,7 @@ class CallGist:
     answered: str
     before: str | None
     count: int
-    earlier: Callable[[], CallGist | None]
+    earlier: Callable[[], CallGist | None] = field(compare=False)
 
 
 class CallSource(Protocol):
@@ -485,7 +485,7 @@ class Trace:
     cost_of: Callable[[Span], float | None] = field(default=_unknown_cost, repr=False, compare=False)
     path: Path | None = field(default=None, compare=False)
     is_part: bool = field(default=False, compare=False)
-    _inferences: list[tuple[Span, ...]] = field(
+    _inferences: list[tuple[Span, ...]] = field(  # found out once, when they are asked for
         default_factory=list["tuple[Span, ...]"], init=False, repr=False, compare=False
     )
 

@@ -29,17 +29,18 @@ def aligned(
     Args:
         left: The elements of one side.
         right: Those of the other.
-        senses: What makes two elements the same, the sharpest sense first; each is asked only for elements that are not
-            paired yet, and holds between its neighbours that are. An element for which it says None is like no other.
+        senses: What makes two elements the same, the sharpest sense first, the wider ones behind it; each is asked only for
+            elements that are not paired yet, and holds between its neighbours that are. An element for which it says None
+            is like no other. Of two that stand alone between others, the widest is asked first.
     """
     found: list[Places] = []
     gaps: list[_Gap] = [(0, len(left), 0, len(right))]
-    for place, sense in enumerate(senses):
+    for number, sense in enumerate(senses):
         waiting, gaps = gaps, []
         for gap in waiting:
             begin, end, first, last = gap
-            if end - begin == last - first == 1:  # in which sense makes no difference: the widest costs least
-                if any(_is_same(left[begin], right[first], each) for each in reversed(senses[place:])):
+            if end - begin == last - first == 1:  # in which sense makes no difference, and a wide one is cheap
+                if any(_is_same(left[begin], right[first], each) for each in reversed(senses[number:])):
                     found.append((begin, first))
                 continue
             numbers: dict[Hashable, int] = {}  # they are compared and counted many times

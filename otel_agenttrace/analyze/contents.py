@@ -53,7 +53,7 @@ class Contents:
         self._members: dict[str, str] = {}
         self._definitions: dict[int, dict[str, str]] = {}
         self._outputs: dict[int, tuple[Piece, ...]] = {}
-        self._alike: set[object] = set()
+        self._begun: dict[object, bool] = {}
 
     # --- models -------------------------------------------------------------------------------------------------------
 
@@ -66,20 +66,18 @@ class Contents:
         return was is not None and now is not None and was.asked == now.asked and self._began_alike(was, now)
 
     def _began_alike(self, was: CallGist, now: CallGist) -> bool:
-        """Whether the messages before their own are the same in two calls."""
-        passed: set[object] = set()
-        while was.before != now.before:
-            place = was.before, now.before
-            if place in self._alike:
-                break
+        """Whether the messages before their own are the same in two calls. No two beginnings are gone through twice."""
+        passed: list[object] = []
+        while was.before != now.before and not self._begun.get(place := (was.before, now.before)):
+            if place in self._begun:
+                return False
+            self._begun[place] = False  # until it is known: calls may go on with each other in a circle
+            passed.append(place)
             one, other = was.earlier(), now.earlier()
-            if place in passed or was.count != now.count:
+            if one is None or other is None or was.count != now.count or one.asked != other.asked:
                 return False
-            if one is None or other is None or one.asked != other.asked:
-                return False
-            passed.add(place)
             was, now = one, other
-        self._alike |= passed
+        self._begun.update(dict.fromkeys(passed, True))
         return True
 
     def answered_alike(self, old: Act, new: Act) -> bool:
@@ -91,7 +89,7 @@ class Contents:
         return was is not None and now is not None and was.answered == now.answered
 
     def gist(self, act: Act) -> CallGist | None:
-        """Return what a call to a model adds, without the ids in it; None where these count."""
+        """Return what a call to a model adds, without the ids in it; None where these count, or it is not plain to see."""
         return None if self._exact else act.span.gist
 
     def begin_alike(self, old: Act, new: Act) -> bool:
@@ -170,12 +168,12 @@ class Contents:
             told = obj(parse(call.attempts[0].request.body))
         except ValueError:
             return None
-        return {name: canonical(steady_value(value)) for name, value in told.items() if name not in _OWN_PLACES}
+        return {name: canonical(self._steady_of(value)) for name, value in told.items() if name not in _OWN_PLACES}
 
     def _member(self, member: str) -> str:
         found = self._members.get(member)
         if found is None:
-            found = self._members[member] = canonical(steady_value(parse(member)))
+            found = self._members[member] = canonical(self._steady_of(parse(member)))
         return found
 
     def definitions(self, act: Act) -> Mapping[str, str] | None:
@@ -184,18 +182,26 @@ class Contents:
         if defined:  # once for all calls that are offered the same
             found = self._definitions.get(id(defined))
             if found is None:
-                found = self._definitions[id(defined)] = dict(map(_defined, defined))
+                found = self._definitions[id(defined)] = dict(map(self._defined, defined))
             return found
         told = act.span.attributes.get(semconv.GEN_AI_TOOL_DEFINITIONS)
         listed = array(inner_json(told) if isinstance(told, str) else told)
-        return dict(_defined(obj(each)) for each in listed) if listed or act.span.call_digests is not None else None
+        is_known = bool(listed) or act.span.call_digests is not None
+        return dict(self._defined(obj(each)) for each in listed) if is_known else None
+
+    def _defined(self, definition: JsonObject) -> tuple[str, str]:
+        function = obj(definition.get("function")) or definition
+        said: Json = {name: function.get(name) for name in ("description", "parameters")}
+        return text(function.get("name")) or "", canonical(self._steady_of(said))
 
     # --- tools --------------------------------------------------------------------------------------------------------
 
     def arguments(self, act: Act) -> Json:
         """Return what a tool or a retrieval was given, without what changes from run to run."""
-        given = given_to(act)
-        return given if self._exact else steady_value(given)
+        return self._steady_of(given_to(act))
+
+    def _steady_of(self, value: Json) -> Json:
+        return value if self._exact else steady_value(value)
 
     def result(self, act: Act) -> Json:
         """Return what a tool or a retrieval gave, without what changes from run to run."""
@@ -273,12 +279,6 @@ def written(value: Json) -> str:
 
 def _text(span: Span, name: str) -> str | None:
     return text(span.attributes.get(name))
-
-
-def _defined(definition: JsonObject) -> tuple[str, str]:
-    function = obj(definition.get("function")) or definition
-    named = text(function.get("name")) or ""
-    return named, canonical({name: function.get(name) for name in ("description", "parameters")})
 
 
 def _short_name(attribute: str) -> str:

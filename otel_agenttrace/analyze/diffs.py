@@ -136,7 +136,7 @@ def _is_slower(seconds: Amounts) -> bool:
     """Whether a run took longer than noise explains: half as long again, and a second."""
     if seconds.old is None or seconds.new is None:
         return False
-    return seconds.new > seconds.old * _SLOWER and seconds.new - seconds.old > MEASURES["duration_s"].noticed
+    return seconds.new > seconds.old * _SLOWER and seconds.new - seconds.old >= MEASURES["duration_s"].noticed
 
 
 @uncollected()

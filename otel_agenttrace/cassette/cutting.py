@@ -25,7 +25,7 @@ from otel_agenttrace.jsonvalue import array, obj, parse
 from otel_agenttrace.model import AttributeValue, Call, CallGist, Event, Span
 from otel_agenttrace.volatile import RANDOM_ID
 
-__all__ = ["OWN", "Content", "CutCall", "LineDecoder", "Told", "answer_digest", "cut_call", "record_of"]
+__all__ = ["OWN", "Content", "CutCall", "LineDecoder", "Told", "call_digests", "cut_call", "record_of"]
 
 OWN: Final = ("agenttrace.call.", "agenttrace.request.", "agenttrace.content")
 """How the attributes begin that only a replay needs."""
@@ -39,6 +39,7 @@ _OTHER: Final = re.compile(re.escape(_PAIR) + rb"(?!agenttrace\.(?:call|request)
 """An attribute that tells nothing of a request."""
 _DEFINES: Final = b'{"key":"agenttrace.call.defines"'
 _ADDRESS: Final = b'{"key":"agenttrace.request.method"'
+_SHARED: Final = _PAIR + b'agenttrace.request.shared"'
 _CONTENT: Final = re.compile(re.escape(_PAIR + b"agenttrace.request.") + b'(?:shared|body)"')
 _EVENTS: Final = b',"events":['
 _ATTEMPT: Final = b'{"key":"agenttrace.exchange.'
@@ -47,7 +48,10 @@ _AFTER: Final = b'],"flags":'
 _TIME: Final = b',"timeUnixNano":"'
 _NAMED: Final = b'"name":"agenttrace.exchange"' + _TIME
 _STATUS: Final = _ATTEMPT + b'status","value":{"intValue":"'
-_OTHERWISE: Final = tuple(_ATTEMPT + name for name in (b'method"', b'origin"', b'target"', b'request"'))
+_REQUESTS: Final = (b'method"', b'origin"', b'target"', b'request"')
+_OTHERWISE: Final = tuple(_ATTEMPT + name for name in _REQUESTS)
+_ASKED: Final = (b'end"', *_REQUESTS)
+"""What tells of each attempt that it is one, and what it asked that the first one did not."""
 _HIDDEN: Final = re.compile(b'"(?:%b)' % b"|".join(re.escape(name).encode() for name in (*OWN, "agenttrace.exchange.")))
 _ANSWER: Final = (b'status"', b'end"', b'error"', b'sidecar"', b'body"', b'body_bytes"')
 _GAP: Final = rb"(?:\\n| )*"
@@ -75,7 +79,7 @@ _NAME: Final = rb"\"name\""
 _NAMES: Final = re.compile(re.escape(_NAME) + rb'(?:: ?(?:\\"([^"\\]*)\\"|[^"\\ ])|[],}])')
 """A member of that name with its value, if that is a text; or a text, which no colon follows."""
 _PREFIX: Final = re.compile(rb'\\"prefix\\":\{\\"digest\\":\\"([0-9a-f]+)\\",\\"count\\":(\d{1,9})\}\}"\}\}')
-"""The reference of a line to the messages before its own: the end of what it shares."""
+"""The reference of a line to the messages before its own: the end of what it shares, as we write it."""
 _ID: Final = re.compile(rb'id\\": ?\\"(%b)(?=\\")' % RANDOM_ID.encode())
 """An id that is drawn by lot, in a member of a body, as that of a call of a tool."""
 _BY_NUMBER: Final = re.compile(rb"\\u")
@@ -141,11 +145,10 @@ class Content(NamedTuple):
     request: bytes
     attempts: bytes
 
-    @property
-    def digest(self) -> str | None:
-        """The digest of the answer; None where a text of it may be written in two ways, so that it has to be decoded."""
+    def digests(self, key: str) -> tuple[str, str] | None:
+        """Return what `call_digests` does; None where a text may be written in two ways, so that it has to be decoded."""
         is_plain = _BY_NUMBER.search(self.attempts) is None or _ESCAPE.search(self.attempts) is None
-        return _digest(self.attempts) if is_plain else None
+        return _digests(key, self.attempts) if is_plain else None
 
     @property
     def names(self) -> frozenset[str] | None:
@@ -160,12 +163,20 @@ class Content(NamedTuple):
     @property
     def is_asked_alike(self) -> bool:
         """Whether each attempt asked what the first one did."""
-        return not any(name in self.attempts for name in _OTHERWISE)
+        return _is_asked_alike(self.attempts)
 
-    def gist(self, of: Callable[[str], CallGist | None]) -> CallGist:
-        """Return what the call adds to another one; `of` gives that of the call which defines these messages."""
+    def gist(self, of: Callable[[str], CallGist | None]) -> CallGist | None:
+        """Return what the call adds to another one; None where that is not plain to see.
+
+        Args:
+            of: Gives the gist of the call that defines the messages of a digest.
+        """
+        if not self.is_asked_alike:
+            return None
         told = self.request[max(self.request.find(_ADDRESS), 0) :]
         prefix = _PREFIX.search(told)
+        if prefix is None and b"prefix" in told.partition(_SHARED)[2].partition(_PAIR)[0]:
+            return None  # it goes on with messages, but does not say so as we write it
         answered = _without_ids(_answers(self.attempts))
         if prefix is None:
             return CallGist(_without_ids(told), answered, None, 0, _unknown)
@@ -258,23 +269,36 @@ def cut_call(record: bytes) -> CutCall | None:
     return cut if is_clean and attempts.count(_TIME) == attempts.count(_NAMED) else None
 
 
-def answer_digest(events: Iterable[Event]) -> str:
-    """Return a digest of what a call's attempts were answered with: status, how it ended, body; no headers and no times.
+def call_digests(key: str, events: Iterable[Event]) -> tuple[str, str]:
+    """Return what tells a call from others: its key, or a digest if an attempt asked something else, and a digest of its answers.
 
-    What a provider gives each answer anew, its own id and time, is left out, but not the ids of calls of tools.
+    An answer is status, how it ended, body; no headers and no times. What a provider gives each answer anew, its own id
+    and time, is left out, but not the ids of calls of tools.
     """
     attempts = [event for event in events if event.name == semconv.EVENT_AGENTTRACE_EXCHANGE]
-    return _digest(encode_events(attempts).encode("utf-8", "surrogatepass"))
+    return _digests(key, encode_events(attempts).encode("utf-8", "surrogatepass"))
 
 
-def _digest(attempts: bytes) -> str:
-    return hashlib.sha256(_answers(attempts)).hexdigest()
+def _digests(key: str, attempts: bytes) -> tuple[str, str]:
+    answered = hashlib.sha256(_answers(attempts)).hexdigest()
+    if _is_asked_alike(attempts):
+        return key, answered
+    otherwise = b"".join(_pairs(attempts, _ASKED))
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass") + otherwise).hexdigest(), answered
+
+
+def _is_asked_alike(attempts: bytes) -> bool:
+    return not any(name in attempts for name in _OTHERWISE)
+
+
+def _pairs(attempts: bytes, names: tuple[bytes, ...]) -> list[bytes]:
+    """Return the attributes of attempts that have these names."""
+    return [pair[: pair.rfind(b"}}")] for pair in attempts.split(_ATTEMPT)[1:] if pair.startswith(names)]
 
 
 def _answers(attempts: bytes) -> bytes:
     """Return of attempts what they were answered with, without what is new in each answer."""
-    pairs = [pair[: pair.rfind(b"}}")] for pair in attempts.split(_ATTEMPT)[1:] if pair.startswith(_ANSWER)]
-    told = b"".join(pairs)
+    told = b"".join(_pairs(attempts, _ANSWER))
     anew = _BODY_ANEW.match(told)
     if anew is not None:
         return b"".join((*anew.groups(), told[anew.end() :]))
@@ -284,8 +308,8 @@ def _answers(attempts: bytes) -> bytes:
 def _without_ids(told: bytes) -> str:
     """Return a digest in which ids that are drawn by lot are numbered as they come."""
     pieces = _ID.split(told)
-    ids = pieces[1::2]
-    pieces[1::2] = [b"\0%d\0" % ids.index(each) for each in ids]
+    numbers: dict[bytes, int] = {}
+    pieces[1::2] = [b"\0%d\0" % numbers.setdefault(each, len(numbers)) for each in pieces[1::2]]
     return hashlib.sha256(b"".join(pieces)).hexdigest()
 
 

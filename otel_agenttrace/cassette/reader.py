@@ -17,7 +17,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.conversations import with_conversations
-from otel_agenttrace.cassette.cutting import OWN, Content, LineDecoder, Told, answer_digest, cut_call, record_of
+from otel_agenttrace.cassette.cutting import OWN, Content, LineDecoder, Told, call_digests, cut_call, record_of
 from otel_agenttrace.cassette.exchanges import (
     Reference,
     defined_digest,
@@ -245,19 +245,16 @@ class Cassette:
                 return None
             if keeps:
                 self._contents[line.offset] = cut.content
-            digest = cut.content.digest
-            return None if digest is None else decoder.span(cut.alone, self._reader(entry, digest))
+            digests = cut.content.digests(entry.key)
+            return None if digests is None else decoder.span(cut.alone, CallReader(self, entry, digests))
         except (ValueError, LookupError):  # what is wrong is told of the whole line
             return None
 
     def _light(self, span: Span, entry: Entry) -> Span:
         attributes = {name: value for name, value in span.attributes.items() if not name.startswith(OWN)}
         events = tuple(event for event in span.events if event.name != semconv.EVENT_AGENTTRACE_EXCHANGE)
-        reader = self._reader(entry, answer_digest(span.events))
+        reader = CallReader(self, entry, call_digests(entry.key, span.events))
         return replace(span, attributes=attributes, events=events, read_call=reader)
-
-    def _reader(self, entry: Entry, digest: str) -> CallReader:
-        return CallReader(self, entry, (entry.key, digest))
 
     @_naming_damage
     def pieces(self, entry: Entry) -> RequestPieces | None:
@@ -304,14 +301,18 @@ class Cassette:
         return None if content is None else content.names
 
     def gist(self, entry: Entry) -> CallGist | None:
-        """Return what a call adds to the one before it; None of a line that others wrote, or of a large file."""
+        """Return what a call adds to the one before it.
+
+        None where that is not plain to see: of a line that others wrote, or that `spans` has not passed, of a carrier, of a
+        large file, of one opened strictly.
+        """
         return self._gist(entry.line)
 
     def _gist(self, line: Line) -> CallGist | None:
-        if line.offset not in self._gists:
-            content = self._contents.get(line.offset)
-            self._gists[line.offset] = None if content is None else content.gist(self._gist_of)
-        return self._gists[line.offset]
+        content = self._contents.get(line.offset)
+        if content is not None and line.offset not in self._gists:
+            self._gists[line.offset] = content.gist(self._gist_of)
+        return self._gists.get(line.offset)
 
     def _gist_of(self, digest: str) -> CallGist | None:
         holder = self.index.holders.get(digest)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +48,36 @@ def test_a_collector_that_is_off_stays_off() -> None:
     with uncollected():
         assert not gc.isenabled()
     assert not gc.isenabled()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_the_collector_goes_on_in_a_child_that_is_forked_meanwhile() -> None:
+    told = """
+import gc, os, threading
+from otel_agenttrace.collecting import uncollected
+
+begun, over = threading.Event(), threading.Event()
+
+def hold():
+    with uncollected():
+        begun.set()
+        over.wait()
+
+thread = threading.Thread(target=hold)
+thread.start()
+begun.wait()
+before = gc.isenabled()
+child = os.fork()
+if not child:
+    os._exit(gc.isenabled())
+status = os.waitpid(child, 0)[1]
+meanwhile = gc.isenabled()
+over.set()
+thread.join()
+print(before, os.waitstatus_to_exitcode(status), meanwhile, gc.isenabled())
+"""
+    ran = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout.split() == ["False", "1", "False", "True"]
 
 
 def test_one_block_in_another_leaves_the_collector_to_the_outer_one() -> None:

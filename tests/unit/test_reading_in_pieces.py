@@ -7,6 +7,7 @@ import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -507,6 +508,24 @@ def test_requests_that_differ_only_in_ids_drawn_by_lot_are_not_read(tmp_path: Pa
     assert diff_of(*runs, settings=DiffSettings(exact=True)).counts == diff.counts
 
 
+@pytest.mark.parametrize("own_ids", [False, True], ids=["the same ids", "other ids"])
+def test_a_retry_that_asks_something_else_is_read(tmp_path: Path, own_ids: bool) -> None:
+    old, new = (_asked_again(tmp_path, run, words, own_ids) for run, words in enumerate(["a long way", "a long"]))
+    assert old.spans[0].call_digests != new.spans[0].call_digests
+    (change,) = diff_of(old, new).changes
+    assert (change.kind, change.what, change.words) == ("messages", "user message truncated", "a long[- way-]")
+
+
+def _asked_again(folder: Path, run: int, words: str, own_ids: bool) -> Trace:
+    asked = {"id": f"call_{run if own_ids else 0}{'7f' * 12}", "type": "function", "function": {"name": "a"}}
+    said = [{"role": "assistant", "content": None, "tool_calls": [asked]}, {"role": "user", "content": "go"}]
+    again = json.dumps({"messages": [*said, {"role": "user", "content": words}]}).encode()
+    answer = _ok(json.dumps({"choices": [{"message": {"role": "assistant", "content": "done"}}]}).encode())
+    second = replace(answer, request=requested("POST", _CHAT, "application/json", again, Redactor(())).request)
+    attempts = [replace(_ok(b"busy"), status=429), replace(second, start_ns=30, end_ns=40)]
+    return at.load(_write(folder / f"{run}.otlp.jsonl", [_call(0, {"messages": said}, attempts)]))
+
+
 def _closed(span: Span) -> Span:
     told = {**span.attributes, "gen_ai.usage.input_tokens": 1}  # else it is read whether it was billed
     return replace(span, attributes=told, read_call=CallReader(_Closed(), span.read_call, span.call_digests))
@@ -534,7 +553,8 @@ class _Closed:
 def test_a_call_whose_conversation_is_another_is_read_to_its_beginning(tmp_path: Path) -> None:
     before = [("", [("a", found, False), ("b", "", False), ("a", "d", False)]) for found in ("d", "msg_1")]
     old, new = (_talked(tmp_path / f"{run}.otlp.jsonl", [talk], run, own_ids=True) for run, talk in enumerate(before))
-    assert [one.gist == other.gist for one, other in zip(old.spans, new.spans, strict=True)] == [False] * 3
+    was, now = ([(gist.asked, gist.answered) for span in run.spans if (gist := span.gist)] for run in (old, new))
+    assert [one == other for one, other in zip(was, now, strict=True)] == [False, False, True]
     changed = [change.what for change in diff_of(old, new).changes if change.kind == "messages"]
     assert changed == ["tool tool call response changed"]
 
@@ -557,6 +577,32 @@ def test_conversations_are_alike_if_as_many_messages_of_calls_alike_come_before(
     assert (_READ in _reads(old, new)) is not is_alike
 
 
+def test_a_request_that_refers_to_another_otherwise_than_we_write_it_is_read(tmp_path: Path) -> None:
+    ours = _talked(tmp_path / "0.otlp.jsonl", [_TWICE], 0, own_ids=True)
+    path = tmp_path / "1.otlp.jsonl"
+    path.write_bytes((tmp_path / "0.otlp.jsonl").read_bytes().replace(b'{\\"prefix\\":{', b'{\\"prefix\\": {'))
+    theirs = at.load(path)
+    assert [span.gist is None for span in ours.spans] == [False, False, False]
+    assert [span.gist is None for span in theirs.spans] == [False, True, True]
+    assert diff_of(ours, theirs).is_same
+
+
+@pytest.mark.parametrize(("other", "is_other"), [("call_1" + "7f" * 12, False), ("call_me", True)])
+def test_an_id_drawn_by_lot_is_no_difference_in_a_definition_of_a_tool(
+    tmp_path: Path, other: str, is_other: bool
+) -> None:
+    def told(example: str) -> Trace:
+        parameters = {"type": "object", "example": {"id": example}}
+        tools = [{"type": "function", "function": {"name": "find", "description": "d", "parameters": parameters}}]
+        path = tmp_path / f"{example}.otlp.jsonl"
+        return at.load(_write(path, [_call(0, {"messages": ["hi"], "tools": tools}, _ANSWERS["text"])]))
+
+    old, new = told("call_0" + "7f" * 12), told(other)
+    assert [change.what for change in diff_of(old, new).changes] == (["find changed"] if is_other else [])
+    exact = diff_of(old, new, settings=DiffSettings(exact=True))
+    assert [change.what for change in exact.changes] == ["find changed"]
+
+
 def test_calls_that_refer_to_each_other_in_a_circle_are_not_known_to_be_alike() -> None:
     def told(side: str) -> Trace:
         gist = CallGist("same", "", side, 1, lambda: gist)
@@ -564,6 +610,30 @@ def test_calls_that_refer_to_each_other_in_a_circle_are_not_known_to_be_alike() 
         return Trace((Span("1" * 32, "2" * 16, "chat", 1, 2, None, attributes=_CHATS, read_call=read),))
 
     assert _READ in _reads(told("a"), told("b"))
+
+
+def test_a_beginning_that_is_another_is_gone_through_once() -> None:
+    passed: list[str] = []
+
+    def told(side: str) -> Trace:
+        def gone_on(earlier: CallGist, number: int) -> CallGist:
+            def passing() -> CallGist:
+                passed.append(side)
+                return earlier
+
+            return CallGist(f"adds {number}", "", f"{side}{number}", number, passing)
+
+        gists = list(accumulate(range(1, 100), gone_on, initial=CallGist(f"begins {side}", "", None, 0, _no_call)))
+        return Trace(
+            tuple(
+                Span("1" * 32, f"{number:016x}", "chat", number, number + 1, attributes=_CHATS, read_call=read)
+                for number, gist in enumerate(gists, 1)
+                if (read := CallReader(_Alone(gist), None, (f"{side}{number}", "")))
+            )
+        )
+
+    diff_of(told("a"), told("b"))
+    assert 0 < len(passed) <= 2 * 99
 
 
 _CHATS: Final = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
@@ -591,6 +661,19 @@ class _Only(_Closed):
 
     def names(self, read: CallReader) -> frozenset[str]:
         return frozenset()
+
+
+class _Alone(_Only):
+    """Tells what a call adds, and no more."""
+
+    def call(self, _: CallReader) -> None:
+        return None
+
+    def pieces(self, _: CallReader) -> None:
+        return None
+
+    def attempts(self, read: CallReader) -> tuple[Exchange, ...]:
+        return ()
 
 
 def _with_unread_beginning(folder: Path, words: str) -> Trace:
