@@ -39,6 +39,7 @@ _COMMANDS: Final = {
     "ls": ("library", "ls"),
     "merge": ("combine", "merge"),
     "migrate": ("library", "migrate"),
+    "open": ("browse", "open_"),
     "pack": ("look", "pack"),
     "patterns": ("patterns", "patterns"),
     "play": ("play", "play"),
@@ -75,7 +76,7 @@ _ALIASES: Final = {
 
 _SECTIONS: Final[dict[str, tuple[str, ...]]] = {
     "Record and replay": ("demo", "init", "record", "replay", "refresh", "serve"),
-    "Look": ("show", "play", "tree", "timeline", "tokens", "stats", "annotate", "grade"),
+    "Look": ("show", "open", "play", "tree", "timeline", "tokens", "stats", "annotate", "grade"),
     "Compare and explain": (
         "diff",
         "explain",

@@ -1,10 +1,10 @@
-"""A report as blocks, written once and shown as Markdown, or as terminal text by `screen.py`. Blocks in, Markdown out."""
+"""A report as blocks, written once and shown as Markdown, in a terminal by `screen.py`, in a browser by `html.py`. Blocks in, Markdown out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace.escaping import escaped
 from otel_agenttrace.report.fencing import code, fence
@@ -22,6 +22,9 @@ __all__ = [
     "page_markdown",
     "plain_cell",
 ]
+
+
+_DIFF_STYLES: Final = {"+": "green", "-": "red", "~": "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of pieces, which are put together as they are. `style` colours it in a terminal."""
+    """One line of pieces, which are put together as they are. `style` colours it in a terminal and in a browser."""
 
     pieces: tuple[Cell, ...]
     style: str = ""
@@ -54,12 +57,19 @@ class Line:
 class Lines:
     """Lines of foreign text in a fixed font; with `language` `diff`, those that begin with `+` and `-` are coloured.
 
-    `styles` colours each line in a terminal.
+    `styles` colours each line in a terminal and in a browser.
     """
 
     texts: tuple[str, ...]
     language: str = ""
     styles: tuple[str, ...] = ()
+
+    @property
+    def styles_of_lines(self) -> tuple[str, ...]:
+        """The style of each line, "" for none."""
+        if self.styles or self.language != "diff":
+            return self.styles or ("",) * len(self.texts)
+        return tuple([_DIFF_STYLES.get(text[:1], "") for text in self.texts])
 
 
 @dataclass(frozen=True, slots=True)

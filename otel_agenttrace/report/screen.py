@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Final
 
@@ -18,7 +18,6 @@ from otel_agenttrace.report.page import Heading, Line, Lines, Page, Table, plain
 __all__ = ["console", "page_text"]
 
 _FILE_WIDTH: Final = 200
-_DIFF_STYLES: Final = {"+": "green", "-": "red", "~": "yellow"}
 
 
 def console(file: IO[str] | None = None) -> Console:
@@ -49,19 +48,14 @@ class _Written:
     lines: Lines
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        styles = self.lines.styles or tuple(map(_style(self.lines.language), self.lines.texts))
         width = options.max_width
-        for told, style in zip(self.lines.texts, styles, strict=True):
+        for told, style in zip(self.lines.texts, self.lines.styles_of_lines, strict=True):
             text = escaped_lines(told)
             if text.isprintable() and (2 * len(text) <= width or cell_len(text) <= width):
                 yield Segment(text, console.get_style(style))
                 yield Segment.line()
             else:
                 yield Text(text, style)
-
-
-def _style(language: str) -> Callable[[str], str]:
-    return lambda text: _DIFF_STYLES.get(text[:1], "") if language == "diff" else ""
 
 
 def _rich_table(table: Table) -> RichTable:
