@@ -70,7 +70,9 @@ def test_all_that_a_metric_asks_is_recorded_and_replays_and_nothing_else_is_told
     assert all(score is None or 0 <= score <= 1 for score in scores.values())
     assert len(at.load(folder / "judge.otlp.jsonl").inferences) == provider.hits > 0
     written = evaluation_results(at.load(folder / "scored.otlp.jsonl"))
-    assert {each.name: each.score for each in written} == {name: score for name, score in scores.items() if score}
+    assert {each.name: each.score for each in written} == {
+        name: score for name, score in scores.items() if score is not None
+    }
     provider.stop()
     again = _score(folder, provider, package, *arguments, "--mode", "none", metrics=tuple(METRICS[package]))
     assert (again.returncode, again.stderr.strip()) == (0, "")
