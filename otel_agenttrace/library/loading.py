@@ -84,7 +84,7 @@ def _run_of(path: Path, run: str, cost_of: Callable[[Span], float | None]) -> Tr
         spans = tuple(span for span in trace.spans if span.trace_id == meant[0])
         return replace(trace, spans=spans, is_part=len(traces) > 1)
     told = ", ".join(name or "(the whole file)" for name in (runs if len(runs) > 1 else traces))
-    what = f"there are {len(meant)} runs {run!r}" if meant else f"there is no run {run!r}"
+    what = f"there is no run {run!r}" + (f", and {len(meant)} trace ids begin so" if meant else "")
     raise CassetteNotFound(Path(f"{path}{RUN}{run}"), f"{what}; there are {told}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,14 @@ def test_a_run_is_named_by_the_beginning_of_its_trace_id(tmp_path: Path) -> None
     file = _tau(tmp_path / "results.json")
     whole = at.load(f"{file}#7-1")
     assert at.load(f"{file}#{whole.spans[0].trace_id[:12]}").spans == whole.spans
+    runs = [{"task_id": 7, "trial": trial, "traj": [{"role": "user", "content": "hi"}]} for trial in range(17)]
+    file.write_text(json.dumps(runs))
+    first = Counter(trace.spans[0].trace_id[0] for trial in range(17) if (trace := at.load(f"{file}#7-{trial}")))
+    shared, count = first.most_common(1)[0]  # of 17 runs two begin alike
+    with pytest.raises(
+        CassetteError, match=f"there is no run '{shared}', and {count} trace ids begin so; there are 7-0, "
+    ):
+        at.load(f"{file}#{shared}")
     with pytest.raises(CassetteError, match="there is no run"):
         at.load(f"{file}#")
 
