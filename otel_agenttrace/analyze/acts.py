@@ -63,22 +63,27 @@ _Place: TypeAlias = "tuple[Span, tuple[str, ...], int]"
 
 
 def acts_of(
-    trace: Trace, called: Iterable[ToolCall], chosen: Callable[[Span], bool] = lambda _: True
+    trace: Trace,
+    called: Iterable[ToolCall],
+    asked: Callable[[Span], str],
+    chosen: Callable[[Span], bool] = lambda _: True,
 ) -> tuple[Act, ...]:
     """Return what a run did, in order of start, what stands under a span after it.
 
     Args:
         trace: The run.
         called: Its calls of tools.
+        asked: Gives what a span was given: it puts in order what ran at the same time, and is asked of nothing else.
         chosen: Says which spans count; what stands under one that does not may count all the same.
     """
-    return tuple(_Walk(trace, called).acts(chosen))
+    return tuple(_Walk(trace, called, asked).acts(chosen))
 
 
 class _Walk:
     """Goes through the spans of a trace from its roots."""
 
-    def __init__(self, trace: Trace, called: Iterable[ToolCall]) -> None:
+    def __init__(self, trace: Trace, called: Iterable[ToolCall], asked: Callable[[Span], str]) -> None:
+        self._asked = asked
         self._counted = {id(span) for span in trace.inferences}
         self._tools: dict[int, list[ToolCall]] = {}
         for call in called:
@@ -132,8 +137,12 @@ class _Walk:
     def _children(self, parent: str, scope: tuple[str, ...]) -> Iterator[_Place]:
         for group in parallel_groups(self._below.pop(parent, ())):
             self._groups += 1
-            for span in _ordered(group, _rank):
+            for span in _ordered(group, self._rank):
                 yield span, scope, self._groups
+
+    def _rank(self, span: Span) -> tuple[str, ...]:
+        """Return what orders spans that ran at the same time: what they are, then what they were given."""
+        return span.operation or "", span.name, self._asked(span)
 
 
 _Thing = TypeVar("_Thing")
@@ -150,12 +159,3 @@ def _name(kind: ActKind, span: Span) -> str:
 
 def _words(call: ToolCall) -> tuple[str, str]:
     return call.name, canonical(call.arguments)
-
-
-def _rank(span: Span) -> tuple[str, ...]:
-    """Return what orders spans that ran at the same time: what they are, then what they were given."""
-    given = span.attributes.get(semconv.GEN_AI_TOOL_CALL_ARGUMENTS) or span.attributes.get(
-        semconv.GEN_AI_INPUT_MESSAGES
-    )
-    asked = span.call_digests[0] if span.call_digests is not None else ""
-    return span.operation or "", span.name, str(given or ""), asked

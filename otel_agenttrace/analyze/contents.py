@@ -6,6 +6,7 @@ recorded is None.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from itertools import takewhile
 from typing import Final
@@ -16,7 +17,7 @@ from otel_agenttrace.analyze.questioning import Piece, Questions
 from otel_agenttrace.analyze.tool_calls import arguments_of
 from otel_agenttrace.jsonvalue import Json, JsonObject, array, canonical, inner_json, obj, parse, text
 from otel_agenttrace.model import CallGist, Message, Part, Span
-from otel_agenttrace.volatile import steady_value
+from otel_agenttrace.volatile import NO_RULES, steady_value
 from otel_agenttrace.wire.recorded import output_messages
 
 __all__ = ["Contents", "given_by", "given_to", "written"]
@@ -146,9 +147,22 @@ class Contents:
             found = self._answered[key] = output_messages(span, attempts), len(attempts)
         return found
 
-    def whole_question(self, act: Act) -> str:
-        """Return all that a model was given to read, as one text."""
-        return "\n".join([self.key_of(self.system(act) or ""), *(piece.key for piece in self.messages(act))])
+    def question(self, act: Act) -> str | None:
+        """Return a digest of all that a model was given to read; None where it is not recorded."""
+        system, said = self.system(act), self.messages(act)
+        if system is None and not said:
+            return None
+        read = "\0".join([self.key_of(system or ""), *(piece.key for piece in said)])
+        return hashlib.sha256(read.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def asked(self, span: Span) -> str:
+        """Return what a tool or a model was given, as one text that puts in order what ran at the same time."""
+        call = span.call
+        if call is not None and call.attempts:
+            request = call.attempts[-1].request
+            return request.body if self._exact else NO_RULES.normalise(request)
+        told = _text(span, semconv.GEN_AI_TOOL_CALL_ARGUMENTS) or _text(span, semconv.GEN_AI_INPUT_MESSAGES) or ""
+        return self.key_of(told)
 
     def parameters(self, act: Act) -> Mapping[str, str]:
         """Return the parameters of a request as canonical JSON, by the names they have on spans."""
@@ -165,7 +179,7 @@ class Contents:
         if call is None or not call.attempts:
             return None
         try:
-            told = obj(parse(call.attempts[0].request.body))
+            told = obj(parse(call.attempts[-1].request.body))
         except ValueError:
             return None
         return {name: canonical(self._steady_of(value)) for name, value in told.items() if name not in _OWN_PLACES}

@@ -6,13 +6,13 @@ the calls that read it: it is told where it came from.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.acts import Act
-from otel_agenttrace.analyze.alignment import aligned
+from otel_agenttrace.analyze.alignment import Places, aligned
 from otel_agenttrace.analyze.contents import Contents, given_by, given_to, written
 from otel_agenttrace.analyze.pairing import Row
 from otel_agenttrace.analyze.questioning import Piece
@@ -170,12 +170,12 @@ class Differ:
     def _inference(self, old: Act, new: Act) -> Iterator[Changed]:
         yield from _models(old, new)
         digests = old.span.call_digests
-        if digests is not None and digests == new.span.call_digests:
-            return
-        if not self._contents.asked_alike(old, new):
-            yield from self._request(old, new)
-        if not self._contents.answered_alike(old, new):
-            yield from self._answer(old, new)
+        if digests is None or digests != new.span.call_digests:
+            if not self._contents.asked_alike(old, new):
+                yield from self._request(old, new)
+            if not self._contents.answered_alike(old, new):
+                yield from self._answer(old, new)
+        yield from _finish(old, new)
 
     def _request(self, old: Act, new: Act) -> Iterator[Changed]:
         read = self._contents
@@ -204,7 +204,7 @@ class Differ:
         """Yield the messages that differ, for which nothing that was told before is the reason."""
         if not old or not new or old == new:
             return
-        pairs = aligned(old, new, (_key, _role))
+        pairs = _paired(old, new)
         held, taken = {one for one, _ in pairs}, {other for _, other in pairs}
         for one, other in pairs:
             if old[one].key != new[other].key:
@@ -243,7 +243,6 @@ class Differ:
             self._came.update(came)
         if was and now and not (old.is_error or new.is_error):
             yield from self._texts("text", _text(was), _text(now))
-        yield from _finish(old, new)
         tried = self._contents.tried(old), self._contents.tried(new)
         if all(tried) and tried[0] != tried[1]:
             yield _change("attempts", "", *map(str, tried))
@@ -265,6 +264,13 @@ def _key(piece: Piece) -> str:
 
 def _role(piece: Piece) -> tuple[str, str]:
     return piece.role, piece.kind
+
+
+def _paired(old: Sequence[Piece], new: Sequence[Piece]) -> Sequence[Places]:
+    """Return the places of pieces that belong together: the same from both sides, which the shortest edit is not."""
+    if [*map(_key, old)] <= [*map(_key, new)]:
+        return aligned(old, new, (_key, _role))
+    return sorted((one, other) for other, one in aligned(new, old, (_key, _role)))
 
 
 def _is_cut(old: str, new: str) -> bool:

@@ -1,7 +1,7 @@
 """Pair the acts of two runs that did the same work. Acts in, rows out: a pair, or an act of one run alone.
 
-Acts are compared by all they say first, then by what they were given, then by what was said newest, then by name, each
-time under the same agents, and at last whoever they stand under. An attempt that failed is not taken for one that did not
+Acts are compared by all they say first, then by what they were given, first as it was sent and then without the ids in it, then
+by what was said newest, then by name, each time under the same agents, and at last whoever they stand under. An attempt that failed is not taken for one that did not
 while there is a better one: so a retry is what stands alone.
 """
 
@@ -42,7 +42,7 @@ def paired(old: Sequence[Act], new: Sequence[Act], contents: Contents) -> tuple[
     left, right = (new, old) if is_turned else (old, new)
     pairs = list(aligned(left, right, senses))
     pairs += _of_same_groups(left, right, pairs)
-    moved = _moved(left, right, pairs, senses[0])
+    moved = _moved(left, right, pairs, contents)
     found = {pair: place >= len(pairs) for place, pair in enumerate([*pairs, *moved])}
     rows = _rows(left, right, found)
     if not is_turned:
@@ -68,27 +68,31 @@ def _once(sense: _Sense) -> _Sense:
 
 
 def _senses(contents: Contents) -> tuple[_Sense, ...]:
+    def named(act: Act) -> tuple[Any, ...]:
+        return act.scope, act.kind, act.name, act.is_error
+
     def given(act: Act) -> str:
         if act.kind != "inference":
             return written(contents.arguments(act))
-        return act.span.call_digests[0] if act.span.call_digests is not None else contents.whole_question(act)
+        return act.span.call_digests[0] if act.span.call_digests is not None else _question(act, contents) or ""
 
     def all_of(act: Act) -> tuple[Any, ...]:
         if act.kind != "inference":
-            return act.scope, act.kind, act.name, act.is_error, written(given_to(act)), written(given_by(act))
-        said = act.span.call_digests or (given(act), "\n".join(piece.key for piece in contents.output(act)))
-        return act.scope, act.kind, act.name, act.is_error, *said
+            return *named(act), written(given_to(act)), written(given_by(act))
+        return *named(act), *(act.span.call_digests or (given(act), _answer(act, contents)))
+
+    def read(act: Act) -> tuple[Any, ...] | None:
+        said = _question(act, contents)
+        return None if said is None else (*named(act), said)
 
     def newest(act: Act) -> tuple[Any, ...] | None:
         said = contents.newest(act) if act.kind == "inference" else given(act)
         return None if said is None else (act.scope, act.kind, act.name, said)
 
-    def named(act: Act) -> tuple[Any, ...]:
-        return act.scope, act.kind, act.name, act.is_error
-
     senses: tuple[_Sense, ...] = (
         all_of,
         lambda act: (*named(act), given(act)),
+        read,
         newest,
         named,
         lambda act: (act.scope, act.kind, act.name),
@@ -97,6 +101,17 @@ def _senses(contents: Contents) -> tuple[_Sense, ...]:
         lambda act: None if act.kind == "tool" else (act.kind,),
     )
     return tuple(map(_once, senses))
+
+
+def _question(act: Act, contents: Contents) -> str | None:
+    """Return what an act was given, without the ids in it, and not as it was sent."""
+    return contents.question(act) if act.kind == "inference" else written(contents.arguments(act))
+
+
+def _answer(act: Act, contents: Contents) -> str:
+    if act.kind != "inference":
+        return written(contents.result(act))
+    return "\n".join(piece.key for piece in contents.output(act))
 
 
 def _of_same_groups(left: Sequence[Act], right: Sequence[Act], pairs: Sequence[Places]) -> Iterator[Places]:
@@ -114,15 +129,21 @@ def _of_same_groups(left: Sequence[Act], right: Sequence[Act], pairs: Sequence[P
             yield place, found.pop(0)
 
 
-def _moved(left: Sequence[Act], right: Sequence[Act], pairs: Sequence[Places], sense: _Sense) -> Iterator[Places]:
+def _moved(left: Sequence[Act], right: Sequence[Act], pairs: Sequence[Places], contents: Contents) -> Iterator[Places]:
     """Yield pairs of what stands alone on both sides and says the same."""
+    if len(pairs) == min(len(left), len(right)):
+        return  # nothing stands alone on both, and to read it would be in vain
+
+    def said(act: Act) -> Hashable:
+        return act.scope, act.kind, act.name, act.is_error, _question(act, contents), _answer(act, contents)
+
     held, taken = {one for one, _ in pairs}, {other for _, other in pairs}
     alone: dict[Hashable, list[int]] = {}
     for place, act in enumerate(right):
         if place not in taken:
-            alone.setdefault(sense(act), []).append(place)
+            alone.setdefault(said(act), []).append(place)
     for place, act in enumerate(left):
-        found = alone.get(sense(act)) if place not in held else None
+        found = alone.get(said(act)) if place not in held else None
         if found:
             yield place, found.pop(0)
 

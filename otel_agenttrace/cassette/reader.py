@@ -414,13 +414,12 @@ class Cassette:
             waiting = [(wanted, own, reference)]
             while waiting and self._place(wanted) not in self._bodies:
                 entry, own, reference = waiting[-1]
-                missing = [
-                    holder for holder in self._holders(reference.digests) if self._place(holder) not in self._bodies
-                ]
-                if missing:
-                    waiting += map(self._referring, missing)
-                    if len(waiting) > 2 * (len(self.index.calls) + len(self.index.carriers)) + 2:
+                holders = self._holders(reference.digests)
+                missing = next((each for each in holders if self._place(each) not in self._bodies), None)
+                if missing is not None:
+                    if len(waiting) > len(self.index.calls) + len(self.index.carriers):
                         raise ValueError("lines refer to each other in a circle")
+                    waiting.append(self._referring(missing))
                     continue
                 waiting.pop()
                 self._bodies[self._place(entry)] = whole_body(own, reference, self._held(reference.digests))

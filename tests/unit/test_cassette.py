@@ -353,6 +353,14 @@ def test_lines_that_refer_to_each_other_in_a_circle_are_corrupt(tmp_path: Path) 
         cassette.call(cassette.index.calls[1])
 
 
+def test_a_call_that_shares_much_with_many_before_it_is_read_first_as_well(tmp_path: Path) -> None:
+    writer, bodies = _writer(tmp_path / "c"), [{**body, "schema": "y" * 300} for body in _conversation(12)]
+    for number, body in enumerate(bodies):
+        writer.write(*_recorded(body, number=number))
+    cassette = open_cassette(tmp_path / "c")
+    assert json.loads(cassette.request(cassette.index.calls[-1]).body) == bodies[-1]
+
+
 def test_a_cassette_answers_in_a_fork_though_a_thread_held_its_lock(tmp_path: Path) -> None:
     _writer(tmp_path / "c").write(*_recorded({"input": "x"}))
     cassette = open_cassette(tmp_path / "c")

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import otel_agenttrace as at
@@ -519,11 +519,95 @@ def test_a_retry_that_asks_something_else_is_read(tmp_path: Path, own_ids: bool)
 def _asked_again(folder: Path, run: int, words: str, own_ids: bool) -> Trace:
     asked = {"id": f"call_{run if own_ids else 0}{'7f' * 12}", "type": "function", "function": {"name": "a"}}
     said = [{"role": "assistant", "content": None, "tool_calls": [asked]}, {"role": "user", "content": "go"}]
-    again = json.dumps({"messages": [*said, {"role": "user", "content": words}]}).encode()
+    return _retried(folder / f"{run}", {"messages": [*said, {"role": "user", "content": words}]}, {"messages": said})
+
+
+def _retried(path: Path, again: JsonObject, first: JsonObject | None = None) -> Trace:
+    """Record a call that asked something else when it was sent again."""
+    body = first or {"messages": [{"role": "user", "content": "go"}]}
+    content = json.dumps({**body, **again}).encode()
     answer = _ok(json.dumps({"choices": [{"message": {"role": "assistant", "content": "done"}}]}).encode())
-    second = replace(answer, request=requested("POST", _CHAT, "application/json", again, Redactor(())).request)
+    second = replace(answer, request=requested("POST", _CHAT, "application/json", content, Redactor(())).request)
     attempts = [replace(_ok(b"busy"), status=429), replace(second, start_ns=30, end_ns=40)]
-    return at.load(_write(folder / f"{run}.otlp.jsonl", [_call(0, {"messages": said}, attempts)]))
+    return at.load(_write(path, [_call(0, body, attempts)]))
+
+
+def test_a_retry_with_another_parameter_is_told(tmp_path: Path) -> None:
+    old, new = (_retried(tmp_path / f"{heat}", {"temperature": heat}) for heat in (1, 2))
+    (change,) = diff_of(old, new).changes
+    assert (change.kind, change.what, change.old, change.new) == ("parameters", "temperature", "1", "2")
+
+
+@pytest.mark.parametrize("is_sought", [False, True], ids=["answers", "asks for a tool"])
+@pytest.mark.parametrize("words", ["Bern", "Bern?"])
+def test_calls_that_ran_together_stand_in_an_order_that_no_id_changes(
+    tmp_path: Path, words: str, is_sought: bool
+) -> None:
+    for run in range(10):
+        old, new = (
+            _looked(
+                tmp_path / f"{run}.{side}", [("look", word, 0) for word in (first, "Basel")], f"{run}{side}", is_sought
+            )
+            for side, first in enumerate(("Bern", words))
+        )
+        counts = {"messages": 1, "arguments" if is_sought else "text": 1}
+        assert diff_of(old, new).counts == ({} if words == "Bern" else counts)
+
+
+@pytest.mark.parametrize("own_ids", [False, True], ids=["the same ids", "other ids"])
+@pytest.mark.parametrize(
+    ("was", "now", "counts"),
+    [
+        ("AB", "B", {"removed": 1}),
+        ("ABC", "BC", {"removed": 1}),
+        ("AB", "BAB", {"added": 1}),
+        ("AB", "AXB", {"added": 1}),
+        ("AB", "BA", {"order": 1}),
+    ],
+)
+def test_a_call_is_known_by_all_it_was_asked_where_its_newest_message_is_that_of_others(
+    tmp_path: Path, was: str, now: str, counts: Mapping[str, int], own_ids: bool
+) -> None:
+    old, new = (
+        _looked(tmp_path / f"{side}", [("seen", name, place) for place, name in enumerate(order)], f"{side * own_ids}")
+        for side, order in enumerate((was, now))
+    )
+    assert diff_of(old, new).counts == counts
+
+
+def _looked(path: Path, calls: Sequence[tuple[str, str, int]], run: str, is_sought: bool = False) -> Trace:
+    """Record calls that were asked about a place, of which a tool found something, each at its time."""
+    made: list[tuple[Span, RecordedCall]] = []
+    for number, (found, place, at_time) in enumerate(calls):
+        call_id = f"call_{run}x{ord(place[0])}{'7f' * 12}"
+        asked = {"id": call_id, "type": "function", "function": {"name": "look", "arguments": "{}"}}
+        said = [
+            {"role": "user", "content": f"look at {place}"},
+            {"role": "assistant", "content": None, "tool_calls": [asked]},
+            {"role": "tool", "tool_call_id": call_id, "content": found},
+        ]
+        book = {"id": f"{call_id}b", "function": {"name": "book", "arguments": json.dumps({"in": place})}}
+        told = {"content": None, "tool_calls": [book]} if is_sought else {"content": f"it is {place}"}
+        answer = _ok(json.dumps({"choices": [{"message": {"role": "assistant", **told}}]}).encode())
+        span, recorded = _call(number, {"messages": said}, [answer])
+        made.append((replace(span, start_ns=at_time * 100 + number, end_ns=at_time * 100 + 50), recorded))
+    return at.load(_write(path, made))
+
+
+@example([("user", "a"), ("assistant", "a"), ("user", "b")], [("assistant", "a"), ("user", "a")])
+@given(*[st.lists(st.tuples(st.sampled_from(["user", "assistant"]), st.sampled_from("ab")), max_size=4)] * 2)
+def test_messages_that_came_are_those_that_are_gone_from_the_other_side(
+    old: Sequence[tuple[str, str]], new: Sequence[tuple[str, str]]
+) -> None:
+    def told(said: Sequence[tuple[str, str]]) -> Trace:
+        messages = json.dumps([{"role": role, "parts": [{"type": "text", "content": text}]} for role, text in said])
+        attributes = {**_CHATS, "gen_ai.input.messages": messages}
+        return Trace((Span("1" * 32, "2" * 16, "chat", 1, 2, attributes=attributes),))
+
+    there, back = (diff_of(*pair).changes for pair in ((told(old), told(new)), (told(new), told(old))))
+    assert sorted((str(each.old), str(each.new)) for each in there) == sorted(
+        (str(each.new), str(each.old)) for each in back
+    )
 
 
 def _closed(span: Span) -> Span:
