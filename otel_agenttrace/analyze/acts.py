@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from otel_agenttrace import semconv
 from otel_agenttrace.analyze.tool_calls import ToolCall
@@ -65,7 +65,7 @@ _Place: TypeAlias = "tuple[Span, tuple[str, ...], int]"
 def acts_of(
     trace: Trace,
     called: Iterable[ToolCall],
-    asked: Callable[[Span], str],
+    asked: Sequence[Callable[[Span], str | None]],
     chosen: Callable[[Span], bool] = lambda _: True,
 ) -> tuple[Act, ...]:
     """Return what a run did, in order of start, what stands under a span after it.
@@ -73,7 +73,8 @@ def acts_of(
     Args:
         trace: The run.
         called: Its calls of tools.
-        asked: Gives what a span was given: it puts in order what ran at the same time, and is asked of nothing else.
+        asked: Each gives what a span was given, and is asked for those that ran at the same time and in which all before
+            it are the same: that puts them in order.
         chosen: Says which spans count; what stands under one that does not may count all the same.
     """
     return tuple(_Walk(trace, called, asked).acts(chosen))
@@ -82,8 +83,8 @@ def acts_of(
 class _Walk:
     """Goes through the spans of a trace from its roots."""
 
-    def __init__(self, trace: Trace, called: Iterable[ToolCall], asked: Callable[[Span], str]) -> None:
-        self._asked = asked
+    def __init__(self, trace: Trace, called: Iterable[ToolCall], asked: Sequence[Callable[[Span], str | None]]) -> None:
+        self._ranks = (_what, *asked)
         self._counted = {id(span) for span in trace.inferences}
         self._tools: dict[int, list[ToolCall]] = {}
         for call in called:
@@ -123,7 +124,7 @@ class _Walk:
                     yield Act(kind, _name(kind, span), span, scope, group)
                 if kind == "inference":  # the tools that it asked for and no span tells may have run together
                     group = self._groups = self._groups + 1
-                for call in _ordered(self._tools.get(id(span), ()), _words):
+                for call in _ordered(self._tools.get(id(span), ()), (_words,)):
                     yield Act("tool", call.name, span, scope, group, call)
             if span.span_id in self._below:
                 within = (*scope, _name("agent", span)) if kind == "agent" else scope
@@ -137,24 +138,29 @@ class _Walk:
     def _children(self, parent: str, scope: tuple[str, ...]) -> Iterator[_Place]:
         for group in parallel_groups(self._below.pop(parent, ())):
             self._groups += 1
-            for span in _ordered(group, self._rank):
+            for span in _ordered(group, self._ranks):
                 yield span, scope, self._groups
-
-    def _rank(self, span: Span) -> tuple[str, ...]:
-        """Return what orders spans that ran at the same time: what they are, then what they were given."""
-        return span.operation or "", span.name, self._asked(span)
 
 
 _Thing = TypeVar("_Thing")
 
 
-def _ordered(things: Sequence[_Thing], key: Callable[[_Thing], tuple[str, ...]]) -> Sequence[_Thing]:
-    """Return things in order of a key; one, which most are, needs none."""
-    return sorted(things, key=key) if len(things) > 1 else things
+def _ordered(things: Sequence[_Thing], ranks: Sequence[Callable[[_Thing], Any]]) -> Sequence[_Thing]:
+    """Return things in the order of their first rank; those that have the same one in that of the next."""
+    if len(things) < 2 or not ranks:
+        return things
+    alike: dict[Any, list[_Thing]] = {}
+    for thing in things:
+        alike.setdefault(ranks[0](thing) or "", []).append(thing)
+    return [thing for rank in sorted(alike) for thing in _ordered(alike[rank], ranks[1:])]
 
 
 def _name(kind: ActKind, span: Span) -> str:
     return str(span.attributes.get(_NAMES[kind]) or span.name)
+
+
+def _what(span: Span) -> tuple[str, str]:
+    return span.operation or "", span.name
 
 
 def _words(call: ToolCall) -> tuple[str, str]:

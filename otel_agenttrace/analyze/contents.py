@@ -15,9 +15,9 @@ from otel_agenttrace import semconv
 from otel_agenttrace.analyze.acts import Act
 from otel_agenttrace.analyze.questioning import Piece, Questions
 from otel_agenttrace.analyze.tool_calls import arguments_of
-from otel_agenttrace.jsonvalue import Json, JsonObject, array, canonical, inner_json, obj, parse, text
+from otel_agenttrace.jsonvalue import Json, JsonObject, array, canonical, inner_json, obj, parse, text, value_of
 from otel_agenttrace.model import CallGist, Message, Part, Span
-from otel_agenttrace.volatile import NO_RULES, steady_value
+from otel_agenttrace.volatile import steady_value
 from otel_agenttrace.wire.recorded import output_messages
 
 __all__ = ["Contents", "given_by", "given_to", "written"]
@@ -97,29 +97,29 @@ class Contents:
         """Whether two calls are known to begin with the same messages, after which each has others."""
         was, now = self.gist(old), self.gist(new)
         is_alike = was is not None and now is not None and self._began_alike(was, now)
-        return self._questions.begin_alike(old, new, is_alike=is_alike)
+        return self._questions.begin_alike(old.span, new.span, is_alike=is_alike)
 
-    def system(self, act: Act, *, is_tail: bool = False) -> str | None:
+    def system(self, span: Span, *, is_tail: bool = False) -> str | None:
         """Return the instructions to a model, in its request or in messages; None where no content is recorded.
 
         Args:
-            act: The call.
+            span: The call.
             is_tail: Whether messages are left out that another call is known to hold.
         """
-        said = self._questions.said(act, is_tail=is_tail)
-        own = (text(part.get("content")) or "" for part in self._questions.head(act).system_instructions)
+        said = self._questions.said(span, is_tail=is_tail)
+        own = (text(part.get("content")) or "" for part in self._questions.head(span).system_instructions)
         told = "\n".join((*own, *said.system))
         return told if told or said.is_any else None
 
-    def messages(self, act: Act, *, is_tail: bool = False) -> tuple[Piece, ...]:
+    def messages(self, span: Span, *, is_tail: bool = False) -> tuple[Piece, ...]:
         """Return what a model was given to read, but instructions; nothing where it is not recorded. `is_tail` as above."""
-        return self._questions.said(act, is_tail=is_tail).pieces
+        return self._questions.said(span, is_tail=is_tail).pieces
 
-    def newest(self, act: Act) -> str | None:
+    def newest(self, span: Span) -> str | None:
         """Return what tells a call from others of the same conversation: what was said since the model spoke last."""
-        said = self.messages(act, is_tail=True)
+        said = self.messages(span, is_tail=True)
         if not any(map(_is_answer, said)):
-            said = self.messages(act)
+            said = self.messages(span)
         newest = takewhile(lambda piece: not _is_answer(piece), reversed(said))
         return "\n".join(piece.key for piece in newest) or None
 
@@ -147,32 +147,30 @@ class Contents:
             found = self._answered[key] = output_messages(span, attempts), len(attempts)
         return found
 
-    def question(self, act: Act) -> str | None:
+    def question(self, span: Span) -> str | None:
         """Return a digest of all that a model was given to read; None where it is not recorded."""
-        system, said = self.system(act), self.messages(act)
+        system, said = self.system(span), self.messages(span)
         if system is None and not said:
             return None
         read = "\0".join([self.key_of(system or ""), *(piece.key for piece in said)])
         return hashlib.sha256(read.encode("utf-8", "surrogatepass")).hexdigest()
 
-    def asked(self, span: Span) -> str:
-        """Return what a tool or a model was given, as one text that puts in order what ran at the same time."""
-        call = span.call
-        if call is not None and call.attempts:
-            request = call.attempts[-1].request
-            return request.body if self._exact else NO_RULES.normalise(request)
-        told = _text(span, semconv.GEN_AI_TOOL_CALL_ARGUMENTS) or _text(span, semconv.GEN_AI_INPUT_MESSAGES) or ""
-        return self.key_of(told)
+    def given(self, span: Span) -> str:
+        """Return what was given newest to what a span tells, as one text; "" where that is not recorded."""
+        if span.is_inference:
+            return self.newest(span) or ""
+        told = _text(span, semconv.GEN_AI_TOOL_CALL_ARGUMENTS) or _text(span, semconv.GEN_AI_RETRIEVAL_QUERY_TEXT)
+        return "" if told is None else canonical(self._steady_of(value_of(told)))
 
     def parameters(self, act: Act) -> Mapping[str, str]:
         """Return the parameters of a request as canonical JSON, by the names they have on spans."""
         told = act.span.attributes
-        given = {**self._questions.head(act).parameters, **{name: told[name] for name in _REQUEST if name in told}}
+        given = {**self._questions.head(act.span).parameters, **{name: told[name] for name in _REQUEST if name in told}}
         return {_short_name(name): canonical(value) for name, value in given.items() if name in _REQUEST}
 
     def members(self, act: Act) -> Mapping[str, str] | None:
         """Return the parameters of a recorded request as it has them: canonical JSON; None where it is not recorded."""
-        request = self._questions.request(act)
+        request = self._questions.request(act.span)
         if request is not None:
             return {name: self._member(member) for name, member in request.members.items() if name not in _OWN_PLACES}
         call = act.span.call
@@ -192,7 +190,7 @@ class Contents:
 
     def definitions(self, act: Act) -> Mapping[str, str] | None:
         """Return the tools that a model was offered, by name, as canonical JSON; None where that is not known."""
-        defined = self._questions.head(act).tool_definitions
+        defined = self._questions.head(act.span).tool_definitions
         if defined:  # once for all calls that are offered the same
             found = self._definitions.get(id(defined))
             if found is None:

@@ -185,10 +185,10 @@ class Differ:
         else:
             yield from _parameters(read.parameters(old), read.parameters(new), both=old.span.scope != new.span.scope)
         is_tail = read.begin_alike(old, new)
-        if not is_tail or read.system(old, is_tail=True) != read.system(new, is_tail=True):
-            yield from self._texts("system", read.system(old), read.system(new))
+        if not is_tail or read.system(old.span, is_tail=True) != read.system(new.span, is_tail=True):
+            yield from self._texts("system", read.system(old.span), read.system(new.span))
         yield from _definitions(read.definitions(old), read.definitions(new))
-        yield from self._messages(read.messages(old, is_tail=is_tail), read.messages(new, is_tail=is_tail))
+        yield from self._messages(read.messages(old.span, is_tail=is_tail), read.messages(new.span, is_tail=is_tail))
 
     def _texts(self, kind: DiffKind, old: str | None, new: str | None) -> Iterator[Changed]:
         if (

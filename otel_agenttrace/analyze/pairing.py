@@ -86,7 +86,7 @@ def _senses(contents: Contents) -> tuple[_Sense, ...]:
         return None if said is None else (*named(act), said)
 
     def newest(act: Act) -> tuple[Any, ...] | None:
-        said = contents.newest(act) if act.kind == "inference" else given(act)
+        said = contents.newest(act.span) if act.kind == "inference" else given(act)
         return None if said is None else (act.scope, act.kind, act.name, said)
 
     senses: tuple[_Sense, ...] = (
@@ -105,7 +105,7 @@ def _senses(contents: Contents) -> tuple[_Sense, ...]:
 
 def _question(act: Act, contents: Contents) -> str | None:
     """Return what an act was given, without the ids in it, and not as it was sent."""
-    return contents.question(act) if act.kind == "inference" else written(contents.arguments(act))
+    return contents.question(act.span) if act.kind == "inference" else written(contents.arguments(act))
 
 
 def _answer(act: Act, contents: Contents) -> str:

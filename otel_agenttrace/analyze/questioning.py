@@ -1,4 +1,4 @@
-"""Read what calls to models were asked, so that calls can be compared. Acts in, requests and pieces of messages out.
+"""Read what calls to models were asked, so that calls can be compared. Spans in, requests and pieces of messages out.
 
 A conversation is sent again with each call: what a call adds to it is read once, and put behind what came before.
 """
@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-from otel_agenttrace.analyze.acts import Act
 from otel_agenttrace.jsonvalue import parse, text
-from otel_agenttrace.model import InferenceRequest, Message, Part, RequestPieces
+from otel_agenttrace.model import InferenceRequest, Message, Part, RequestPieces, Span
 from otel_agenttrace.wire.codec import Codec
 from otel_agenttrace.wire.recorded import asked_of
 from otel_agenttrace.wire.routes import route
@@ -56,35 +55,35 @@ class Questions:
         self._elements: dict[tuple[str, str, str], Said] = {}
         self._conversations: dict[object, Said] = {}
 
-    def request(self, act: Act) -> RequestPieces | None:
+    def request(self, span: Span) -> RequestPieces | None:
         """Return the request of a call, where it is known in pieces and its API has a codec."""
-        known = self._known(act)
+        known = self._known(span)
         return None if known is None else known[0]
 
-    def _known(self, act: Act) -> tuple[RequestPieces, Codec] | None:
-        if id(act) not in self._requests:
-            request = act.span.request
+    def _known(self, span: Span) -> tuple[RequestPieces, Codec] | None:
+        if id(span) not in self._requests:
+            request = span.request
             found = None if request is None else route(request.address.method, request.address.url)
-            self._requests[id(act)] = None if request is None or found is None else (request, found.codec)
-        return self._requests[id(act)]
+            self._requests[id(span)] = None if request is None or found is None else (request, found.codec)
+        return self._requests[id(span)]
 
-    def head(self, act: Act) -> InferenceRequest:
+    def head(self, span: Span) -> InferenceRequest:
         """Return what a model was asked; the messages of a conversation may not be in it."""
-        known = self._known(act)
-        key = id(act) if known is None else (known[1].name, *chain.from_iterable(known[0].members.items()))
+        known = self._known(span)
+        key = id(span) if known is None else (known[1].name, *chain.from_iterable(known[0].members.items()))
         found = self._heads.get(key)
         if found is None:
-            found = self._heads[key] = asked_of(act.span) if known is None else _head(*known)
+            found = self._heads[key] = asked_of(span) if known is None else _head(*known)
         return found
 
-    def said(self, act: Act, *, is_tail: bool = False) -> Said:
+    def said(self, span: Span, *, is_tail: bool = False) -> Said:
         """Return the messages of a call; `is_tail` leaves out those that another call is known to hold."""
-        found = self._said.get((id(act), is_tail))
+        found = self._said.get((id(span), is_tail))
         if found is None:
-            found = self._said[id(act), is_tail] = self._read(act, is_tail=is_tail)
+            found = self._said[id(span), is_tail] = self._read(span, is_tail=is_tail)
         return found
 
-    def begin_alike(self, old: Act, new: Act, *, is_alike: bool) -> bool:
+    def begin_alike(self, old: Span, new: Span, *, is_alike: bool) -> bool:
         """Whether two calls are known to begin with the same messages, after which each has others.
 
         Args:
@@ -101,9 +100,9 @@ class Questions:
             return False
         return bool(self.said(old, is_tail=True).pieces and self.said(new, is_tail=True).pieces)
 
-    def _read(self, act: Act, *, is_tail: bool) -> Said:
-        head = self.messages(self.head(act).input_messages)
-        known = self._known(act)
+    def _read(self, span: Span, *, is_tail: bool) -> Said:
+        head = self.messages(self.head(span).input_messages)
+        known = self._known(span)
         if known is None or known[0].conversation is None:
             return head
         request, codec = known
@@ -116,7 +115,7 @@ class Questions:
         elif (elements := request.elements()) is not None:
             said = self._joined(request, codec, elements)
         else:
-            return self.messages(asked_of(act.span).input_messages)
+            return self.messages(asked_of(span).input_messages)
         if request.digest is not None and (request.prefix is None or not is_tail):
             self._conversations[(*place, request.digest)] = said
         return head + said

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import mkstemp
 from typing import Final
 
 import click
@@ -19,17 +20,19 @@ from otel_agenttrace.analyze.tool_usage import tools_used
 from otel_agenttrace.cassette.places import newest_cassette
 from otel_agenttrace.cli.inputs import Reader
 from otel_agenttrace.cli.look import CASSETTE_OR_INPUT
-from otel_agenttrace.cli.writing import write_file
+from otel_agenttrace.cli.writing import writable
 from otel_agenttrace.config import resolve
+from otel_agenttrace.errors import ConfigError
 from otel_agenttrace.library.annotations import annotations_of
 from otel_agenttrace.model import Trace
 from otel_agenttrace.report.annotated import annotated, annotated_page
 from otel_agenttrace.report.contexts import contexts_page
 from otel_agenttrace.report.conversation import conversation
 from otel_agenttrace.report.explained import explained_page
-from otel_agenttrace.report.html import html_document
+from otel_agenttrace.report.html import BEGIN, html_document
 from otel_agenttrace.report.node import text_of
-from otel_agenttrace.report.page import Lines, Page
+from otel_agenttrace.report.page import Line, Lines, Page
+from otel_agenttrace.report.screen import console
 from otel_agenttrace.report.text import escaped
 from otel_agenttrace.report.timeline import timeline_page
 from otel_agenttrace.report.tool_usage import tools_used_page
@@ -60,22 +63,55 @@ def open_(file: Path | None, *, output: Path | None, no_browser: bool) -> None:
     """
     reader = Reader((file or newest_cassette(Path()),))
     reader.check_not_read(output)
+    if output is not None:
+        _check_is_page(output)
     for name, trace in reader.traces(one=True):
-        page = _written(name, trace, output)
+        page = _written(name if name != "-" else "standard input", trace, output)
         click.echo(escaped(str(page)))
         if not no_browser and not webbrowser.open(page.absolute().as_uri()):
             click.echo("otel-agenttrace: there is no browser here; open that file in one", err=True)
     reader.end()
 
 
+def _check_is_page(output: Path) -> None:
+    """Refuse to write over what is no page.
+
+    Raises:
+        ConfigError: If it is not.
+    """
+    with writable(output):
+        if output.exists() and not output.read_bytes().startswith(BEGIN.encode()):
+            raise ConfigError(f"{output} is there, and is no page.\n  to fix   name another file to write")
+
+
 def _written(name: str, trace: Trace, output: Path | None) -> Path:
-    content = "".join(html_document(name, tuple(_parts(name, trace)))).encode("utf-8", "backslashreplace")
-    if output is None:
-        with NamedTemporaryFile(prefix="otel-agenttrace-", suffix=".html", delete=False) as kept:
-            kept.write(content)
-        return Path(kept.name)
-    write_file(output, content)
-    return output
+    with console(sys.stderr).status("") as told:
+        parts: list[tuple[str, Page]] = []
+        for part, page in _parts(name, trace):
+            told.update(f"made: {part}")
+            parts.append((part, tuple(page)))
+    content = "".join(html_document(name, parts)).encode("utf-8", "backslashreplace")
+    path = output or _temporary()
+    with writable(path):
+        path.touch(0o600)  # what was said is for nobody else; a file that is there keeps its mode
+        path.write_bytes(content)
+    return path
+
+
+def _temporary() -> Path:
+    """Return a new file for temporary ones.
+
+    Raises:
+        ConfigError: If there can be none.
+    """
+    try:
+        number, path = mkstemp(prefix="otel-agenttrace-", suffix=".html")
+    except OSError as error:
+        raise ConfigError(
+            f"there is no place for a temporary file: {error.strerror}.\n  to fix   name one: -o run.html"
+        ) from None
+    os.close(number)
+    return Path(path)
 
 
 def _parts(name: str, trace: Trace) -> Iterator[tuple[str, Page]]:
@@ -83,7 +119,8 @@ def _parts(name: str, trace: Trace) -> Iterator[tuple[str, Page]]:
     yield "What it did", explained_page(explain(trace, name=name))
     yield "Over time", timeline_page(timeline(trace, name=name), _WIDTH)
     yield "Tree", tree_page(run_tree(trace, name=name))
-    yield "What was said", (Lines(tuple(text_of(conversation(trace)).splitlines())),)
+    said = text_of(conversation(trace)).splitlines()
+    yield "What was said", (Lines(tuple(said), "text") if said else Line(("no message is told",)),)
     yield "Tools", tools_used_page(tools_used(trace))
     yield "Context windows", contexts_page(context_use(trace, window_of, name=name))
     remarks = annotated(trace, annotations_of(trace))

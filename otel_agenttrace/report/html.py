@@ -9,7 +9,10 @@ from typing import Final
 from otel_agenttrace.escaping import escaped, escaped_lines
 from otel_agenttrace.report.page import Block, Cell, Heading, Line, Lines, Page, Table, Told, plain_cell
 
-__all__ = ["html_document"]
+__all__ = ["BEGIN", "html_document"]
+
+BEGIN: Final = "<!doctype html>\n"
+"""How each document begins."""
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --dim: light-dark(#59636e, #9198a1); --line: light-dark(#d1d9e0, #3d444d) }
@@ -18,7 +21,7 @@ h1 { font-size: 1.3rem; overflow-wrap: anywhere } h3 { font-size: 1rem }
 nav a { margin-right: 1rem } summary { font-size: 1.1rem; font-weight: 600; cursor: pointer; padding: 0.5rem 0 }
 details { border-top: 1px solid var(--line) } p { margin: 0.4rem 0; overflow-wrap: anywhere; white-space: pre-wrap }
 pre, code, table { font-family: ui-monospace, monospace; font-size: 0.85rem }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.3 }
+pre { overflow-x: auto; line-height: 1.3 } .text { white-space: pre-wrap; overflow-wrap: anywhere }
 .wide { overflow-x: auto } table { border-collapse: collapse } th { text-align: left; font-weight: 400; color: var(--dim) }
 th, td { padding: 0.15rem 1rem 0.15rem 0; vertical-align: top; white-space: pre-wrap } .right { text-align: right; white-space: nowrap }
 .bold { font-weight: 600 } .dim { color: var(--dim) } .red { color: light-dark(#c21e2b, #ff7b72) }
@@ -35,7 +38,8 @@ def html_document(title: str, pages: Sequence[tuple[str, Page]]) -> Iterator[str
         pages: What a part is called, and its page.
     """
     named = escape(escaped(title))
-    yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+    yield BEGIN
+    yield '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
     yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
     yield f"<title>{named}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{named}</h1>\n<nav>"
@@ -56,7 +60,7 @@ def _block(block: Block) -> Iterator[str]:
     elif isinstance(block, Line):
         yield f"<p{_class(block.style)}>{''.join(map(_cell, block.pieces))}</p>\n"
     elif isinstance(block, Lines):
-        yield "<pre>"
+        yield f"<pre{_class(block.language)}>"
         for text, style in zip(block.texts, block.styles_of_lines, strict=True):
             told = escape(escaped_lines(text))
             yield f"<span{_class(style)}>{told}</span>\n" if style else f"{told}\n"

@@ -46,6 +46,7 @@ _COMMANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "ls": ((*_CLI, "ls"),),
     "merge": ((*_CLI, "merge", "run", "-o", "merged.otlp.jsonl"),),
     "migrate": ((*_CLI, "migrate", "run"),),
+    "open": ((*_CLI, "open", "run.otlp.jsonl", "--no-browser"),),
     "pack": ((*_CLI, "pack", "run.otlp.jsonl"),),
     "patterns": ((*_CLI, "patterns", "run.otlp.jsonl"),),
     "play": ((*_CLI, "play", "run.otlp.jsonl", "--speed", "0"),),

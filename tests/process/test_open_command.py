@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -55,19 +56,47 @@ def test_annotations_are_part_of_the_page(tmp_path: Path) -> None:
     shutil.copy(_GOLDEN / _RUN, tmp_path)
     noted = (sys.executable, "-m", "otel_agenttrace", "annotate", _RUN, "tool", "--note", "look <here>")
     subprocess.run(noted, cwd=tmp_path, check=True, capture_output=True)
-    done = _open("latest", "--no-browser", "-o", "run.html", at=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
+    for _ in range(2):  # a page may be written over
+        done = _open("-o", "run.html", at=tmp_path, more={"BROWSER": "true %s"})
+        assert (done.returncode, done.stdout, done.stderr) == (0, "run.html\n", "")
     assert "look &lt;here&gt;" in (tmp_path / "run.html").read_text("utf-8")
+    assert (tmp_path / "run.html").stat().st_mode & 0o077 == 0
 
 
-def test_no_page_is_written_over_a_recording(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "output", [_RUN, "other.otlp.jsonl", "packed.otlp.jsonl.zst", f"{_RUN}.notes.jsonl", "log.json"]
+)
+def test_a_page_is_written_over_nothing_but_a_page(output: str, tmp_path: Path) -> None:
     shutil.copy(_GOLDEN / _RUN, tmp_path)
-    shutil.copy(_GOLDEN / _RUN, tmp_path / "other.otlp.jsonl")
-    for output in (_RUN, "other.otlp.jsonl"):
-        done = _open(_RUN, "--no-browser", "-o", output, at=tmp_path)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert output in done.stderr
-        assert (tmp_path / output).read_bytes() == (_GOLDEN / _RUN).read_bytes()
+    content = (_GOLDEN / _RUN).read_bytes() if output.endswith(_RUN[-11:]) else output.encode()
+    (tmp_path / output).write_bytes(content)
+    done = _open(_RUN, "--no-browser", "-o", output, at=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert output in done.stderr
+    assert (tmp_path / output).read_bytes() == content
+
+
+def test_of_several_runs_one_is_to_be_named(tmp_path: Path) -> None:
+    said = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
+    runs = [{"task_id": 7, "trial": trial, "reward": 1, "traj": said} for trial in (0, 1)]
+    (tmp_path / "log.json").write_text(json.dumps(runs))
+    done = _open("log.json", "--no-browser", "-o", "run.html", at=tmp_path)
+    assert (done.returncode, "name it: log.json#7-0" in done.stderr) == (2, True)
+    assert _open("log.json#7-1", "--no-browser", "-o", "run.html", at=tmp_path).returncode == 0
+
+
+def test_a_page_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    done = _open(_RUN, "--no-browser", "-o", str(tmp_path / "no" / "run.html"))
+    assert (done.returncode, "no/run.html cannot be written" in done.stderr) == (2, True)
+    limited = f"ulimit -f 0; exec '{sys.executable}' -m otel_agenttrace open {_RUN} --no-browser"
+    done = subprocess.run(["sh", "-c", limited], cwd=_GOLDEN, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, "temporary file: " in done.stderr) == (2, "", True)
+
+
+def test_a_run_from_the_standard_input_has_a_name(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "otel_agenttrace", "open", "-", "--no-browser", "-o", str(tmp_path / "run.html"))
+    subprocess.run(command, input=(_GOLDEN / _RUN).read_bytes(), check=True, capture_output=True, timeout=60)
+    assert "<h1>standard input</h1>" in (tmp_path / "run.html").read_text("utf-8")
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:

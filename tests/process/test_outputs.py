@@ -26,6 +26,7 @@ _WORDS: Final[dict[str, tuple[str, ...]]] = {
     "guidance": (_RUN,),
     "ingest": ("tool-calls", _LOG),
     "merge": (_RUN,),
+    "open": (_RUN, "--no-browser"),
     "patterns": (_RUN,),
     "pr": ("7.json",),
     "record": (),

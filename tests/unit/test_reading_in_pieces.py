@@ -7,7 +7,7 @@ import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, permutations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -552,6 +552,27 @@ def test_calls_that_ran_together_stand_in_an_order_that_no_id_changes(
         )
         counts = {"messages": 1, "arguments" if is_sought else "text": 1}
         assert diff_of(old, new).counts == ({} if words == "Bern" else counts)
+
+
+@pytest.mark.parametrize("kind", ["chat", "execute_tool", "retrieval"])
+def test_what_others_tell_to_have_run_together_stands_in_the_order_of_what_it_was_given(kind: str) -> None:
+    def told(words: Sequence[str], is_plain: bool) -> Trace:
+        spans: list[Span] = []
+        for number, word in enumerate(words):
+            messages = [{"role": "user", "parts": [{"type": "text", "content": word}]}]
+            attributes = {
+                "gen_ai.operation.name": kind,
+                "gen_ai.request.model": "m",
+                "gen_ai.input.messages": json.dumps(messages, ensure_ascii=is_plain),
+                "gen_ai.tool.call.arguments": json.dumps({"q": word}, ensure_ascii=is_plain),
+                "gen_ai.retrieval.query.text": word,
+            }
+            spans.append(Span("1" * 32, f"{number + 1:016x}", kind, number, 99, attributes=attributes))
+        return Trace(tuple(spans))
+
+    words = ("xy", "xé", "éy", "éé")
+    for order in permutations(words):
+        assert diff_of(told(words, True), told(order, False)).counts == {}
 
 
 @pytest.mark.parametrize("own_ids", [False, True], ids=["the same ids", "other ids"])
