@@ -30,8 +30,8 @@ def uncollected() -> Generator[None]:
         gc.disable()
         yield
     finally:
-        _open.discard(block)
         gc.enable()
+        _open.discard(block)
 
 
 def _after_fork_in_child() -> None:

@@ -73,7 +73,7 @@ def acts_of(
     Args:
         trace: The run.
         called: Its calls of tools.
-        asked: Each gives what a span was given, and is asked for those that ran at the same time and in which all before
+        asked: Each gives what a span was given or gave, and is asked for those that ran at the same time and in which all before
             it are the same: that puts them in order.
         chosen: Says which spans count; what stands under one that does not may count all the same.
     """

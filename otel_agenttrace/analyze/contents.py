@@ -162,6 +162,12 @@ class Contents:
         told = _text(span, semconv.GEN_AI_TOOL_CALL_ARGUMENTS) or _text(span, semconv.GEN_AI_RETRIEVAL_QUERY_TEXT)
         return "" if told is None else canonical(self._steady_of(value_of(told)))
 
+    def said(self, span: Span) -> str:
+        """Return what a model answered, as one text by which it is compared; "" where that is not recorded."""
+        return "\n".join(
+            self._piece(message.role, part).key for message in self.answered(span) for part in message.parts
+        )
+
     def parameters(self, act: Act) -> Mapping[str, str]:
         """Return the parameters of a request as canonical JSON, by the names they have on spans."""
         told = act.span.attributes

@@ -164,7 +164,7 @@ def diff_of(
     contents = Contents(exact=settings.exact)
     called = tool_calls(old, contents.answered), tool_calls(new, contents.answered)
     left, right = (
-        acts_of(trace, calls, (contents.given, contents.question), _chosen(trace, settings.left_out))
+        acts_of(trace, calls, (contents.given, contents.question, contents.said), _chosen(trace, settings.left_out))
         for trace, calls in zip((old, new), called, strict=True)
     )
     rows = paired(left, right, contents)

@@ -82,6 +82,8 @@ _PREFIX: Final = re.compile(rb'\\"prefix\\":\{\\"digest\\":\\"([0-9a-f]+)\\",\\"
 """The reference of a line to the messages before its own: the end of what it shares, as we write it."""
 _ID: Final = re.compile(rb'id\\": ?\\"(%b)(?=\\")' % RANDOM_ID.encode())
 """An id that is drawn by lot, in a member of a body, as that of a call of a tool."""
+_GOES_ON: Final = re.compile(rb"prefix|\\u")
+"""What stands in a reference that has such an end, however it is written."""
 _BY_NUMBER: Final = re.compile(rb"\\u")
 _ESCAPE: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u")
 
@@ -147,8 +149,12 @@ class Content(NamedTuple):
 
     def digests(self, key: str) -> tuple[str, str] | None:
         """Return what `call_digests` does; None where a text may be written in two ways, so that it has to be decoded."""
-        is_plain = _BY_NUMBER.search(self.attempts) is None or _ESCAPE.search(self.attempts) is None
-        return _digests(key, self.attempts) if is_plain else None
+        return _digests(key, self.attempts) if self._is_plain else None
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether each text of the attempts can be written in one way only."""
+        return _BY_NUMBER.search(self.attempts) is None or _ESCAPE.search(self.attempts) is None
 
     @property
     def names(self) -> frozenset[str] | None:
@@ -171,11 +177,11 @@ class Content(NamedTuple):
         Args:
             of: Gives the gist of the call that defines the messages of a digest.
         """
-        if not self.is_asked_alike:
+        if not (self.is_asked_alike and self._is_plain):
             return None
         told = self.request[max(self.request.find(_ADDRESS), 0) :]
         prefix = _PREFIX.search(told)
-        if prefix is None and b"prefix" in told.partition(_SHARED)[2].partition(_PAIR)[0]:
+        if prefix is None and _GOES_ON.search(told.partition(_SHARED)[2].partition(_PAIR)[0]):
             return None  # it goes on with messages, but does not say so as we write it
         answered = _without_ids(_answers(self.attempts))
         if prefix is None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryFile
 from typing import Concatenate, Final, ParamSpec, TypeVar
+from weakref import WeakMethod
 
 from otel_agenttrace import semconv
 from otel_agenttrace.cassette.conversations import with_conversations
@@ -311,7 +312,7 @@ class Cassette:
     def _gist(self, line: Line) -> CallGist | None:
         content = self._contents.get(line.offset)
         if content is not None and line.offset not in self._gists:
-            self._gists[line.offset] = content.gist(self._gist_of)
+            self._gists[line.offset] = content.gist(_weakly(self._gist_of))
         return self._gists.get(line.offset)
 
     def _gist_of(self, digest: str) -> CallGist | None:
@@ -441,6 +442,17 @@ class Cassette:
 
     def _place(self, entry: Entry | Holder) -> tuple[int, int]:
         return entry.line.offset, entry.position
+
+
+def _weakly(method: Callable[[str], CallGist | None]) -> Callable[[str], CallGist | None]:
+    """Return what calls a method as long as its object is there: what the object keeps may hold it, and makes no circle."""
+    held = WeakMethod(method)
+
+    def called(digest: str) -> CallGist | None:
+        found = held()
+        return None if found is None else found(digest)
+
+    return called
 
 
 def _extent(lines: Sequence[Line]) -> tuple[int, int]:

@@ -554,6 +554,16 @@ def test_calls_that_ran_together_stand_in_an_order_that_no_id_changes(
         assert diff_of(old, new).counts == ({} if words == "Bern" else counts)
 
 
+@pytest.mark.parametrize("own_ids", [False, True], ids=["the same ids", "other ids"])
+def test_samples_that_ran_together_may_be_answered_in_any_order(tmp_path: Path, own_ids: bool) -> None:
+    for order in permutations("ABC"):
+        old, new = (
+            _looked(tmp_path / f"{''.join(order)}{side}", [("x", "P", 0)] * 3, f"{side * own_ids}", answers=answers)
+            for side, answers in enumerate(("ABC", order))
+        )
+        assert diff_of(old, new).counts == {}
+
+
 @pytest.mark.parametrize("kind", ["chat", "execute_tool", "retrieval"])
 def test_what_others_tell_to_have_run_together_stands_in_the_order_of_what_it_was_given(kind: str) -> None:
     def told(words: Sequence[str], is_plain: bool) -> Trace:
@@ -596,7 +606,9 @@ def test_a_call_is_known_by_all_it_was_asked_where_its_newest_message_is_that_of
     assert diff_of(old, new).counts == counts
 
 
-def _looked(path: Path, calls: Sequence[tuple[str, str, int]], run: str, is_sought: bool = False) -> Trace:
+def _looked(
+    path: Path, calls: Sequence[tuple[str, str, int]], run: str, is_sought: bool = False, answers: Sequence[str] = ()
+) -> Trace:
     """Record calls that were asked about a place, of which a tool found something, each at its time."""
     made: list[tuple[Span, RecordedCall]] = []
     for number, (found, place, at_time) in enumerate(calls):
@@ -608,7 +620,8 @@ def _looked(path: Path, calls: Sequence[tuple[str, str, int]], run: str, is_soug
             {"role": "tool", "tool_call_id": call_id, "content": found},
         ]
         book = {"id": f"{call_id}b", "function": {"name": "book", "arguments": json.dumps({"in": place})}}
-        told = {"content": None, "tool_calls": [book]} if is_sought else {"content": f"it is {place}"}
+        said_last = answers[number] if answers else f"it is {place}"
+        told = {"content": None, "tool_calls": [book]} if is_sought else {"content": said_last}
         answer = _ok(json.dumps({"choices": [{"message": {"role": "assistant", **told}}]}).encode())
         span, recorded = _call(number, {"messages": said}, [answer])
         made.append((replace(span, start_ns=at_time * 100 + number, end_ns=at_time * 100 + 50), recorded))
@@ -682,10 +695,11 @@ def test_conversations_are_alike_if_as_many_messages_of_calls_alike_come_before(
     assert (_READ in _reads(old, new)) is not is_alike
 
 
-def test_a_request_that_refers_to_another_otherwise_than_we_write_it_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("written", [b'{\\"prefix\\": {', b'{\\"\\\\u0070refix\\":{'])
+def test_a_request_that_refers_to_another_otherwise_than_we_write_it_is_read(written: bytes, tmp_path: Path) -> None:
     ours = _talked(tmp_path / "0.otlp.jsonl", [_TWICE], 0, own_ids=True)
     path = tmp_path / "1.otlp.jsonl"
-    path.write_bytes((tmp_path / "0.otlp.jsonl").read_bytes().replace(b'{\\"prefix\\":{', b'{\\"prefix\\": {'))
+    path.write_bytes((tmp_path / "0.otlp.jsonl").read_bytes().replace(b'{\\"prefix\\":{', written))
     theirs = at.load(path)
     assert [span.gist is None for span in ours.spans] == [False, False, False]
     assert [span.gist is None for span in theirs.spans] == [False, True, True]
