@@ -168,8 +168,8 @@ class Content(NamedTuple):
 
     @property
     def is_asked_alike(self) -> bool:
-        """Whether each attempt asked what the first one did."""
-        return _is_asked_alike(self.attempts)
+        """Whether each attempt is known to have asked what the first one did."""
+        return self._is_plain and _is_asked_alike(self.attempts)
 
     def gist(self, of: Callable[[str], CallGist | None]) -> CallGist | None:
         """Return what the call adds to another one; None where that is not plain to see.
@@ -177,7 +177,7 @@ class Content(NamedTuple):
         Args:
             of: Gives the gist of the call that defines the messages of a digest.
         """
-        if not (self.is_asked_alike and self._is_plain):
+        if not self.is_asked_alike:
             return None
         told = self.request[max(self.request.find(_ADDRESS), 0) :]
         prefix = _PREFIX.search(told)

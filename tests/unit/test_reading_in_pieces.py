@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import tracemalloc
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -328,6 +330,41 @@ def test_what_an_attempt_asked_otherwise_is_read(changed: dict[str, str], tmp_pa
     (span,) = open_cassette(path).spans()
     assert span.call is not None
     assert [each.request for each in span.call.attempts] == [each.request for each in attempts]
+    alike = _write(
+        tmp_path / "b.otlp.jsonl", [_call(0, {"messages": ["hi"]}, [replace(each, request=first) for each in attempts])]
+    )
+    (other,) = open_cassette(alike).spans()
+    assert other.call_digests is not None
+    assert span.call_digests is not None
+    assert (span.call_digests[0] == other.call_digests[0], span.call_digests[1]) == (False, other.call_digests[1])
+    assert (span.request is None, span.gist is None, other.request is None, other.gist is None) == (
+        True,
+        True,
+        False,
+        False,
+    )
+    name = next(iter(changed)) if "body" not in changed else "request"
+    key = f"agenttrace.exchange.{name}".encode()
+    path.write_bytes(path.read_bytes().replace(key, key[:-1] + rb"\u00%x" % key[-1]))
+    (spelt,) = open_cassette(path).spans()
+    assert (spelt.call_digests, spelt.request, spelt.gist) == (span.call_digests, None, None)
+
+
+def test_what_a_call_adds_holds_no_cassette_that_nobody_reads(tmp_path: Path) -> None:
+    run = _talked(tmp_path / "0.otlp.jsonl", [_TWICE], 0, own_ids=True)
+    gists = [span.gist for span in run.spans]
+    read = run.spans[0].read_call
+    assert isinstance(read, CallReader)
+    source, last = weakref.ref(read.source), gists[-1]
+    assert last is not None
+    assert last.earlier() == gists[-2]
+    gc.disable()
+    try:
+        del run, read
+        assert source() is None
+    finally:
+        gc.enable()
+    assert last.earlier() is None
 
 
 # --- requests -------------------------------------------------------------------------------------------------------------
