@@ -65,7 +65,7 @@ _Place: TypeAlias = "tuple[Span, tuple[str, ...], int]"
 def acts_of(
     trace: Trace,
     called: Iterable[ToolCall],
-    asked: Sequence[Callable[[Span], str | None]],
+    ranks: Sequence[Callable[[Span], str]],
     chosen: Callable[[Span], bool] = lambda _: True,
 ) -> tuple[Act, ...]:
     """Return what a run did, in order of start, what stands under a span after it.
@@ -73,18 +73,18 @@ def acts_of(
     Args:
         trace: The run.
         called: Its calls of tools.
-        asked: Each gives what a span was given or gave, and is asked for those that ran at the same time and in which all before
-            it are the same: that puts them in order.
+        ranks: Each gives what a span was given or gave. They put in order what ran at the same time, each what is the same
+            in all before it, and are asked for nothing else.
         chosen: Says which spans count; what stands under one that does not may count all the same.
     """
-    return tuple(_Walk(trace, called, asked).acts(chosen))
+    return tuple(_Walk(trace, called, ranks).acts(chosen))
 
 
 class _Walk:
     """Goes through the spans of a trace from its roots."""
 
-    def __init__(self, trace: Trace, called: Iterable[ToolCall], asked: Sequence[Callable[[Span], str | None]]) -> None:
-        self._ranks = (_what, *asked)
+    def __init__(self, trace: Trace, called: Iterable[ToolCall], ranks: Sequence[Callable[[Span], str]]) -> None:
+        self._ranks = (_what, *ranks)
         self._counted = {id(span) for span in trace.inferences}
         self._tools: dict[int, list[ToolCall]] = {}
         for call in called:
@@ -151,7 +151,7 @@ def _ordered(things: Sequence[_Thing], ranks: Sequence[Callable[[_Thing], Any]])
         return things
     alike: dict[Any, list[_Thing]] = {}
     for thing in things:
-        alike.setdefault(ranks[0](thing) or "", []).append(thing)
+        alike.setdefault(ranks[0](thing), []).append(thing)
     return [thing for rank in sorted(alike) for thing in _ordered(alike[rank], ranks[1:])]
 
 

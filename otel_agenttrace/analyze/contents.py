@@ -123,12 +123,12 @@ class Contents:
         newest = takewhile(lambda piece: not _is_answer(piece), reversed(said))
         return "\n".join(piece.key for piece in newest) or None
 
-    def output(self, act: Act) -> tuple[Piece, ...]:
+    def output(self, span: Span) -> tuple[Piece, ...]:
         """Return what a model answered, the tools it asked for, too, which are acts of their own."""
-        found = self._outputs.get(id(act))
+        found = self._outputs.get(id(span))
         if found is None:
-            parts = ((message.role, part) for message in self.answered(act.span) for part in message.parts)
-            found = self._outputs[id(act)] = tuple(self._piece(role, part) for role, part in parts)
+            parts = ((message.role, part) for message in self.answered(span) for part in message.parts)
+            found = self._outputs[id(span)] = tuple(self._piece(role, part) for role, part in parts)
         return found
 
     def answered(self, span: Span) -> tuple[Message, ...]:
@@ -147,11 +147,11 @@ class Contents:
             found = self._answered[key] = output_messages(span, attempts), len(attempts)
         return found
 
-    def question(self, span: Span) -> str | None:
-        """Return a digest of all that a model was given to read; None where it is not recorded."""
+    def question(self, span: Span) -> str:
+        """Return a digest of all that a model was given to read; "" where it is not recorded."""
         system, said = self.system(span), self.messages(span)
         if system is None and not said:
-            return None
+            return ""
         read = "\0".join([self.key_of(system or ""), *(piece.key for piece in said)])
         return hashlib.sha256(read.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -162,11 +162,9 @@ class Contents:
         told = _text(span, semconv.GEN_AI_TOOL_CALL_ARGUMENTS) or _text(span, semconv.GEN_AI_RETRIEVAL_QUERY_TEXT)
         return "" if told is None else canonical(self._steady_of(value_of(told)))
 
-    def said(self, span: Span) -> str:
-        """Return what a model answered, as one text by which it is compared; "" where that is not recorded."""
-        return "\n".join(
-            self._piece(message.role, part).key for message in self.answered(span) for part in message.parts
-        )
+    def answer(self, span: Span) -> str:
+        """Return what a model answered, as one text; "" where that is not recorded."""
+        return "\n".join(piece.key for piece in self.output(span))
 
     def parameters(self, act: Act) -> Mapping[str, str]:
         """Return the parameters of a request as canonical JSON, by the names they have on spans."""

@@ -147,7 +147,7 @@ class Differ:
     def _said_by(self, act: Act) -> Iterator[str]:
         """Yield what an act adds to the conversation, as it is compared there."""
         if act.kind == "inference":
-            yield from (piece.key for piece in self._contents.output(act))
+            yield from (piece.key for piece in self._contents.output(act.span))
         elif act.call is not None:
             yield self._contents.call_key(act.call.name, act.call.arguments)
             yield self._contents.result_key(act.call.result)
@@ -236,7 +236,7 @@ class Differ:
         return piece
 
     def _answer(self, old: Act, new: Act) -> Iterator[Changed]:
-        was, now = self._contents.output(old), self._contents.output(new)
+        was, now = self._contents.output(old.span), self._contents.output(new.span)
         gone, came = ([piece.key for piece in said] for said in (was, now))
         if gone != came:
             self._gone.update(gone)

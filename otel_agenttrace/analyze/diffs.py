@@ -164,7 +164,7 @@ def diff_of(
     contents = Contents(exact=settings.exact)
     called = tool_calls(old, contents.answered), tool_calls(new, contents.answered)
     left, right = (
-        acts_of(trace, calls, (contents.given, contents.question, contents.said), _chosen(trace, settings.left_out))
+        acts_of(trace, calls, (contents.given, contents.question, contents.answer), _chosen(trace, settings.left_out))
         for trace, calls in zip((old, new), called, strict=True)
     )
     rows = paired(left, right, contents)
@@ -297,7 +297,7 @@ def _unknown(rows: Sequence[Row], contents: Contents) -> Iterator[str]:
     results = sum((old.result is None) != (new.result is None) for old, new in tools)
     arguments = sum((old.arguments is None) != (new.arguments is None) for old, new in tools)
     questions = sum(not all(contents.messages(act.span) for act in pair) for pair in models)
-    answers = sum(not all(map(contents.output, pair)) for pair in said)
+    answers = sum(not all(contents.output(act.span) for act in pair) for pair in said)
     if results:
         yield f"{counted(results, 'result')} of tools that one run does not tell"
     if arguments:

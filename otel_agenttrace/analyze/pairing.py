@@ -1,8 +1,8 @@
 """Pair the acts of two runs that did the same work. Acts in, rows out: a pair, or an act of one run alone.
 
-Acts are compared by all they say first, then by what they were given, first as it was sent and then without the ids in it, then
-by what was said newest, then by name, each time under the same agents, and at last whoever they stand under. An attempt that failed is not taken for one that did not
-while there is a better one: so a retry is what stands alone.
+Acts are compared by all they say first, then by what they were given, as it was sent and then as it reads without ids, then by
+what was said newest, then by name, each time under the same agents, and at last whoever they stand under. An attempt that
+failed is not taken for one that did not while there is a better one: so a retry is what stands alone.
 """
 
 from __future__ import annotations
@@ -68,22 +68,18 @@ def _once(sense: _Sense) -> _Sense:
 
 
 def _senses(contents: Contents) -> tuple[_Sense, ...]:
-    def named(act: Act) -> tuple[Any, ...]:
-        return act.scope, act.kind, act.name, act.is_error
-
     def given(act: Act) -> str:
-        if act.kind != "inference":
-            return written(contents.arguments(act))
-        return act.span.call_digests[0] if act.span.call_digests is not None else _question(act, contents) or ""
+        digests = act.span.call_digests if act.kind == "inference" else None
+        return _question(act, contents) if digests is None else digests[0]
 
     def all_of(act: Act) -> tuple[Any, ...]:
         if act.kind != "inference":
-            return *named(act), written(given_to(act)), written(given_by(act))
-        return *named(act), *(act.span.call_digests or (given(act), _answer(act, contents)))
+            return *_named(act), written(given_to(act)), written(given_by(act))
+        return *_named(act), *(act.span.call_digests or (given(act), _answer(act, contents)))
 
     def read(act: Act) -> tuple[Any, ...] | None:
-        said = _question(act, contents)
-        return None if said is None else (*named(act), said)
+        said = _question(act, contents) if act.kind == "inference" else ""  # of a tool that is what it was given
+        return (*_named(act), said) if said else None
 
     def newest(act: Act) -> tuple[Any, ...] | None:
         said = contents.newest(act.span) if act.kind == "inference" else given(act)
@@ -91,10 +87,10 @@ def _senses(contents: Contents) -> tuple[_Sense, ...]:
 
     senses: tuple[_Sense, ...] = (
         all_of,
-        lambda act: (*named(act), given(act)),
+        lambda act: (*_named(act), given(act)),
         read,
         newest,
-        named,
+        _named,
         lambda act: (act.scope, act.kind, act.name),
         lambda act: (act.kind, act.name, given(act)),
         lambda act: (act.kind, act.name),
@@ -103,15 +99,17 @@ def _senses(contents: Contents) -> tuple[_Sense, ...]:
     return tuple(map(_once, senses))
 
 
-def _question(act: Act, contents: Contents) -> str | None:
-    """Return what an act was given, without the ids in it, and not as it was sent."""
+def _named(act: Act) -> tuple[Any, ...]:
+    return act.scope, act.kind, act.name, act.is_error
+
+
+def _question(act: Act, contents: Contents) -> str:
+    """Return what an act was given, as it reads; "" of a model where it is not recorded."""
     return contents.question(act.span) if act.kind == "inference" else written(contents.arguments(act))
 
 
 def _answer(act: Act, contents: Contents) -> str:
-    if act.kind != "inference":
-        return written(contents.result(act))
-    return "\n".join(piece.key for piece in contents.output(act))
+    return contents.answer(act.span) if act.kind == "inference" else written(contents.result(act))
 
 
 def _of_same_groups(left: Sequence[Act], right: Sequence[Act], pairs: Sequence[Places]) -> Iterator[Places]:
@@ -135,7 +133,7 @@ def _moved(left: Sequence[Act], right: Sequence[Act], pairs: Sequence[Places], c
         return  # nothing stands alone on both, and to read it would be in vain
 
     def said(act: Act) -> Hashable:
-        return act.scope, act.kind, act.name, act.is_error, _question(act, contents), _answer(act, contents)
+        return *_named(act), _question(act, contents), _answer(act, contents)
 
     held, taken = {one for one, _ in pairs}, {other for _, other in pairs}
     alone: dict[Hashable, list[int]] = {}
