@@ -74,14 +74,17 @@ def open_(file: Path | None, *, output: Path | None, no_browser: bool) -> None:
 
 
 def _check_is_page(output: Path) -> None:
-    """Refuse to write over what is no page.
+    """Refuse to write over a file that holds something else than a page.
 
     Raises:
-        ConfigError: If it is not.
+        ConfigError: If it does.
     """
     with writable(output):
-        if output.exists() and not output.read_bytes().startswith(BEGIN.encode()):
-            raise ConfigError(f"{output} is there, and is no page.\n  to fix   name another file to write")
+        if not output.is_file():
+            return
+        with output.open("rb") as there:
+            if there.read(len(BEGIN)) not in (b"", BEGIN.encode()):
+                raise ConfigError(f"{output} is there, and is no page.\n  to fix   name another file to write")
 
 
 def _written(name: str, trace: Trace, output: Path | None) -> Path:
